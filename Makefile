@@ -1,0 +1,60 @@
+# SPDX-License-Identifier: Apache-2.0
+# Everything a person or a server runs here. It needs python3 (3.11 or newer) and make, and nothing else.
+#
+# MICROPYTHON=path picks another interpreter for the unit tests and the simulated board.
+# TESTS=… and ARGS=… go to pytest: make test TESTS=tests/unit ARGS='-x -k replay'.
+
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+FRESH  := $(VENV)/fresh
+TESTS  ?=
+ARGS   ?=
+
+# Firmware is checked with a board's modules in place of CPython's library.
+STUBS  := $(VENV)/stubs
+MYPY_FIRMWARE = $(BIN)/mypy --custom-typeshed-dir $(STUBS) --no-site-packages --follow-imports silent
+
+.DEFAULT_GOAL := help
+.PHONY: help setup lint test demo size clean
+
+ifneq ($(MICROPYTHON),)
+export MICROPYTHON
+endif
+
+help: ## list these targets
+	@$(PYTHON) -c 'import re; [print(f"make {n:<8}{t}") for n, t in re.findall(r"(?m)^([a-z]+):.*?## (.+)$$", open("Makefile").read())]'
+
+setup: $(FRESH) ## make .venv (every other target does it when it is needed)
+
+$(FRESH): pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+	  echo "Latchkey needs Python 3.11 or newer; $(PYTHON) is not. Try: make PYTHON=python3.12" >&2; exit 1; }
+	@echo "Setting up $(VENV): a minute or two, once."
+	@rm -rf $(STUBS)
+	@$(PYTHON) -m venv $(VENV) || { \
+	  echo "Python's venv module does not work here (on Debian and Ubuntu: apt install python3-venv)." >&2; exit 1; }
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	@$(BIN)/python -c 'import tomllib; settings = tomllib.load(open("pyproject.toml", "rb")); \
+	  print(*settings["dependency-groups"]["stubs"], sep="\n")' > $(VENV)/stubs.txt
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --target $(STUBS) -r $(VENV)/stubs.txt
+	@touch $@
+
+lint: setup ## ruff, and mypy strict over the host code, the firmware and each board
+	@$(BIN)/ruff check .
+	@$(BIN)/mypy host_tools tests
+	@MYPYPATH=firmware:tests/stubs:$(STUBS) $(MYPY_FIRMWARE) firmware
+	@for board in boards/*/; do \
+	  echo "$$board"; MYPYPATH=$$board:firmware:tests/stubs:$(STUBS) $(MYPY_FIRMWARE) $$board || exit 1; done
+
+test: setup ## all tests, with the car simulated
+	@$(BIN)/python -m pytest -n 2 $(ARGS) $(TESTS)
+
+demo: setup ## the story: pair, reboot cold, unlock and start, with no server
+	@$(BIN)/latchkey demo
+
+size: setup ## bytes of each firmware module; fails over the budget
+	@$(BIN)/python -m host_tools.firmware
+
+clean: ## remove what was built (not .venv)
+	@rm -rf build .pytest_cache .mypy_cache .ruff_cache .hypothesis
