@@ -1,0 +1,100 @@
+# SPDX-License-Identifier: Apache-2.0
+"""ECDSA over P-256 and SHA-256 digests: nonces of RFC 6979, and signatures read as strictly as they can be."""
+
+from latchkey.crypto import p256
+from latchkey.crypto.errors import BadSignature, CryptoError
+from latchkey.crypto.hmac import hmac_sha256
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Generator
+
+
+def _nonces(private: bytes, digest: int) -> "Generator[int, None, None]":
+    seed = private + digest.to_bytes(32, "big")
+    v = b"\x01" * 32
+    key = bytes(32)
+    for mark in (b"\x00", b"\x01"):
+        key = hmac_sha256(key, v, mark, seed)
+        v = hmac_sha256(key, v)
+    while True:
+        v = hmac_sha256(key, v)
+        k = int.from_bytes(v, "big")
+        if 0 < k < p256.N:
+            yield k
+        key = hmac_sha256(key, v, b"\x00")
+        v = hmac_sha256(key, v)
+
+
+def _digest(digest: bytes) -> int:
+    if len(digest) != 32:
+        raise CryptoError("digest length")
+    return int.from_bytes(digest, "big")
+
+
+def sign(private: bytes, digest: bytes) -> "Generator[None, None, tuple[int, int]]":
+    n = p256.N
+    d = p256.scalar(private)
+    e = _digest(digest) % n
+    for k in _nonces(bytes(private), e):
+        x, _ = yield from p256.multiply(k, p256.GX, p256.GY)
+        r = x % n
+        blind = p256.random_scalar()
+        s = p256.inverse(k * blind % n, n) * (blind * d % n * r + blind * e) % n
+        if r and s:
+            return r, s
+    raise CryptoError("no nonce")
+
+
+def verify(public: bytes, digest: bytes, r: int, s: int) -> "Generator[None, None, None]":
+    n = p256.N
+    p = p256.P
+    e = _digest(digest)
+    x, y = p256.decode(public)
+    if not (0 < r < n and 0 < s < n):
+        raise BadSignature("range")
+    w = p256.inverse(s, n)
+    x, y, z = yield from p256.multiply_sum(e * w % n, r * w % n, x, y)
+    zz = z * z % p
+    if not z or ((r * zz - x) % p and (r + n >= p or ((r + n) * zz - x) % p)):
+        raise BadSignature("mismatch")
+
+
+def _integer(value: int) -> bytes:
+    data = value.to_bytes(33, "big")
+    at = 0
+    while data[at] == 0 and data[at + 1] < 128:
+        at += 1
+    return bytes((2, 33 - at)) + data[at:]
+
+
+def to_der(r: int, s: int) -> bytes:
+    body = _integer(r) + _integer(s)
+    return bytes((0x30, len(body))) + body
+
+
+def from_der(signature: bytes) -> tuple[int, int]:
+    """DER and nothing else: short lengths that add up, two positive integers with no byte too many."""
+    size = len(signature)
+    if not 8 <= size <= 72 or signature[0] != 0x30 or signature[1] != size - 2:
+        raise BadSignature("encoding")
+    numbers = []
+    at = 2
+    for _ in (0, 1):
+        end = at + 2 + signature[at + 1] if at + 3 <= size else size + 1
+        if end > size or end < at + 3 or signature[at] != 2 or signature[at + 2] > 127:
+            raise BadSignature("encoding")
+        if signature[at + 2] == 0 and end > at + 3 and signature[at + 3] < 128:
+            raise BadSignature("encoding")
+        numbers.append(int.from_bytes(signature[at + 2 : end], "big"))
+        at = end
+    if at != size:
+        raise BadSignature("encoding")
+    return numbers[0], numbers[1]
+
+
+def from_raw(signature: bytes) -> tuple[int, int]:
+    """IEEE P1363: r and s, 32 bytes each."""
+    if len(signature) != 64:
+        raise BadSignature("encoding")
+    return int.from_bytes(signature[:32], "big"), int.from_bytes(signature[32:], "big")

@@ -1,0 +1,18 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What can go wrong in crypto. No message here ever carries a key, a tag or a plaintext."""
+
+
+class CryptoError(Exception):
+    pass
+
+
+class AuthError(CryptoError):
+    pass
+
+
+class InvalidPoint(CryptoError):
+    pass
+
+
+class BadSignature(CryptoError):
+    pass

@@ -1,0 +1,46 @@
+# SPDX-License-Identifier: Apache-2.0
+"""SHA-256, HMAC-SHA256 (RFC 2104) and the one way to compare a secret with what somebody sent."""
+
+from hashlib import sha1 as _sha1
+from hashlib import sha256 as _sha256
+
+from latchkey.crypto.errors import AuthError
+from latchkey.crypto.loops import xor
+
+_INNER = b"\x36" * 64
+_OUTER = b"\x5c" * 64
+_BLOCK = bytearray(64)
+
+
+def sha1(data: bytes) -> bytes:
+    return _sha1(data).digest()
+
+
+def sha256(*parts: bytes) -> bytes:
+    state = _sha256()
+    for part in parts:
+        state.update(part)
+    return state.digest()
+
+
+def hmac_sha256(key: bytes, *parts: bytes) -> bytes:
+    if len(key) > 64:
+        key = sha256(key)
+    _BLOCK[:] = _INNER
+    xor(_BLOCK, 0, key, len(key))
+    inner = sha256(_BLOCK, *parts)
+    _BLOCK[:] = _OUTER
+    xor(_BLOCK, 0, key, len(key))
+    return sha256(_BLOCK, inner)
+
+
+def verify_equal(a: bytes, b: bytes) -> None:
+    """Looks at every byte whatever it finds; only lengths, which are public, end it early. Does not allocate."""
+    size = len(a)
+    if size != len(b):
+        raise AuthError("length")
+    difference = 0
+    for i in range(size):
+        difference |= a[i] ^ b[i]
+    if difference:
+        raise AuthError("mismatch")

@@ -1,0 +1,40 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Random bytes from the system's source, which has to look alive before the first of them is used.
+
+The start-up tests are those of NIST SP 800-90B 4.4 for a source of full bytes. They catch a source that is stuck or
+repeats itself, not one that is merely predictable: nothing that looks at the output can.
+"""
+
+from os import urandom
+
+from micropython import const
+
+from latchkey.crypto.errors import CryptoError
+
+_WINDOW = const(512)
+_REPEATED = const(6)  # equal bytes in a row: 2^-40 for each place in a good source
+_FREQUENT = const(26)  # occurrences of the first byte in the window: under 2^-50 in a good source
+
+_healthy = False
+
+
+def _check() -> None:
+    global _healthy
+    sample = urandom(_WINDOW)
+    previous = -1
+    run = same = 0
+    for byte in sample:
+        run = run + 1 if byte == previous else 1
+        previous = byte
+        same += byte == sample[0]
+        if run >= _REPEATED or same >= _FREQUENT:
+            raise CryptoError("random source")
+    if len(sample) != _WINDOW or sample == urandom(_WINDOW):
+        raise CryptoError("random source")
+    _healthy = True
+
+
+def random_bytes(size: int) -> bytes:
+    if not _healthy:
+        _check()
+    return urandom(size)
