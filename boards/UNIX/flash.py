@@ -1,0 +1,101 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The simulated board's flash: a file of 4096-byte blocks, counted, and cut off in the middle of any operation.
+
+An operation is one erase or one program. A power cut tears the operation that it meets, and from then on the flash
+does nothing more.
+"""
+
+import os
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+BLOCK = 4096
+_EIO = -5
+_ERASED = b"\xff" * BLOCK
+
+
+def make_image(path: str, blocks: int = 512) -> None:
+    """A new, erased image file."""
+    with open(path, "wb") as f:
+        for _ in range(blocks):
+            f.write(_ERASED)
+
+
+def _die() -> None:
+    os.system("kill -9 $PPID")  # the shell's parent: this process
+
+
+class Flash:
+    def __init__(self, path: str) -> None:
+        self._file = open(path, "r+b")
+        self.blocks = self._file.seek(0, 2) // BLOCK
+        self._start()
+
+    def _start(self) -> None:
+        self.operations = 0  # programs and erases
+        self.reads = 0
+        self.bytes_read = 0
+        self.on_cut: Callable[[], None] = _die
+        self._cut_at = 0
+        self._torn = True
+        self._dead = False
+
+    def cut_after(self, n: int, torn: bool = True) -> None:
+        """The power fails in the middle of the n-th operation from now (not torn: just after it). 0 cancels."""
+        self._cut_at = self.operations + n if n else 0
+        self._torn = torn
+
+    # The medium, replaced in tests by one in RAM.
+
+    def _get(self, block: int, offset: int, buf: memoryview) -> None:
+        self._file.seek(block * BLOCK + offset)
+        self._file.readinto(buf)
+
+    def _put(self, block: int, offset: int, data: bytes | memoryview) -> None:
+        self._file.seek(block * BLOCK + offset)
+        self._file.write(data)
+        self._file.flush()
+
+    # What littlefs calls.
+
+    def readblocks(self, block: int, buf: memoryview, offset: int = 0) -> int:
+        if self._dead:
+            return _EIO
+        self.reads += 1
+        self.bytes_read += len(buf)
+        self._get(block, offset, buf)
+        return 0
+
+    def writeblocks(self, block: int, buf: memoryview, offset: int | None = None) -> int:
+        if offset is None:
+            for i in range(len(buf) // BLOCK):
+                if self.ioctl(6, block + i):
+                    return _EIO
+            offset = 0
+        return self._operate(block, offset, buf)
+
+    def ioctl(self, op: int, arg: int) -> int:
+        if op == 4:
+            return self.blocks
+        if op == 5:
+            return BLOCK
+        if op == 6:
+            return self._operate(arg, 0, _ERASED)
+        return 0  # init, deinit, sync: every operation is in the file when it returns
+
+    def _operate(self, block: int, offset: int, data: bytes | memoryview) -> int:
+        if self._dead:
+            return _EIO
+        self.operations += 1
+        if self.operations != self._cut_at:
+            self._put(block, offset, data)
+            return 0
+        done = len(data)
+        if self._torn:
+            done = self.operations * 40503 % done  # anything from nothing to nearly all
+        self._put(block, offset, memoryview(data)[:done])
+        self._dead = True
+        self.on_cut()
+        return _EIO

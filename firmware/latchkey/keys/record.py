@@ -1,0 +1,130 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One key as it lies in flash: 160 bytes with a digest, so that a rotten record is denied and never read as another."""
+
+import struct
+from hashlib import sha1
+
+from micropython import const
+
+from latchkey.store import files
+
+SIZE = const(160)
+NO_SLOT = const(0xFFFF)
+ROLE_OWNER = const(2)
+CARD_TAP, OWNER_COMMAND, ROSTER, GRANT = const(1), const(2), const(3), const(4)  # origins
+IMPERMANENT = const(1)  # flag
+
+_VERSION = const(1)
+_LABEL = const(24)
+_BODY = const(152)
+# version, its complement, slot, role, form, origin, flags, public x and y, shared key, label,
+# signer id, seconds, commands, not before, not after, powered seconds, uses, added at, reserved
+_LAYOUT = "<BBHBBBB64s16s24s4sIIIIIII8x"
+
+
+def key_id(public: bytes | memoryview) -> bytes:
+    return sha1(public).digest()[:4]
+
+
+def clean_label(label: str) -> str:
+    """At most 24 bytes of UTF-8, cut between characters."""
+    while len(label.encode()) > _LABEL:
+        label = label[:-1]
+    return label
+
+
+class Record:
+    """Limits of 0 mean: no limit."""
+
+    def __init__(
+        self,
+        public: bytes,
+        shared: bytes,
+        role: int,
+        form: int = 0,
+        origin: int = 0,
+        flags: int = 0,
+        label: str = "",
+        signer: bytes = b"\0\0\0\0",
+        seconds: int = 0,
+        commands: int = 0,
+        not_before: int = 0,
+        not_after: int = 0,
+        powered: int = 0,
+        uses: int = 0,
+        added_at: int = 0,
+    ) -> None:
+        if len(public) != 65 or len(shared) != 16 or len(signer) != 4:
+            raise ValueError("sizes of a record's fields")
+        self.slot = NO_SLOT  # given by the keychain
+        self.public = public
+        self.shared = shared
+        self.role = role
+        self.form = form
+        self.origin = origin
+        self.flags = flags
+        self.label = clean_label(label)
+        self.signer = signer
+        self.seconds = seconds  # until it becomes active
+        self.commands = commands
+        self.not_before = not_before
+        self.not_after = not_after
+        self.powered = powered
+        self.uses = uses
+        self.added_at = added_at
+
+    @property
+    def id(self) -> bytes:
+        return key_id(self.public)
+
+    @property
+    def impermanent(self) -> bool:
+        return bool(self.flags & IMPERMANENT)
+
+    @property
+    def tapped_owner(self) -> bool:
+        """An owner without limits, enrolled with a card tap: what the last-owner guard counts."""
+        limits = self.seconds or self.commands or self.not_before or self.not_after or self.powered or self.uses
+        return self.role == ROLE_OWNER and self.origin == CARD_TAP and not self.impermanent and not limits
+
+    def __repr__(self) -> str:
+        return f"<key {self.id.hex()} slot {self.slot} role {self.role}>"
+
+    def pack(self) -> bytearray:
+        raw = bytearray(SIZE)
+        struct.pack_into(
+            _LAYOUT,
+            raw,
+            0,
+            _VERSION,
+            _VERSION ^ 0xFF,
+            self.slot,
+            self.role,
+            self.form,
+            self.origin,
+            self.flags,
+            self.public[1:],
+            self.shared,
+            self.label.encode(),
+            self.signer,
+            self.seconds,
+            self.commands,
+            self.not_before,
+            self.not_after,
+            self.powered,
+            self.uses,
+            self.added_at,
+        )
+        raw[_BODY:] = files.digest(memoryview(raw)[:_BODY])
+        return raw
+
+
+def unpack(raw: bytes | bytearray | memoryview) -> Record:
+    """Raises Damaged or UnknownVersion."""
+    files.check_version("a key's record", raw, _VERSION)
+    if len(raw) != SIZE or files.digest(memoryview(raw)[:_BODY]) != bytes(memoryview(raw)[_BODY:]):
+        raise files.Damaged("a key's record is damaged")
+    _, _, slot, role, form, origin, flags, point, shared, label, *rest = struct.unpack_from(_LAYOUT, raw, 0)
+    record = Record(b"\x04" + point, shared, role, form, origin, flags, label.rstrip(b"\0").decode(), *rest)
+    record.slot = slot
+    return record

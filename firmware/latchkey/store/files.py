@@ -1,0 +1,135 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A file is the old one or the new one: written beside it, closed, then renamed over it.
+
+Never written in place: on littlefs an exception (a Ctrl-C on the serial port, a cancelled task) that closes a half
+written file would commit the half.
+"""
+
+import asyncio
+import os
+from hashlib import sha256
+
+from micropython import const
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+_BLOCK = const(4096)
+_ENOENT = const(2)
+_EEXIST = const(17)
+DIGEST = const(8)
+
+
+class StoreError(Exception):
+    """What is in flash cannot be used; the message says which file and why."""
+
+
+class Damaged(StoreError):
+    pass
+
+
+class UnknownVersion(StoreError):
+    """Written by another version of the firmware: refused, and left as it is."""
+
+    def __init__(self, what: str, version: int) -> None:
+        super().__init__(f"{what} has format version {version}, which this firmware does not know")
+        self.version = version
+
+
+def run(steps: Iterable[None]) -> None:
+    """Drive steps to their end at once (at boot)."""
+    for _ in steps:
+        pass
+
+
+async def pace(steps: Iterable[None]) -> None:
+    """Drive steps to their end, giving way between flash blocks."""
+    for _ in steps:
+        await asyncio.sleep_ms(0)
+
+
+def digest(*parts: bytes | bytearray | memoryview) -> bytes:
+    h = sha256()
+    for part in parts:
+        h.update(part)
+    return h.digest()[:DIGEST]
+
+
+def check_version(what: str, head: bytes | bytearray | memoryview, version: int) -> None:
+    """A format's first two bytes are its version and the complement, so that bit rot is not taken for a version."""
+    if len(head) < 2 or head[0] ^ head[1] != 0xFF:
+        raise Damaged(f"{what} is damaged")
+    if head[0] != version:
+        raise UnknownVersion(what, head[0])
+
+
+def make_folder(path: str) -> None:
+    try:
+        os.mkdir(path)
+    except OSError as e:
+        if e.errno != _EEXIST:
+            raise
+
+
+def remove(path: str) -> None:
+    try:
+        os.remove(path)
+    except OSError as e:
+        if e.errno != _ENOENT:
+            raise
+
+
+def sweep(folder: str) -> None:
+    """Remove what an interrupted write left."""
+    for name in os.listdir(folder):
+        if name.endswith(".tmp"):
+            os.remove(f"{folder}/{name}")
+
+
+def read(path: str) -> bytes | None:
+    try:
+        with open(path, "rb") as f:
+            return f.read()
+    except OSError as e:
+        if e.errno != _ENOENT:
+            raise
+        return None
+
+
+def write(path: str, chunks: Iterable[bytes | bytearray | memoryview]) -> Iterator[None]:
+    """Replace a file: the last step is its rename. Yields about once a flash block."""
+    temporary = path + ".tmp"
+    try:
+        with open(temporary, "wb") as f:
+            room = _BLOCK
+            for chunk in chunks:
+                for at in range(0, len(chunk), _BLOCK):
+                    part = memoryview(chunk)[at : at + _BLOCK]
+                    f.write(part)
+                    room -= len(part)
+                    if room <= 0:
+                        yield
+                        room = _BLOCK
+        yield
+        os.rename(temporary, path)
+    except OSError:
+        remove(temporary)
+        raise
+
+
+def read_sealed(path: str, version: int) -> memoryview | None:
+    """The body of a file made by write_sealed, None when there is no such file."""
+    data = read(path)
+    if data is None:
+        return None
+    check_version(path, data, version)
+    body = memoryview(data)[2 + DIGEST :]
+    if digest(data[:2], body) != data[2 : 2 + DIGEST]:
+        raise Damaged(f"{path} is damaged")
+    return body
+
+
+def write_sealed(path: str, version: int, body: bytes | bytearray | memoryview) -> Iterator[None]:
+    head = bytes((version, version ^ 0xFF))
+    return write(path, (head, digest(head, body), body))
