@@ -10,39 +10,26 @@ Everything that fails raises a CryptoError.
 
 import asyncio
 
-from latchkey.crypto.errors import AuthError, BadSignature, CryptoError, InvalidPoint
-from latchkey.crypto.gcm import gcm_decrypt, gcm_encrypt
-from latchkey.crypto.hmac import hmac_sha256, sha1, sha256, verify_equal
-from latchkey.crypto.random import random_bytes
+from latchkey.crypto.errors import AuthError as AuthError
+from latchkey.crypto.errors import BadSignature as BadSignature
+from latchkey.crypto.errors import CryptoError as CryptoError
+from latchkey.crypto.errors import InvalidPoint as InvalidPoint
+from latchkey.crypto.gcm import gcm_decrypt as gcm_decrypt
+from latchkey.crypto.gcm import gcm_encrypt as gcm_encrypt
+from latchkey.crypto.hmac import hmac_sha256 as hmac_sha256
+from latchkey.crypto.hmac import sha1 as sha1
+from latchkey.crypto.hmac import sha256 as sha256
+from latchkey.crypto.hmac import verify_equal as verify_equal
+from latchkey.crypto.random import random_bytes as random_bytes
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Generator
     from typing import TypeVar
 
-    Result = TypeVar("Result")
+    from latchkey.crypto.errors import Buffer
 
-__all__ = (
-    "AuthError",
-    "BadSignature",
-    "CryptoError",
-    "InvalidPoint",
-    "ecdh",
-    "ecdsa_sign",
-    "ecdsa_verify",
-    "ecdsa_verify_raw",
-    "gcm_decrypt",
-    "gcm_encrypt",
-    "generate_private",
-    "hmac_sha256",
-    "operations",
-    "public_key",
-    "random_bytes",
-    "sha1",
-    "sha256",
-    "validate_public",
-    "verify_equal",
-)
+    Result = TypeVar("Result")
 
 _operations = 0
 
@@ -54,13 +41,15 @@ def operations() -> int:
 
 async def _run(steps: "Generator[None, None, Result]") -> "Result":
     global _operations
-    _operations += 1
     try:
+        next(steps)  # raises here when what arrived is refused before any multiplication
+        _operations += 1
         while True:
-            next(steps)
             await asyncio.sleep_ms(0)
+            next(steps)
     except StopIteration as end:
-        return end.value
+        result: Result = end.value
+        return result
 
 
 async def generate_private() -> bytes:
@@ -69,40 +58,40 @@ async def generate_private() -> bytes:
     return p256.random_scalar().to_bytes(32, "big")
 
 
-async def public_key(private: bytes) -> bytes:
+async def public_key(private: Buffer) -> bytes:
     from latchkey.crypto import p256
 
     return await _run(p256.public_key(private))
 
 
-def validate_public(public: bytes) -> None:
+def validate_public(public: Buffer) -> None:
     from latchkey.crypto import p256
 
     p256.decode(public)
 
 
-async def ecdh(private: bytes, public: bytes) -> bytes:
+async def ecdh(private: Buffer, public: Buffer) -> bytes:
     from latchkey.crypto import p256
 
     return await _run(p256.ecdh(private, public))
 
 
-async def ecdsa_sign(private: bytes, digest: bytes) -> bytes:
+async def ecdsa_sign(private: Buffer, digest: Buffer) -> bytes:
+    """DER, with the nonce of RFC 6979."""
     from latchkey.crypto import ecdsa
 
-    r, s = await _run(ecdsa.sign(private, digest))
-    return ecdsa.to_der(r, s)
+    return await _run(ecdsa.sign(private, digest))
 
 
-async def ecdsa_verify(public: bytes, digest: bytes, signature: bytes) -> None:
+async def ecdsa_verify(public: Buffer, digest: Buffer, signature: Buffer) -> None:
+    """`signature` is strict DER. Raises BadSignature, or InvalidPoint for the key."""
     from latchkey.crypto import ecdsa
 
-    r, s = ecdsa.from_der(signature)
-    await _run(ecdsa.verify(public, digest, r, s))
+    await _run(ecdsa.verify(public, digest, *ecdsa.from_der(signature)))
 
 
-async def ecdsa_verify_raw(public: bytes, digest: bytes, signature: bytes) -> None:
+async def ecdsa_verify_raw(public: Buffer, digest: Buffer, signature: Buffer) -> None:
+    """`signature` is r and s, 32 bytes each."""
     from latchkey.crypto import ecdsa
 
-    r, s = ecdsa.from_raw(signature)
-    await _run(ecdsa.verify(public, digest, r, s))
+    await _run(ecdsa.verify(public, digest, *ecdsa.from_raw(signature)))

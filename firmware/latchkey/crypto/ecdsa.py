@@ -9,6 +9,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Generator
 
+    from latchkey.crypto.errors import Buffer
+
 
 def _nonces(private: bytes, digest: int) -> "Generator[int, None, None]":
     seed = private + digest.to_bytes(32, "big")
@@ -26,27 +28,28 @@ def _nonces(private: bytes, digest: int) -> "Generator[int, None, None]":
         v = hmac_sha256(key, v)
 
 
-def _digest(digest: bytes) -> int:
+def _digest(digest: Buffer) -> int:
     if len(digest) != 32:
         raise CryptoError("digest length")
     return int.from_bytes(digest, "big")
 
 
-def sign(private: bytes, digest: bytes) -> "Generator[None, None, tuple[int, int]]":
+def sign(private: Buffer, digest: Buffer) -> "Generator[None, None, bytes]":
     n = p256.N
     d = p256.scalar(private)
     e = _digest(digest) % n
     for k in _nonces(bytes(private), e):
         x, _ = yield from p256.multiply(k, p256.GX, p256.GY)
+        yield
         r = x % n
         blind = p256.random_scalar()
         s = p256.inverse(k * blind % n, n) * (blind * d % n * r + blind * e) % n
         if r and s:
-            return r, s
+            return _to_der(r, s)
     raise CryptoError("no nonce")
 
 
-def verify(public: bytes, digest: bytes, r: int, s: int) -> "Generator[None, None, None]":
+def verify(public: Buffer, digest: Buffer, r: int, s: int) -> "Generator[None, None, None]":
     n = p256.N
     p = p256.P
     e = _digest(digest)
@@ -68,12 +71,12 @@ def _integer(value: int) -> bytes:
     return bytes((2, 33 - at)) + data[at:]
 
 
-def to_der(r: int, s: int) -> bytes:
+def _to_der(r: int, s: int) -> bytes:
     body = _integer(r) + _integer(s)
     return bytes((0x30, len(body))) + body
 
 
-def from_der(signature: bytes) -> tuple[int, int]:
+def from_der(signature: Buffer) -> tuple[int, int]:
     """DER and nothing else: short lengths that add up, two positive integers with no byte too many."""
     size = len(signature)
     if not 8 <= size <= 72 or signature[0] != 0x30 or signature[1] != size - 2:
@@ -93,7 +96,7 @@ def from_der(signature: bytes) -> tuple[int, int]:
     return numbers[0], numbers[1]
 
 
-def from_raw(signature: bytes) -> tuple[int, int]:
+def from_raw(signature: Buffer) -> tuple[int, int]:
     """IEEE P1363: r and s, 32 bytes each."""
     if len(signature) != 64:
         raise BadSignature("encoding")

@@ -7,23 +7,29 @@ from hashlib import sha256 as _sha256
 from latchkey.crypto.errors import AuthError
 from latchkey.crypto.loops import xor
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from latchkey.crypto.errors import Buffer
+
 _INNER = b"\x36" * 64
 _OUTER = b"\x5c" * 64
 _BLOCK = bytearray(64)
 
 
-def sha1(data: bytes) -> bytes:
-    return _sha1(data).digest()
+def sha1(data: Buffer) -> bytes:
+    digest: bytes = _sha1(data).digest()
+    return digest
 
 
-def sha256(*parts: bytes) -> bytes:
+def sha256(*parts: Buffer) -> bytes:
     state = _sha256()
     for part in parts:
         state.update(part)
-    return state.digest()
+    digest: bytes = state.digest()
+    return digest
 
 
-def hmac_sha256(key: bytes, *parts: bytes) -> bytes:
+def hmac_sha256(key: Buffer, *parts: Buffer) -> bytes:
     if len(key) > 64:
         key = sha256(key)
     _BLOCK[:] = _INNER
@@ -34,7 +40,7 @@ def hmac_sha256(key: bytes, *parts: bytes) -> bytes:
     return sha256(_BLOCK, inner)
 
 
-def verify_equal(a: bytes, b: bytes) -> None:
+def verify_equal(a: Buffer, b: Buffer) -> None:
     """Looks at every byte whatever it finds; only lengths, which are public, end it early. Does not allocate."""
     size = len(a)
     if size != len(b):

@@ -16,6 +16,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Generator
 
+    from latchkey.crypto.errors import Buffer
+
     Jacobian = tuple[int, int, int]
     Entry = tuple[int, int, int, int, int]
 
@@ -30,7 +32,7 @@ def _on_curve(x: int, y: int) -> bool:
     return (y * y - (x * x - 3) * x - _B) % P == 0
 
 
-def decode(public: bytes) -> tuple[int, int]:
+def decode(public: Buffer) -> tuple[int, int]:
     """A point from its 65 bytes. The order is prime, so a point on the curve is a point in the group."""
     if len(public) != 65 or public[0] != 4:
         raise InvalidPoint("form")
@@ -41,7 +43,7 @@ def decode(public: bytes) -> tuple[int, int]:
     return x, y
 
 
-def scalar(private: bytes) -> int:
+def scalar(private: Buffer) -> int:
     value = int.from_bytes(private, "big")
     if len(private) != 32 or not 0 < value < N:
         raise CryptoError("private key range")
@@ -166,12 +168,12 @@ def multiply_sum(u: int, v: int, x: int, y: int) -> "Generator[None, None, Jacob
     return (yield from _walk(32, (u, GX, gy, 1), (v, x, y, 1)))
 
 
-def public_key(private: bytes) -> "Generator[None, None, bytes]":
+def public_key(private: Buffer) -> "Generator[None, None, bytes]":
     x, y = yield from multiply(scalar(private), GX, GY)
     return b"\x04" + x.to_bytes(32, "big") + y.to_bytes(32, "big")
 
 
-def ecdh(private: bytes, public: bytes) -> "Generator[None, None, bytes]":
+def ecdh(private: Buffer, public: Buffer) -> "Generator[None, None, bytes]":
     x, y = decode(public)
     x, y = yield from multiply(scalar(private), x, y)
     return x.to_bytes(32, "big")
