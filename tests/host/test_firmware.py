@@ -1,0 +1,150 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The firmware build: what a board loads is what the sources say, and no more."""
+
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from host_tools import firmware
+
+_MICROPYTHON = Path(sys.executable).parent / "micropython"
+_VIPER = """
+import micropython
+
+@micropython.viper
+def total(data: ptr8, size: int) -> int:
+    result = 0
+    for i in range(size):
+        result += data[i]
+    return result
+"""
+
+
+@pytest.fixture
+def sources(tmp_path: Path) -> Path:
+    """A small firmware."""
+    root = tmp_path / "sources"
+    (root / "latchkey").mkdir(parents=True)
+    (root / "main.py").write_text("import latchkey.car\n")
+    (root / "latchkey" / "__init__.py").write_text('"""A car."""\n')
+    (root / "latchkey" / "car.py").write_text("def doors():\n    return 4\n")
+    (root / "latchkey" / "bench.py").write_text("def tap():\n    pass\n")
+    return root
+
+
+def _names(files: list[Path], out: Path) -> list[str]:
+    return sorted(file.relative_to(out).as_posix() for file in files)
+
+
+def _run(out: Path, code: str) -> str:
+    code = f"import sys; sys.path[:1] = [{str(out)!r}]; {code}"
+    return subprocess.run([_MICROPYTHON, "-c", code], capture_output=True, text=True, check=True).stdout.strip()
+
+
+def test_modules_are_compiled_and_entry_points_stay_source(sources: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    files = firmware.build(out, None, sources=sources)
+    assert _names(files, out) == ["latchkey/__init__.mpy", "latchkey/bench.mpy", "latchkey/car.mpy", "main.py"]
+    assert all(file.exists() for file in files)
+    assert _run(out, "from latchkey import car; print(car.doors())") == "4"
+
+
+def test_native_code_for_this_machine_runs_in_the_unix_port(sources: Path, tmp_path: Path) -> None:
+    (sources / "latchkey" / "fast.py").write_text(_VIPER)
+    firmware.build(tmp_path / "out", "x64", sources=sources)
+    assert _run(tmp_path / "out", "from latchkey import fast; print(fast.total(bytes(range(5)), 5))") == "10"
+
+
+@pytest.mark.parametrize("march", ["xtensawin", "rv32imc"])
+def test_native_code_compiles_for_the_boards(march: str, sources: Path, tmp_path: Path) -> None:
+    (sources / "latchkey" / "fast.py").write_text(_VIPER)
+    assert tmp_path / "out" / "latchkey" / "fast.mpy" in firmware.build(tmp_path / "out", march, sources=sources)
+
+
+def test_a_production_build_has_no_bench_even_over_one_that_had(sources: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    firmware.build(out, None, sources=sources)
+    files = firmware.build(out, None, production=True, sources=sources)
+    assert not any("bench" in name for name in _names(files, out))
+    assert not (out / "latchkey" / "bench.mpy").exists()
+
+
+def test_only_what_changed_is_compiled_again(sources: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    firmware.build(out, None, sources=sources)
+    before = {file: file.stat().st_ino for file in out.rglob("*.mpy")}
+    (sources / "latchkey" / "car.py").write_text("def doors():\n    return 5\n")
+    firmware.build(out, None, sources=sources)
+    changed = [file.name for file, inode in before.items() if file.stat().st_ino != inode]
+    assert changed == ["car.mpy"]
+    assert _run(out, "from latchkey import car; print(car.doors())") == "5"
+
+
+def test_another_processor_compiles_all_again(sources: Path, tmp_path: Path) -> None:
+    (sources / "latchkey" / "fast.py").write_text(_VIPER)
+    fast = tmp_path / "out" / "latchkey" / "fast.mpy"
+    firmware.build(tmp_path / "out", "x64", sources=sources)
+    before = fast.read_bytes()
+    firmware.build(tmp_path / "out", "xtensawin", sources=sources)
+    assert fast.read_bytes() != before
+
+
+def test_an_output_without_a_source_is_removed(sources: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    firmware.build(out, None, sources=sources)
+    (sources / "latchkey" / "car.py").unlink()
+    (sources / "main.py").unlink()
+    firmware.build(out, None, sources=sources)
+    assert not (out / "latchkey" / "car.mpy").exists()
+    assert not (out / "main.py").exists()
+
+
+def test_a_module_that_does_not_compile_is_named_and_not_left_as_it_was(sources: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    firmware.build(out, None, sources=sources)
+    (sources / "latchkey" / "car.py").write_text("def doors():\n    return = 5\n")
+    with pytest.raises(firmware.CompileError, match=r"car\.py:2"):
+        firmware.build(out, None, sources=sources)
+    (sources / "latchkey" / "car.py").write_text("match 1:\n    case 1: pass\n")  # CPython's syntax only
+    with pytest.raises(firmware.CompileError, match=r"car\.py"):
+        firmware.build(out, None, sources=sources)
+
+
+def test_lines_for_the_type_checker_cost_nothing_and_move_no_other_line() -> None:
+    text = "TYPE_CHECKING = False\nif TYPE_CHECKING:\n    from a import (\n        B,\n    )\n\ndef f(b: 'B'): ...\n"
+    assert firmware.without_type_imports(text) == "\n\n\n\n\n\ndef f(b: 'B'): ...\n"
+
+
+def test_a_traceback_on_the_board_names_the_module_and_the_line_of_its_source(sources: Path, tmp_path: Path) -> None:
+    (sources / "latchkey" / "car.py").write_text(
+        "TYPE_CHECKING = False\nif TYPE_CHECKING:\n    import typing\n\ndef doors():\n    raise ValueError\n"
+    )
+    firmware.build(tmp_path / "out", None, sources=sources)
+    code = "from latchkey import car\ntry: car.doors()\nexcept ValueError as e: sys.print_exception(e, sys.stdout)"
+    assert 'File "latchkey/car.py", line 6, in doors' in _run(tmp_path / "out", f"pass\n{code}")
+
+
+def test_sizes_count_compiled_modules_only(sources: Path) -> None:
+    sizes = firmware.sizes(sources=sources)
+    assert sorted(sizes) == ["latchkey/__init__.mpy", "latchkey/bench.mpy", "latchkey/car.mpy"]
+    assert "latchkey/bench.mpy" not in firmware.sizes(production=True, sources=sources)
+
+
+def test_the_size_report_fails_over_the_budget(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    sizes = {"latchkey/bench.mpy": 10, "latchkey/car.mpy": firmware.BUDGET - 10}
+    monkeypatch.setattr(firmware, "sizes", lambda: sizes)
+    assert firmware.main() == 0
+    sizes["latchkey/car.mpy"] += 1
+    assert firmware.main() == 1
+    assert "over the budget by 1 bytes" in capsys.readouterr().err
+
+
+def test_the_firmware_fits_its_budget(record_property: Callable[[str, object], None]) -> None:
+    total = sum(firmware.sizes().values())
+    record_property("note", f"all firmware: {total:,} bytes of at most {firmware.BUDGET:,}")
+    assert total <= firmware.BUDGET
