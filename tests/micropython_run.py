@@ -1,0 +1,172 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One MicroPython process for the tests of one file: started late, read as it goes, replaced when it dies.
+
+`Target` knows how to start the runner: under the unix port, or on a board through mpremote. `FileRun` reads what
+the runner says and has one Result for each function asked for, also when a test hangs or takes the interpreter
+down: that test fails with what was printed so far, and the others run in a new process.
+"""
+
+import json
+import selectors
+import subprocess
+import sys
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+_MARK = b"\x1e"
+_RUNNER = Path(__file__).parent / "unit" / "runner.py"
+# The architectures of a .mpy file, by the number in sys.implementation._mpy >> 10 (MicroPython, py/persistentcode.h).
+_ARCHITECTURES = (
+    None, "x86", "x64", "armv6", "armv6m", "armv7m", "armv7em", "armv7emsp", "armv7emdp", "xtensa", "xtensawin",
+    "rv32imc", "rv64imc",
+)  # fmt: skip
+
+
+@dataclass
+class Result:
+    """What became of one test function. `error` is None when it passed."""
+
+    error: str | None = None
+    skip: str | None = None
+    output: str = ""
+
+
+@dataclass
+class Target:
+    """The unix port, or with `port` a board: where tests run, and what they import from."""
+
+    root: Path
+    interpreter: str
+    port: str | None = None
+    path: list[Path] = field(default_factory=list)
+
+    def command(self, test_file: Path, names: list[str]) -> list[str]:
+        """The command line that runs these functions of a file."""
+        folders = [str(folder) for folder in (test_file.parent, _RUNNER.parent, *self.path)]
+        if self.port:
+            folders = ["/remote"]  # where mpremote mounts
+        code = (
+            f"import sys; sys.path[:1] = {folders!r}; import runner; runner.run({test_file.stem!r}, {names!r})"
+        )
+        if self.port:
+            return self._mpremote("mount", str(self._stage(test_file)), "exec", code)
+        return [self.interpreter, "-X", "heapsize=16M", "-c", code]
+
+    def _mpremote(self, *arguments: str) -> list[str]:
+        return [sys.executable, "-m", "mpremote", "connect", str(self.port), *arguments]
+
+    def _stage(self, test_file: Path) -> Path:
+        """A folder for the board to mount: firmware, runner and test file, compiled for it."""
+        from host_tools import firmware  # here, so that unit tests do not need it to be importable
+
+        asked = subprocess.run(
+            self._mpremote("exec", "import sys; print(sys.implementation._mpy)"),
+            capture_output=True, text=True, timeout=30, check=False,
+        )  # fmt: skip
+        if asked.returncode:
+            raise RuntimeError(f"no MicroPython board answers at {self.port}: {asked.stderr.strip()}")
+        march = _ARCHITECTURES[int(asked.stdout) >> 10]
+        stage = self.root / "build" / f"unit-{march or 'bytecode'}"
+        firmware.build(stage, march)
+        for source in (test_file, _RUNNER):
+            firmware.compile_file(source, stage / source.with_suffix(".mpy").name, march)
+        return stage
+
+
+class FileRun:
+    """The results of one file's functions, run in the order of `names`."""
+
+    def __init__(self, target: Target, test_file: Path, names: list[str], timeout: float) -> None:
+        self._target = target
+        self._file = test_file
+        self._names = names
+        self._timeout = timeout
+        self._process: subprocess.Popen[bytes] | None = None
+        self._results: dict[str, Result] = {}
+        self._running: str | None = None
+        self._pending = b""
+        self._output = ""
+
+    def result(self, name: str) -> Result:
+        """Wait for the result of one function, at most the time limit of each function that runs before it."""
+        deadline = time.monotonic() + self._timeout
+        while name not in self._results:
+            if self._process is None:
+                self._start()
+                deadline = time.monotonic() + self._timeout
+            data = self._read(deadline - time.monotonic())
+            if data is None:
+                self._lost(f"it was still running after {self._timeout:g} s, and was stopped")
+            elif not data:
+                self._lost(None)
+            elif self._take(data):
+                deadline = time.monotonic() + self._timeout
+        return self._results[name]
+
+    def close(self) -> None:
+        """End the process, whatever it is doing."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+            assert self._process.stdout
+            self._process.stdout.close()
+            self._process = None
+
+    def _start(self) -> None:
+        names = [name for name in self._names if name not in self._results]
+        self._running, self._pending, self._output = None, b"", ""
+        self._process = subprocess.Popen(
+            self._target.command(self._file, names), cwd=self._target.root,
+            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, bufsize=0,
+        )  # fmt: skip
+
+    def _read(self, seconds: float) -> bytes | None:
+        """What the process printed next; b"" when it has ended, None when time is up."""
+        assert self._process and self._process.stdout
+        with selectors.DefaultSelector() as selector:
+            selector.register(self._process.stdout, selectors.EVENT_READ)
+            if not selector.select(max(0.0, seconds)):
+                return None
+        return self._process.stdout.read(65536)
+
+    def _take(self, data: bytes) -> bool:
+        """Sort what was printed into messages and output. True if a test began or ended."""
+        moved = False
+        self._pending += data
+        while b"\n" in self._pending:
+            line, self._pending = self._pending.split(b"\n", 1)
+            printed, mark, message = line.partition(_MARK)
+            if printed or not mark:
+                self._output += printed.decode("utf-8", "replace").rstrip("\r") + "\n"
+            if mark:
+                moved = True
+                self._message(json.loads(message))
+        return moved
+
+    def _message(self, message: dict[str, str | None]) -> None:
+        if name := message.get("start"):
+            self._running = name
+        elif name := message.get("end"):
+            self._results[name] = Result(message["error"], message["skip"], self._output)
+            self._running, self._output = None, ""
+        elif error := message.get("import"):
+            self._fail_rest(error)
+
+    def _lost(self, why: str | None) -> None:
+        """The process hung or died: the running test failed, or the whole file if none ran."""
+        assert self._process
+        self._output += self._pending.decode("utf-8", "replace")
+        self._pending = b""
+        process = self._process
+        self.close()
+        why = why or f"the interpreter ended, with exit status {process.returncode}"
+        if self._running is None:
+            self._fail_rest(f"While {self._file.name} was imported: {why}")
+        else:
+            error = f"{self._running} has no result: {why}. The interpreter printed:\n{self._output}"
+            self._results[self._running] = Result(error, output=self._output)
+
+    def _fail_rest(self, error: str) -> None:
+        for name in self._names:
+            self._results.setdefault(name, Result(error, output=self._output))

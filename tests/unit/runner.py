@@ -1,0 +1,54 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Runs the test functions of one file under MicroPython and says what became of each.
+
+It prints JSON lines, each after a record separator, so that whatever a test prints stays apart from them:
+{"start": name}, {"end": name, "error": traceback or null, "skip": reason or null}, {"done": true}; or
+{"import": traceback} when the file cannot be imported.
+"""
+
+import asyncio
+import io
+import json
+import sys
+
+
+class Skip(Exception):
+    """Raise it where a test makes no sense on this target; its text is the reason."""
+
+
+def _say(message):
+    sys.stdout.write("\x1e" + json.dumps(message) + "\n")
+
+
+def _traceback(error):
+    text = io.StringIO()
+    sys.print_exception(error, text)
+    return text.getvalue()
+
+
+def _call(function):
+    result = function()
+    if hasattr(result, "throw"):  # a coroutine
+        try:
+            asyncio.run(result)
+        finally:
+            asyncio.new_event_loop()  # no task outlives its test
+
+
+def run(module, names):
+    try:
+        module = __import__(module)
+    except BaseException as error:  # noqa: BLE001 - whatever ends the import is what to report
+        _say({"import": _traceback(error)})
+        return
+    for name in names:
+        _say({"start": name})
+        error = skip = None
+        try:
+            _call(getattr(module, name))
+        except Skip as reason:
+            skip = str(reason)
+        except BaseException as caught:  # noqa: BLE001 - a test may raise anything, and the next one still runs
+            error = _traceback(caught)
+        _say({"end": name, "error": error, "skip": skip})
+    _say({"done": True})
