@@ -1,0 +1,10 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Latchkey: the vehicle's side of phone-as-key.
+
+Bytes come in through `link`, which hands whole messages to `router`. The router decodes the envelope (`wire`), finds
+and verifies the session (`session`), asks `keys.policy` whether the role may do it, and drives `vehicle`; the signed
+reply goes back out through the link the request came from. Key operations leave at `keys.enrolment`, whose one worker
+does what takes long (P-256, flash) and answers later. `agent` is where all of it is put together.
+"""
+
+VERSION = "0.1.0"

@@ -1,0 +1,189 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The composition root: who talks to whom, and which tasks run.
+
+`Agent` is the board with its links; `Car` is what a provisioned board holds. A task that dies takes the agent with
+it: outputs fall to safe (locked, start off) and the board is reset, because half an agent is worse than a restart.
+"""
+
+import asyncio
+import sys
+import time
+
+import machine
+
+from latchkey import VERSION, config, crypto
+from latchkey.clock import Clock
+from latchkey.link.serial import SerialLink
+from latchkey.store import provisioning
+from latchkey.vehicle.pins import Pins
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine
+    from typing import Any
+
+    from latchkey.car import Car
+
+ROOT = "/data"
+_WATCHDOG_MS = 8000
+_INPUTS_MS = 10
+
+
+class Agent:
+    """One board. `car` is None until it is provisioned; then its only use is the bench's `provision`."""
+
+    def __init__(self, board: Any, root: str = ROOT) -> None:
+        self.board = board
+        self.root = root
+        self.clock = Clock()
+        self.boot = crypto.random_bytes(4).hex()
+        self.network = False
+        self.vin: str | None = None
+        self.car: Car | None = None
+        self.links: list[Any] = []
+        self._tasks: list[asyncio.Task[None]] = []
+        self.settings = self._load()
+        pins = dict(board.PINS)
+        if self.settings:
+            pins.update(self.settings.pins)
+        self.pins = Pins(pins)
+
+    def _load(self) -> config.Config | None:
+        stored = provisioning.load(self.root)
+        if stored is None:
+            return None
+        text, self._private, self._public = stored
+        settings = config.parse(text, tuple(self.board.PINS))
+        self.vin = settings.vin
+        return settings
+
+    async def run(self) -> None:
+        """Serve until something ends the agent. Raises what a task raised."""
+        settings = self.settings
+        if settings:
+            if self._private is None:
+                self._private, self._public = await _new_identity(self.root)
+            from latchkey.car import Car
+
+            self.car = Car(self, settings.vin, self._private, self._public)
+        bench = None
+        if settings is None or settings.bench:
+            bench = _bench(self)
+        router = self.car.router if self.car else _Unprovisioned()
+        serial = SerialLink(router, bench, self._hello)
+        self.links.append(serial)
+        self._start("serial", serial.run())
+        if self.car:
+            if settings.radio:
+                self._start_radio(router)
+            for name, task in self.car.tasks():
+                self._start(name, task)
+            self._start("inputs", self._inputs())
+        self.emit({"event": "boot", "boot": self.boot, "cause": machine.reset_cause()})
+        await self._housekeeping()
+
+    def emit(self, event: dict[str, Any]) -> None:
+        """Tell the bench what happened and why; a car whose bench is off tells nobody."""
+        if self.links and (self.settings is None or self.settings.bench):
+            self.links[0].event(event)
+
+    def after(self, ms: int, do: Callable[[], None]) -> None:
+        async def later() -> None:
+            await asyncio.sleep_ms(ms)
+            do()
+
+        self._later = asyncio.create_task(later())
+
+    def reset_soon(self, ms: int) -> None:
+        self.after(ms, self.reset)
+
+    def reset(self) -> None:
+        self.pins.safe()
+        machine.reset()
+
+    def _start(self, name: str, task: Coroutine[Any, Any, None]) -> None:
+        self._tasks.append(asyncio.create_task(self._guard(name, task)))
+
+    async def _guard(self, name: str, task: Coroutine[Any, Any, None]) -> None:
+        try:
+            await task
+            print("task", name, "ended")
+        except Exception as error:  # noqa: BLE001 - whatever it was, it ends the agent, loudly
+            print("task", name, "died:")
+            sys.print_exception(error)
+        self.reset()
+
+    async def _housekeeping(self) -> None:
+        watchdog = machine.WDT(timeout=_WATCHDOG_MS)
+        while True:
+            watchdog.feed()
+            self.clock.now()
+            if self.car:
+                self.car.tick()
+            await asyncio.sleep_ms(500)
+
+    async def _inputs(self) -> None:
+        while True:
+            self.pins.read_inputs()
+            await asyncio.sleep_ms(_INPUTS_MS)
+
+    def _start_radio(self, router: Any) -> None:
+        from latchkey.link.ble import BleLink
+
+        radio = BleLink(router, self.vin)
+        self.links.append(radio)
+        self._start("radio", radio.run())
+
+    def _hello(self) -> dict[str, Any]:
+        return {"version": VERSION, "vin": self.vin, "boot": self.boot, "board": self.board.NAME}
+
+
+class _Unprovisioned:
+    """Stands for the router on a board without an identity: it has nothing to sign a reply with."""
+
+    def handle(self, conn: Any, data: memoryview) -> None:
+        from latchkey.faults import NOT_PROVISIONED_WITH_IDENTITY, Unanswerable
+        from latchkey.session.reply import Reply
+        from latchkey.wire import envelope
+
+        try:
+            request = envelope.read(data)
+        except Unanswerable:
+            return
+        Reply(conn, request, b"", lambda conn, message: conn.send(message)).fault(NOT_PROVISIONED_WITH_IDENTITY)
+
+    def closed(self, conn: Any) -> None:
+        pass
+
+
+async def _new_identity(root: str) -> tuple[bytes, bytes]:
+    """A settings file was put on the board by hand: draw the identity that goes with it."""
+    private = await crypto.generate_private()
+    public = await crypto.public_key(private)
+    await provisioning.set_identity(root, private, public)
+    return private, public
+
+
+def _bench(agent: Agent) -> Any:
+    try:
+        from latchkey.bench import Bench
+    except ImportError:
+        return None  # a production build does not contain it
+    return Bench(agent)
+
+
+def main(board: Any) -> None:
+    """Run the agent until it is interrupted; whatever ends it, the outputs fall to safe."""
+    started = time.ticks_ms()
+    try:
+        agent = Agent(board)
+    except config.ConfigError as error:
+        print("latchkey: settings refused:", error)
+        Pins(board.PINS).safe()
+        return
+    took = time.ticks_diff(time.ticks_ms(), started)
+    print("latchkey", VERSION, agent.vin or "not provisioned", "boot", agent.boot, took, "ms")
+    try:
+        asyncio.run(agent.run())
+    finally:
+        agent.pins.safe()

@@ -1,0 +1,248 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The bench: the harness's hand inside the board (docs/bench.md, "Operations").
+
+It can tap the card and cut the power, so a production build does not contain this module and a car whose settings
+say bench: false does not load it.
+"""
+
+import gc
+import sys
+import time
+
+from micropython import const
+
+from latchkey import VERSION, config, crypto
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from latchkey.agent import Agent
+
+_PAGE = const(16)  # keys or log entries in one answer
+_RESET_MS = const(200)  # time for an answer to leave before a reset
+
+CLOSURES = (
+    "front_driver_door",
+    "front_passenger_door",
+    "rear_driver_door",
+    "rear_passenger_door",
+    "rear_trunk",
+    "front_trunk",
+    "charge_port",
+    "tonneau",
+)
+
+
+class BenchError(Exception):
+    """The harness asked for what cannot be done; the message says why."""
+
+
+class Bench:
+    """handle(request) is given to the serial link: each op is a method named op_<op> that takes the request."""
+
+    def __init__(self, agent: Agent) -> None:
+        self._agent = agent
+        self._drop = 0
+        self._delay = 0
+
+    def handle(self, request: dict[str, Any]) -> Any:
+        answer: dict[str, Any] = {"id": request.get("id"), "ok": True}
+        op = getattr(self, "op_%s" % request.get("op"), None)
+        try:
+            if op is None:
+                raise BenchError("unknown op %s" % request.get("op"))
+            answer["result"] = op(request)
+        except (BenchError, config.ConfigError, ValueError, KeyError, TypeError) as error:
+            answer["ok"] = False
+            answer["error"] = str(error) or repr(error)
+            return answer
+        if hasattr(answer["result"], "send"):
+            return self._later(answer)
+        return answer
+
+    async def _later(self, answer: dict[str, Any]) -> dict[str, Any]:
+        try:
+            answer["result"] = await answer["result"]
+        except (BenchError, config.ConfigError) as error:
+            del answer["result"]
+            answer["ok"] = False
+            answer["error"] = str(error)
+        return answer
+
+    # Any board
+
+    def op_info(self, request: dict[str, Any]) -> dict[str, Any]:
+        agent = self._agent
+        return {
+            "version": VERSION,
+            "vin": agent.vin,
+            "provisioned": agent.vin is not None,
+            "board": agent.board.NAME,
+            "boot": agent.boot,
+            "uptime": agent.clock.now(),
+            "micropython": ".".join(str(part) for part in sys.implementation.version[:3]),
+        }
+
+    async def op_provision(self, request: dict[str, Any]) -> dict[str, str]:
+        """New identity and settings, keys wiped: all or nothing, then a reset."""
+        import json
+
+        from latchkey.store import provisioning
+
+        agent = self._agent
+        if agent.vin is not None and not request.get("force"):
+            raise BenchError("this board is %s already; provision with force to wipe its keys" % agent.vin)
+        settings = dict(request.get("settings") or {})
+        settings["vin"] = request.get("vin")
+        text = json.dumps(settings).encode()
+        config.parse(text, tuple(agent.board.PINS))
+        private = await crypto.generate_private()
+        public = await crypto.public_key(private)
+        await provisioning.provision(agent.root, text, private, public)
+        agent.reset_soon(_RESET_MS)
+        return {"public_key": public.hex()}
+
+    def op_reboot(self, request: dict[str, Any]) -> None:
+        self._agent.reset_soon(_RESET_MS)
+
+    def op_hang(self, request: dict[str, Any]) -> None:
+        """Block the loop, as a bug would: the watchdog has to notice."""
+        time.sleep_ms(request["ms"])
+
+    def op_heap(self, request: dict[str, Any]) -> dict[str, int]:
+        gc.collect()
+        return {"free": gc.mem_free(), "alloc": gc.mem_alloc(), "largest": _largest_block()}
+
+    def op_flash_ops(self, request: dict[str, Any]) -> dict[str, int]:
+        return {"count": self._board("flash_operations")()}
+
+    def op_power_cut(self, request: dict[str, Any]) -> None:
+        self._board("power_cut")(request["after"])
+
+    def op_clock(self, request: dict[str, Any]) -> dict[str, int]:
+        return {"now": self._agent.clock.advance(request["advance"])}
+
+    def op_network(self, request: dict[str, Any]) -> None:
+        """Remembered for what comes to use a network; nothing does yet."""
+        self._agent.network = bool(request["up"])
+
+    def op_pins(self, request: dict[str, Any]) -> dict[str, int | None]:
+        return self._agent.pins.levels()
+
+    # A car
+
+    def op_state(self, request: dict[str, Any]) -> dict[str, Any]:
+        car = self._car()
+        vehicle = car.vehicle
+        pending = car.enrolment.pending
+        closures = vehicle.closures
+        state = {
+            "locked": vehicle.locked,
+            "start_enabled": vehicle.start_enabled,
+            "start_left": vehicle.start_left(),
+            "asleep": vehicle.asleep,
+            "user_present": vehicle.user_present,
+            "brake": vehicle.brake_pressed,
+            "closures": {name: "open" if closures[i] else "closed" for i, name in enumerate(CLOSURES)},
+            "pending": None,
+        }
+        if pending:
+            record = pending.change.record
+            left = pending.deadline - self._agent.clock.now()
+            state["pending"] = {"key": record.id.hex(), "role": record.role, "left": left}
+        return state
+
+    def op_tap(self, request: dict[str, Any]) -> dict[str, str | None]:
+        approved = self._car().tap()
+        return {"approved": approved.hex() if approved else None}
+
+    def op_brake(self, request: dict[str, Any]) -> None:
+        self._car().vehicle.brake(bool(request["pressed"]))
+
+    def op_door(self, request: dict[str, Any]) -> None:
+        if request["name"] not in CLOSURES:
+            raise BenchError("no door %s: one of %s" % (request["name"], ", ".join(CLOSURES)))
+        self._car().vehicle.door(CLOSURES.index(request["name"]), bool(request["open"]))
+
+    def op_evict(self, request: dict[str, Any]) -> None:
+        self._car().sessions.drop()
+
+    def op_reply(self, request: dict[str, Any]) -> None:
+        """The next replies are dropped (drop: n), or the next `count` are late (delay_ms)."""
+        router = self._car().router
+        self._drop = request.get("drop", 0)
+        self._delay = request.get("count", 1) if request.get("delay_ms") else 0
+        deliver = type(router).deliver
+
+        def bent(conn: Any, message: bytes) -> None:
+            if self._drop:
+                self._drop -= 1
+            elif self._delay:
+                self._delay -= 1
+                self._agent.after(request["delay_ms"], lambda: deliver(router, conn, message))
+            else:
+                deliver(router, conn, message)
+
+        router.deliver = bent
+
+    def op_stats(self, request: dict[str, Any]) -> dict[str, int]:
+        router = self._car().router
+        return {
+            "p256": crypto.operations(),
+            "verified": router.verified,
+            "refused": router.refused,
+            "handshakes": router.handshakes,
+            "last_us": router.last_us,
+            "relay_us": router.relay_us,
+        }
+
+    def op_keys(self, request: dict[str, Any]) -> dict[str, Any]:
+        keychain = self._car().keychain
+        limit = min(request.get("limit", _PAGE), _PAGE)
+        keys = [
+            {
+                "slot": record.slot,
+                "key": record.id.hex(),
+                "public": record.public.hex(),
+                "role": record.role,
+                "form": record.form,
+                "origin": record.origin,
+                "label": record.label,
+                "impermanent": record.impermanent,
+                "seconds": record.seconds,
+            }
+            for record in keychain.entries(request.get("start", 0), limit)
+        ]
+        return {"count": keychain.count, "keys": keys}
+
+    def op_log(self, request: dict[str, Any]) -> dict[str, Any]:
+        log = self._car().log
+        limit = min(request.get("limit", _PAGE), _PAGE)
+        return {"entries": list(log.entries(request.get("since", 0), limit)), "last": log.last}
+
+    def _car(self) -> Any:
+        car = self._agent.car
+        if car is None:
+            raise BenchError("this board is not provisioned: latchkey provision gives it an identity")
+        return car
+
+    def _board(self, name: str) -> Any:
+        hook = getattr(self._agent.board, name, None)
+        if hook is None:
+            raise BenchError("not on this board")
+        return hook
+
+
+def _largest_block() -> int:
+    """Bytes of the largest single allocation that succeeds now, to 1 KB."""
+    low, high = 0, gc.mem_free() // 1024
+    while low < high:
+        middle = (low + high + 1) // 2
+        try:
+            bytearray(middle * 1024)
+            low = middle
+        except MemoryError:
+            high = middle - 1
+        gc.collect()
+    return low * 1024

@@ -1,0 +1,99 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A provisioned car: keys, sessions, vehicle and router wired together."""
+
+import asyncio
+
+from latchkey.keys.enrolment import Enrolment
+from latchkey.keys.keychain import Keychain
+from latchkey.router import Router
+from latchkey.session.sessions import Sessions
+from latchkey.store.accesslog import AccessLog
+from latchkey.vehicle.state import Vehicle
+from latchkey.wire import answers
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Coroutine
+    from typing import Any
+
+    from latchkey.agent import Agent
+    from latchkey.keys.whitelist import Change
+
+
+class Car:
+    def __init__(self, agent: Agent, vin: str, private: bytes, public: bytes) -> None:
+        self._agent = agent
+        self.log = AccessLog(agent.root, agent.clock.now)
+        self.keychain = Keychain(agent.root, self._report)
+        self.keychain.open()
+        self.sessions = Sessions(self.keychain, agent.clock, public)
+        self.vehicle = Vehicle(agent.clock.now)
+        self.enrolment = Enrolment(self.keychain, self.sessions, agent.clock, private, self._key_done, agent.emit)
+        self.router = Router(
+            vin.encode(),
+            self.sessions,
+            self.keychain,
+            self.enrolment,
+            self.vehicle,
+            agent.clock,
+            self._record,
+            agent.emit,
+        )
+        self._flush = asyncio.Event()
+        pins = agent.pins
+        pins.on_card = self.tap
+        pins.on_brake = self.vehicle.brake
+        pins.on_door = lambda is_open: self.vehicle.door(0, is_open)
+        self.vehicle.on_change = self._changed
+        pins.outputs(self.vehicle)
+        self._record("boot", None, None, 0, 0)
+
+    def tasks(self) -> tuple[tuple[str, Coroutine[Any, Any, None]], ...]:
+        """The tasks without which there is no car, by name."""
+        return (("keys", self.enrolment.run()), ("log", self._write_log()))
+
+    def tick(self) -> None:
+        """Housekeeping, about twice a second."""
+        self.vehicle.tick()
+        self.enrolment.tick()
+        self._agent.pins.blink(self.enrolment.pending is not None)
+        if self.log.due():
+            self._flush.set()
+
+    def tap(self) -> bytes | None:
+        """The card was tapped. Returns the id of the key this approves, or None."""
+        approved = self.enrolment.tap()
+        self._agent.emit({"event": "tap", "key": approved.hex() if approved else None})
+        return approved
+
+    def _changed(self) -> None:
+        self._agent.pins.outputs(self.vehicle)
+        self.router.relayed()
+        status = answers.vehicle_status(self.vehicle)
+        for link in self._agent.links:
+            link.broadcast(status)
+        self._agent.emit({"event": "state", "locked": self.vehicle.locked, "start": self.vehicle.start_enabled})
+
+    def _key_done(self, change: Change, actor: bytes | None, code: int, why: str) -> None:
+        event = "refused" if code else change.event
+        key_id = change.key_id
+        self._record(event, None, key_id, 0, code)
+        told = {"event": event, "key": key_id.hex() if key_id else None, "by": actor.hex() if actor else "card"}
+        if code:
+            told["information"] = code
+            told["why"] = why
+        self._agent.emit(told)
+
+    def _record(self, kind: str, conn: Any, key_id: bytes | None, command: int, outcome: int) -> None:
+        self.log.append(kind, conn.name if conn else "", key_id, command, outcome)
+        if self.log.due():
+            self._flush.set()
+
+    async def _write_log(self) -> None:
+        while True:
+            await self._flush.wait()
+            self._flush.clear()
+            await self.log.flush()
+
+    def _report(self, why: str) -> None:
+        print("keychain:", why)

@@ -1,0 +1,134 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Enrolment: the one pending key that waits for a card tap, and the worker that changes the keychain.
+
+A tap approves the key that is named as pending, once (law 5). If a second key asks while one is pending, a tap could
+approve the wrong one, so both are turned away. The worker does what takes long (P-256, flash) outside of the router,
+one change at a time, and answers through the reply it was given.
+"""
+
+import asyncio
+
+from micropython import const
+
+from latchkey import crypto, faults
+from latchkey.faults import Fault, KeyRefused
+from latchkey.keys import whitelist
+from latchkey.keys.keychain import KeychainFull
+from latchkey.wire import answers
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from latchkey.clock import Clock
+    from latchkey.keys.keychain import Keychain
+    from latchkey.keys.record import Record
+    from latchkey.keys.whitelist import Change
+    from latchkey.session.reply import BareReply, Reply
+    from latchkey.session.sessions import Sessions
+    from latchkey.wire.pb import Fields
+
+TAP_WINDOW = const(30)  # seconds
+
+
+class Pending:
+    def __init__(self, change: Change, reply: Reply | BareReply, deadline: int) -> None:
+        self.change = change
+        self.reply = reply
+        self.deadline = deadline
+
+
+class Enrolment:
+    """on_done(change, actor id or None, information code) is told how every key operation ended."""
+
+    def __init__(
+        self, keychain: Keychain, sessions: Sessions, clock: Clock, private: bytes, on_done: object, emit: object
+    ) -> None:
+        self.pending: Pending | None = None
+        self._keychain = keychain
+        self._sessions = sessions
+        self._clock = clock
+        self._private = private
+        self._on_done = on_done
+        self._emit = emit
+        self._job: tuple[Change, Reply | BareReply, bytes | None] | None = None
+        self._wake = asyncio.Event()
+
+    def pair(self, operation: Fields, reply: Reply | BareReply) -> None:
+        """An unsigned request: name its key as pending and say WAIT. Raises KeyRefused."""
+        change = whitelist.plan_pairing(operation, self._keychain)
+        record = change.record
+        waiting = self.pending
+        if waiting and waiting.change.record.public != record.public:
+            self._give_up(faults.KEY_AUTH_CANCELLED, "another key asked")
+            raise KeyRefused(faults.KEY_COULD_NOT_START_AUTH, "another key was pending: both turned away")
+        self.pending = Pending(change, reply, self._clock.now() + TAP_WINDOW)
+        self._emit({"event": "pending", "key": record.id.hex(), "role": record.role})
+        reply.payload(answers.WAIT)
+
+    def manage(self, operation: Fields, reply: Reply, actor: Record) -> None:
+        """A signed request: start the change. Raises KeyRefused; Fault BUSY while another change is being made."""
+        if self._job:
+            raise Fault(faults.BUSY, "a key is being changed")
+        self._start(whitelist.plan(operation, actor, self._keychain), reply, actor.id)
+
+    def tap(self) -> bytes | None:
+        """The card was tapped at the vehicle: approve the pending key. Returns its 4-byte id, or None."""
+        self.tick()
+        pending = self.pending
+        if pending is None or self._job:
+            return None
+        self.pending = None
+        self._start(pending.change, pending.reply, None)
+        return pending.change.record.id
+
+    def tick(self) -> None:
+        """Housekeeping: the window for a tap closes."""
+        if self.pending and self._clock.now() >= self.pending.deadline:
+            self._give_up(faults.KEY_TIMED_OUT_WAITING_FOR_TAP, "no card was tapped")
+
+    async def run(self) -> None:
+        """The worker task."""
+        while True:
+            await self._wake.wait()
+            self._wake.clear()
+            if self._job:
+                change, reply, actor = self._job
+                try:
+                    await self._perform(change, reply, actor)
+                finally:
+                    self._job = None
+
+    def _start(self, change: Change, reply: Reply | BareReply, actor: bytes | None) -> None:
+        self._job = (change, reply, actor)
+        self._wake.set()
+
+    def _give_up(self, code: int, why: str) -> None:
+        pending = self.pending
+        self.pending = None
+        self._finish(pending.change, pending.reply, None, code, why)
+
+    async def _perform(self, change: Change, reply: Reply | BareReply, actor: bytes | None) -> None:
+        record = change.record
+        code = 0
+        try:
+            if change.needs_agreement:
+                shared = await crypto.ecdh(self._private, record.public)
+                record.shared = crypto.sha1(shared)[:16]
+            await self._keychain.apply(record, change.remove, change.drop_impermanent)
+        except KeychainFull:
+            code = faults.KEY_WHITELIST_FULL
+        if not code:
+            if change.drop_impermanent:
+                self._sessions.drop()
+            for public in change.remove:
+                self._sessions.drop(public)
+            if record is not None:
+                self._sessions.drop(record.public)
+                if record.seconds:
+                    self._sessions.start_time(record)
+        self._finish(change, reply, actor, code, "")
+
+    def _finish(
+        self, change: Change, reply: Reply | BareReply, actor: bytes | None, code: int, why: str
+    ) -> None:
+        self._on_done(change, actor, code, why)
+        reply.payload(answers.whitelist_status(code, actor))

@@ -1,0 +1,123 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The protobuf codec: hostile bytes are refused, everything else comes back as it went in."""
+
+import gc
+import random
+
+from latchkey.wire import pb
+from latchkey.wire.messages import DESTINATION, ROUTABLE_MESSAGE, SESSION_INFO, UNSIGNED_MESSAGE
+
+
+def refused(table, data):
+    try:
+        pb.decode(table, data)
+    except pb.DecodeError:
+        return True
+    return False
+
+
+def test_a_message_comes_back_as_it_went_in():
+    fields = {
+        "to_destination": {"domain": 2},
+        "from_destination": {"routing_address": b"r" * 16},
+        "protobuf_message_as_bytes": b"",
+        "flags": 0xFFFFFFFF,
+        "uuid": bytes(range(16)),
+        "signature_data": {"AES_GCM_Personalized_data": {"expires_at": 0xDEADBEEF, "counter": 1 << 30}},
+    }
+    decoded = pb.decode(ROUTABLE_MESSAGE, pb.encode(ROUTABLE_MESSAGE, fields))
+    assert decoded["to_destination"]["domain"] == 2
+    assert decoded["from_destination"]["routing_address"] == b"r" * 16
+    assert decoded["protobuf_message_as_bytes"] == b""
+    assert decoded["flags"] == 0xFFFFFFFF
+    assert decoded["uuid"] == bytes(range(16))
+    assert decoded["signature_data"]["AES_GCM_Personalized_data"] == {"expires_at": 0xDEADBEEF, "counter": 1 << 30}
+
+
+def test_fields_are_written_in_ascending_order():
+    data = pb.encode(SESSION_INFO, {"handle": 3, "counter": 6, "clock_time": 2650})
+    assert data.hex() == "0806" + "255a0a0000" + "3003"
+
+
+def test_none_is_absent_and_zero_is_not():
+    assert pb.encode(SESSION_INFO, {"counter": None}) == b""
+    assert pb.encode(UNSIGNED_MESSAGE, {"RKEAction": 0}) == b"\x10\x00"
+    assert pb.decode(UNSIGNED_MESSAGE, b"\x10\x00")["sub_message"] == "RKEAction"
+
+
+def test_unknown_fields_of_every_wire_type_are_skipped():
+    unknown = b"\x98\x06\x96\x01" + b"\x99\x06" + bytes(8) + b"\x9a\x06\x02hi" + b"\x9d\x06" + bytes(4)
+    ten_bytes = b"\x98\x06" + b"\xff" * 9 + b"\x01"
+    assert pb.decode(SESSION_INFO, unknown + b"\x08\x06" + ten_bytes) == {"counter": 6}
+
+
+def test_the_last_of_several_wins():
+    assert pb.decode(SESSION_INFO, b"\x08\x01\x08\x02") == {"counter": 2}
+
+
+def test_a_oneof_keeps_only_its_last_member():
+    decoded = pb.decode(DESTINATION, b"\x08\x02\x12\x01a")
+    assert decoded == {"sub_destination": "routing_address", "routing_address": b"a"}
+
+
+def test_hostile_bytes_are_refused():
+    assert refused(SESSION_INFO, b"\x0a\x01a"), "wrong wire type of a known field"
+    assert refused(SESSION_INFO, b"\x0b"), "a group"
+    assert refused(SESSION_INFO, b"\x9b\x06"), "an unknown group"
+    assert refused(SESSION_INFO, b"\x00\x00"), "field number 0"
+    assert refused(SESSION_INFO, b"\x08"), "no varint"
+    assert refused(SESSION_INFO, b"\x08\x80"), "varint cut short"
+    assert refused(SESSION_INFO, b"\x08" + b"\x80" * 10 + b"\x01"), "varint of eleven bytes"
+    assert refused(SESSION_INFO, b"\x08\xff\xff\xff\xff\x1f"), "varint of 33 bits"
+    assert refused(SESSION_INFO, b"\x08\x80\x80\x80\x80\x80\x01"), "varint with bit 35"
+    assert refused(SESSION_INFO, b"\x12\x05abcd"), "length past the end"
+    assert refused(SESSION_INFO, b"\x12\xff\xff\xff\xff\x0f"), "length of 4 GB"
+    assert refused(SESSION_INFO, b"\x25abc"), "fixed32 cut short"
+    assert refused(SESSION_INFO, b"\x98\x06" + b"\xff" * 10), "unknown varint that never ends"
+    assert refused(SESSION_INFO, b"\x99\x06abc"), "unknown fixed64 cut short"
+    assert refused(ROUTABLE_MESSAGE, b"\x32\x03\x08"), "nested message past the end"
+    assert refused(ROUTABLE_MESSAGE, b"\x32\x01\x08"), "nested varint must not read on into its parent"
+
+
+def test_thirty_two_bits_and_padded_varints_pass():
+    assert pb.decode(SESSION_INFO, b"\x08\xff\xff\xff\xff\x0f")["counter"] == 0xFFFFFFFF
+    assert pb.decode(SESSION_INFO, b"\x08\x86\x80\x80\x80\x80\x80\x00")["counter"] == 6
+
+
+def test_no_bytes_crash_the_decoder():
+    random.seed(7)
+    good = pb.encode(ROUTABLE_MESSAGE, {"to_destination": {"domain": 2}, "uuid": bytes(16), "flags": 2})
+    survived = 0
+    for i in range(3000):
+        data = bytearray(good) if i % 2 else bytearray(random.getrandbits(8) for _ in range(i % 40))
+        for _ in range(1 + i % 3):
+            if data:
+                data[random.randrange(len(data))] = random.getrandbits(8)
+        for table in (ROUTABLE_MESSAGE, UNSIGNED_MESSAGE):
+            try:
+                pb.decode(table, data)
+                survived += 1
+            except pb.DecodeError:
+                pass
+    assert survived > 100
+
+
+def test_a_message_that_fits_no_frame_is_refused():
+    pb.encode(ROUTABLE_MESSAGE, {"protobuf_message_as_bytes": bytes(1019)})
+    try:
+        pb.encode(ROUTABLE_MESSAGE, {"protobuf_message_as_bytes": bytes(1020)})
+    except pb.EncodeError:
+        return
+    raise AssertionError("1,023 bytes were encoded")
+
+
+def test_decoding_a_command_allocates_under_1500_bytes():
+    sig = {"signer_identity": {"public_key": bytes(65)}, "AES_GCM_Personalized_data": {"tag": bytes(16), "counter": 9}}
+    data = pb.encode(ROUTABLE_MESSAGE, {"to_destination": {"domain": 2}, "signature_data": sig, "uuid": bytes(16)})
+    gc.collect()
+    gc.disable()
+    before = gc.mem_alloc()
+    pb.decode(ROUTABLE_MESSAGE, data)
+    used = gc.mem_alloc() - before
+    gc.enable()
+    assert used < 1500, used
