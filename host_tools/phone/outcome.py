@@ -1,0 +1,88 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What an answer from vehicle security means: done, not yet, or refused by name."""
+
+from __future__ import annotations
+
+from google.protobuf.message import DecodeError
+from tesla_protocol.command import universal_message_pb2 as universal
+from tesla_protocol.command import vcsec_pb2 as vcsec
+
+from host_tools.faults import Refused, keychain_fault, message_fault, nominal_error
+from host_tools.phone.session import Unverified
+
+# Faults that come from a session out of step: the car sends what is needed to get into step again.
+RESYNC = frozenset({
+    universal.MESSAGEFAULT_ERROR_INCORRECT_EPOCH,
+    universal.MESSAGEFAULT_ERROR_INVALID_TOKEN_OR_COUNTER,
+    universal.MESSAGEFAULT_ERROR_INVALID_SIGNATURE,
+    universal.MESSAGEFAULT_ERROR_TIME_EXPIRED,
+    universal.MESSAGEFAULT_ERROR_TIME_TO_LIVE_TOO_LONG,
+})
+# Faults that pass by themselves.
+PASSING = frozenset({
+    universal.MESSAGEFAULT_ERROR_BUSY,
+    universal.MESSAGEFAULT_ERROR_TIMEOUT,
+    universal.MESSAGEFAULT_ERROR_INTERNAL,
+})
+
+
+def parse_reply(data: bytes) -> universal.RoutableMessage | None:
+    """An envelope, or None for anything else that a car may send (a bare status broadcast, say)."""
+    try:
+        message = universal.RoutableMessage.FromString(data)
+    except DecodeError:
+        return None
+    return message if message.HasField("from_destination") else None
+
+
+def parse_broadcast(data: bytes) -> vcsec.FromVCSECMessage | None:
+    """A bare FromVCSECMessage, or None."""
+    try:
+        message = vcsec.FromVCSECMessage.FromString(data)
+    except DecodeError:
+        return None
+    return message if message.WhichOneof("sub_message") else None
+
+
+def parse_payload(payload: bytes) -> vcsec.FromVCSECMessage:
+    """The payload of an answer."""
+    try:
+        return vcsec.FromVCSECMessage.FromString(payload)
+    except DecodeError:
+        raise Unverified("the answer's payload cannot be read") from None
+
+
+def fault_of(message: universal.RoutableMessage) -> int:
+    """The answer's fault, 0 for none."""
+    return int(message.signedMessageStatus.signed_message_fault)
+
+
+def refusal(fault: int) -> Refused:
+    """The exception for a fault."""
+    return Refused(message_fault(fault))
+
+
+def command_done(answer: vcsec.FromVCSECMessage) -> bool:
+    """Whether this answer to a command is final. Raises Refused when it is an error."""
+    if answer.HasField("nominalError"):
+        raise Refused(nominal_error(answer.nominalError.genericError))
+    return not answer.HasField("commandStatus")
+
+
+def key_change_done(answer: vcsec.FromVCSECMessage) -> bool:
+    """Whether this answer to a key operation is final. Raises Refused when it is an error."""
+    if answer.HasField("nominalError"):
+        raise Refused(nominal_error(answer.nominalError.genericError))
+    if not answer.commandStatus.HasField("whitelistOperationStatus"):
+        return False
+    status = answer.commandStatus.whitelistOperationStatus
+    if status.whitelistOperationInformation:
+        raise Refused(keychain_fault(status.whitelistOperationInformation))
+    if status.operationStatus == vcsec.OPERATIONSTATUS_ERROR:
+        raise Refused("UNDOCUMENTED_ERROR")
+    return True
+
+
+def is_waiting(answer: vcsec.FromVCSECMessage) -> bool:
+    """Whether the car says that it waits: for a card, or for itself."""
+    return bool(answer.commandStatus.operationStatus == vcsec.OPERATIONSTATUS_WAIT)
