@@ -1,0 +1,169 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the tests of sessions and routing share: the published vectors, keys in RAM, and a phone's side of signing."""
+
+from latchkey import crypto
+from latchkey.clock import Clock
+from latchkey.keys.record import CARD_TAP, Record
+from latchkey.session import metadata
+from latchkey.session.sessions import Sessions
+from latchkey.wire import messages
+from latchkey.wire.pb import decode, encode
+
+VIN = b"5YJ30123456789ABC"
+VEHICLE_PRIVATE = bytes.fromhex("344ee5b466a7cf1eeb12b6f50331db2e5ec5834ef5f4befcfd8cbe55c2528d70")
+VEHICLE_PUBLIC = bytes.fromhex(
+    "04c7a1f47138486aa4729971494878d33b1a24e39571f748a6e16c5955b3d877d3"
+    "a6aaa0e955166474af5d32c410f439a2234137ad1bb085fd4e8813c958f11d97"
+)
+CLIENT_PRIVATE = bytes.fromhex("2538cdc29a97c19c1e99a637d6cf4f8c970c118b56ede1e6323e6d162c4b30db")
+CLIENT_PUBLIC = bytes.fromhex(
+    "04b2b6bc68c2da0665ce656815594996c62394edd8bea905fe781a754fe6a845a7"
+    "14330902f225e9269d466e05b349981fda9d85cc23c6fb444aa73b629105dc6e"
+)
+K = bytes.fromhex("1b2fce19967b79db696f909cff89ea9a")
+ADDRESS = b"a" * 16
+UUID = b"u" * 16
+OWNER, DRIVER, GUEST = 2, 3, 8
+
+
+class Keys:
+    """A keychain in RAM: the interface of keys.keychain.Keychain, for any 65-byte public key."""
+
+    CAPACITY = 4096
+
+    def __init__(self, *records):
+        self.records = []
+        self.looked_up = 0
+        for record in records:
+            self.put(record)
+
+    def put(self, record):
+        self.records = [r for r in self.records if r.public != record.public]
+        record.slot = len(self.records)
+        self.records.append(record)
+
+    @property
+    def count(self):
+        return len(self.records)
+
+    def find(self, public):
+        self.looked_up += 1
+        for record in self.records:
+            if record.public == public:
+                return record
+        return None
+
+    def find_id(self, id4):
+        return next((r for r in self.records if r.id == id4), None)
+
+    def find_slot(self, slot):
+        return next((r for r in self.records if r.slot == slot), None)
+
+    def slot_mask(self):
+        return sum(1 << r.slot for r in self.records)
+
+    def ids(self, limit=32):
+        return [r.id for r in self.records][:limit]
+
+    def lasting_owners(self):
+        return sum(r.lasting_owner for r in self.records)
+
+    async def apply(self, add, remove=(), drop_impermanent=False):
+        gone = [bytes(public) for public in remove]
+        self.records = [
+            r for r in self.records if r.public not in gone and not (drop_impermanent and r.impermanent)
+        ]
+        if add:
+            self.put(add)
+
+
+class Conn:
+    """A connection that keeps what it is sent."""
+
+    def __init__(self):
+        self.name = "test/1"
+        self.limiter = None
+        self.authenticated_ms = 0
+        self.sent = []
+
+    def send(self, message):
+        self.sent.append(message)
+
+    def last(self):
+        return decode(messages.ROUTABLE_MESSAGE, self.sent[-1])
+
+
+def owner(public=CLIENT_PUBLIC, shared=K, role=OWNER, **more):
+    return Record(public, shared, role, origin=CARD_TAP, **more)
+
+
+def other_key(n):
+    """A 65-byte name for a key that nobody does arithmetic with."""
+    return b"\x04" + bytes([n]) * 64
+
+
+def sessions_of(*records):
+    clock = Clock()
+    return Sessions(Keys(*records), clock, VEHICLE_PUBLIC), clock
+
+
+def signed(payload, session, counter, expires_at, **bent):
+    """The fields of a signed RoutableMessage, as a phone makes it; `bent` replaces what is signed or sent.
+
+    method "gcm" or "hmac"; vin, epoch, domain, flags; sent_*: what is put into the message instead of what was signed.
+    """
+    method = bent.get("method", "gcm")
+    flags = bent.get("flags", 0)
+    epoch = bent.get("epoch", session.epoch)
+    meta = metadata.Metadata()
+    meta.start(5 if method == "gcm" else 8)
+    meta.byte(metadata.DOMAIN, bent.get("domain", 2))
+    meta.item(metadata.PERSONALIZATION, bent.get("vin", VIN))
+    meta.item(metadata.EPOCH, epoch)
+    meta.uint(metadata.EXPIRES_AT, expires_at)
+    meta.uint(metadata.COUNTER, counter)
+    if flags:
+        meta.uint(metadata.FLAGS, flags)
+    data = {"epoch": bent.get("sent_epoch", epoch), "counter": counter, "expires_at": expires_at}
+    key = bent.get("key", K)
+    if method == "gcm":
+        nonce = bent.get("nonce", b"n" * 12)
+        payload, tag = crypto.gcm_encrypt(key, nonce[:12], crypto.sha256(meta.view()), payload)
+        data["nonce"] = nonce
+        name = "AES_GCM_Personalized_data"
+    else:
+        tag = crypto.hmac_sha256(crypto.hmac_sha256(key, b"authenticated command"), meta.view(), payload)
+        name = "HMAC_Personalized_data"
+    data["tag"] = bent.get("tag", tag)
+    data["counter"] = bent.get("sent_counter", counter)
+    return {
+        "to_destination": {"domain": bent.get("sent_domain", 2)},
+        "from_destination": {"routing_address": ADDRESS},
+        "protobuf_message_as_bytes": payload,
+        "signature_data": {"signer_identity": bent.get("identity", {"public_key": CLIENT_PUBLIC}), name: data},
+        "uuid": UUID,
+        "flags": flags or None,
+    }
+
+
+def message(fields):
+    return memoryview(encode(messages.ROUTABLE_MESSAGE, fields))
+
+
+def opened(reply, request, key=K, vin=VIN):
+    """The plaintext of an encrypted reply (raises AuthError), and its counter."""
+    signature = request["signature_data"]
+    gcm = signature.get("AES_GCM_Personalized_data")
+    tag = (gcm or signature["HMAC_Personalized_data"])["tag"]
+    response = reply["signature_data"]["AES_GCM_Response_data"]
+    meta = metadata.Metadata()
+    meta.start(9)
+    meta.byte(metadata.DOMAIN, reply["from_destination"]["domain"])
+    meta.item(metadata.PERSONALIZATION, vin)
+    meta.uint(metadata.COUNTER, response["counter"])
+    meta.uint(metadata.FLAGS, reply.get("flags", 0))
+    meta.item(metadata.REQUEST_HASH, bytes([5 if gcm else 8]) + tag[:16])
+    meta.uint(metadata.FAULT, reply.get("signedMessageStatus", {}).get("signed_message_fault", 0))
+    payload = reply["protobuf_message_as_bytes"]
+    plain = crypto.gcm_decrypt(key, response["nonce"], crypto.sha256(meta.view()), payload, response["tag"])
+    return plain, response["counter"]
