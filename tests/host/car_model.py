@@ -19,6 +19,7 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from google.protobuf.message import DecodeError
 from tesla_protocol.command import keys_pb2 as roles
 from tesla_protocol.command import signatures_pb2 as sig
 from tesla_protocol.command import universal_message_pb2 as universal
@@ -95,8 +96,10 @@ class CarModel:
 
     def handle(self, data: bytes) -> list[bytes]:
         """What the car answers to one message."""
-        message = universal.RoutableMessage()
-        message.ParseFromString(data)
+        try:
+            message = universal.RoutableMessage.FromString(data)
+        except DecodeError:
+            return []
         if not message.HasField("to_destination"):
             return self._bare(vcsec.ToVCSECMessage.FromString(data))
         self.requests.append(message)
