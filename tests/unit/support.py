@@ -3,7 +3,7 @@
 
 from latchkey import crypto
 from latchkey.clock import Clock
-from latchkey.keys.record import CARD_TAP, Record
+from latchkey.keys.record import CARD_TAP, Record, unpack
 from latchkey.session import metadata
 from latchkey.session.sessions import Sessions
 from latchkey.wire import messages
@@ -50,7 +50,7 @@ class Keys:
         self.looked_up += 1
         for record in self.records:
             if record.public == public:
-                return record
+                return unpack(record.pack())
         return None
 
     def find_id(self, id4):

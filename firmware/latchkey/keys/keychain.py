@@ -31,7 +31,7 @@ _LISTED = const(32)  # slots that a whitelist answer tells of: their ids are kep
 
 _PUBLIC = const(65)
 _FREE = b"\xff"
-_IMPERMANENT, _TAPPED_OWNER = const(1), const(2)  # flags of an index entry
+_IMPERMANENT, _LASTING_OWNER = const(1), const(2)  # flags of an index entry
 
 
 class KeychainFull(Exception):
@@ -69,7 +69,7 @@ class Keychain:
         self._index = bytearray(_INDEX)
         self._raw = bytearray(SIZE)
         self._slots = bytearray(self.CAPACITY)  # the bucket of each slot
-        self._tapped = bytearray(_BUCKETS)  # owners enrolled with a tap, by bucket
+        self._tapped = bytearray(_BUCKETS)  # owners that last, by bucket
         self._ids = bytearray(4 * _LISTED)
         self._lock = asyncio.Lock()
 
@@ -120,7 +120,7 @@ class Keychain:
                 limit -= 1
                 yield bytes(self._ids[4 * slot : 4 * slot + 4])
 
-    def tapped_owners(self) -> int:
+    def lasting_owners(self) -> int:
         return sum(self._tapped)
 
     def _search(
@@ -281,9 +281,9 @@ class Keychain:
                         self._slots[slot] = bucket
                         if slot < _LISTED:
                             self._ids[4 * slot : 4 * slot + 4] = id4
-                    if flags & _TAPPED_OWNER:
+                    if flags & _LASTING_OWNER:
                         record = self._record(f, bucket, i)
-                        tapped += bool(record and record.tapped_owner)
+                        tapped += bool(record and record.lasting_owner)
         except OSError as e:
             self._report(f"{_path(self._root, bucket)}: {e}")
         self._tapped[bucket] = tapped
@@ -292,7 +292,7 @@ class Keychain:
 def _enter(index: bytearray, i: int, record: Record | None) -> None:
     at = _HEAD + 8 * i
     if record:
-        flags = _IMPERMANENT * record.impermanent + _TAPPED_OWNER * record.tapped_owner
+        flags = _IMPERMANENT * record.impermanent + _LASTING_OWNER * record.lasting_owner
         struct.pack_into(_ENTRY, index, at, record.id, record.slot, record.role, flags)
     else:
         struct.pack_into(_ENTRY, index, at, b"", NO_SLOT, 0, 0)

@@ -82,10 +82,10 @@ class Record:
         return bool(self.flags & IMPERMANENT)
 
     @property
-    def tapped_owner(self) -> bool:
-        """An owner without limits, enrolled with a card tap: what the last-owner guard counts."""
+    def lasting_owner(self) -> bool:
+        """An owner without limits, enrolled at the car or by an owner: the last-owner guard counts these."""
         limits = self.seconds or self.commands or self.not_before or self.not_after or self.powered or self.uses
-        return self.role == ROLE_OWNER and self.origin == CARD_TAP and not self.impermanent and not limits
+        return self.role == ROLE_OWNER and self.origin in (CARD_TAP, OWNER_COMMAND) and not self.impermanent and not limits
 
     def __repr__(self) -> str:
         return f"<key {self.id.hex()} slot {self.slot} role {self.role}>"

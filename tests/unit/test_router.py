@@ -1,0 +1,331 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Whole messages in, whole answers out: what a phone sees of the car."""
+
+import gc
+
+from latchkey import faults
+from latchkey.clock import Clock
+from latchkey.keys.enrolment import Enrolment
+from latchkey.router import Router
+from latchkey.session.sessions import Sessions
+from latchkey.vehicle.state import Vehicle
+from latchkey.wire import messages
+from latchkey.wire.pb import decode, encode
+from support import (
+    ADDRESS,
+    CLIENT_PUBLIC,
+    DRIVER,
+    GUEST,
+    UUID,
+    VEHICLE_PRIVATE,
+    VEHICLE_PUBLIC,
+    VIN,
+    Conn,
+    Keys,
+    message,
+    opened,
+    other_key,
+    owner,
+    signed,
+)
+
+UNLOCK, LOCK, START, SECURE, WAKE = b"\x10\x00", b"\x10\x01", b"\x10\x14", b"\x10\x1d", b"\x10\x1e"
+STATUS = encode(messages.UNSIGNED_MESSAGE, {"InformationRequest": {}})
+ENCRYPT = 2
+
+
+class Car:
+    def __init__(self, *records):
+        self.clock = Clock()
+        self.keys = Keys(*records)
+        self.sessions = Sessions(self.keys, self.clock, VEHICLE_PUBLIC)
+        self.vehicle = Vehicle(self.clock.now)
+        self.events = []
+        self.logged = []
+        self.enrolment = Enrolment(
+            self.keys, self.sessions, self.clock, VEHICLE_PRIVATE, lambda *end: None, self.events.append
+        )
+        self.router = Router(
+            VIN,
+            self.sessions,
+            self.keys,
+            self.enrolment,
+            self.vehicle,
+            self.clock,
+            lambda kind, conn, key, command, outcome: self.logged.append((kind, key, command, outcome)),
+            self.events.append,
+        )
+        self.conn = Conn()
+        self.counter = 0
+
+    def send(self, fields):
+        """The car's answer, decoded; None if it stays silent."""
+        before = len(self.conn.sent)
+        self.router.handle(self.conn, message(fields))
+        return self.conn.last() if len(self.conn.sent) > before else None
+
+    def command(self, payload, **bent):
+        self.counter += 1
+        session = self.sessions.find(CLIENT_PUBLIC)
+        fields = signed(payload, session, self.counter, self.clock.now() + 5, **bent)
+        return fields, self.send(fields)
+
+    def unsigned(self, payload):
+        return self.send(request(protobuf_message_as_bytes=payload))
+
+
+def request(**fields):
+    whole = {"to_destination": {"domain": 2}, "from_destination": {"routing_address": ADDRESS}, "uuid": UUID}
+    whole.update(fields)
+    return whole
+
+
+def fault(reply):
+    status = reply["signedMessageStatus"]
+    assert status["operation_status"] == 2
+    return status["signed_message_fault"]
+
+
+def vcsec(reply):
+    return decode(messages.FROM_VCSEC, reply["protobuf_message_as_bytes"])
+
+
+def test_a_good_command_is_done_and_answered_with_an_empty_payload():
+    car = Car(owner())
+    _, reply = car.command(UNLOCK)
+    assert not car.vehicle.locked
+    assert reply["protobuf_message_as_bytes"] == b"" and reply["payload"] == "protobuf_message_as_bytes"
+    assert "signedMessageStatus" not in reply and "signature_data" not in reply
+    assert reply["to_destination"]["routing_address"] == ADDRESS
+    assert reply["from_destination"]["domain"] == 2
+    assert reply["request_uuid"] == UUID
+    assert car.logged[-1] == ("command", owner().id, 0, 0)
+
+
+def test_an_encrypted_answer_opens_with_the_requests_hash_for_both_methods():
+    car = Car(owner())
+    for method in ("gcm", "hmac"):
+        fields, reply = car.command(START, flags=ENCRYPT, method=method)
+        assert opened(reply, fields) == (b"", 1)
+    assert car.vehicle.start_enabled
+
+
+def test_a_handshake_tells_the_session_and_a_stranger_that_it_is_one():
+    car = Car(owner())
+    reply = car.send(request(session_info_request={"public_key": CLIENT_PUBLIC}))
+    info = decode(messages.SESSION_INFO, reply["session_info"])
+    session = car.sessions.find(CLIENT_PUBLIC)
+    assert info["epoch"] == session.epoch and info["publicKey"] == VEHICLE_PUBLIC
+    assert info.get("counter", 0) == 0 and info["handle"] == session.handle
+    assert len(reply["signature_data"]["session_info_tag"]["tag"]) == 32
+    reply = car.send(request(session_info_request={"public_key": other_key(1)}))
+    assert decode(messages.SESSION_INFO, reply["session_info"]) == {"status": 1}
+    assert "signature_data" not in reply
+    assert fault(car.send(request(session_info_request={"public_key": b"short"}))) == faults.BAD_PARAMETER
+
+
+def test_a_phone_out_of_step_gets_signed_session_info_with_its_fault():
+    car = Car(owner())
+    _, reply = car.command(UNLOCK, sent_epoch=bytes(16))
+    assert fault(reply) == faults.INCORRECT_EPOCH
+    assert decode(messages.SESSION_INFO, reply["session_info"])["epoch"] == car.sessions.find(CLIENT_PUBLIC).epoch
+    assert len(reply["signature_data"]["session_info_tag"]["tag"]) == 32
+    assert car.vehicle.locked
+
+
+def test_a_domain_that_is_not_here_gets_a_fault_from_that_domain():
+    car = Car(owner())
+    for domain in (0, 3, 7, 255):
+        reply = car.send(request(to_destination={"domain": domain}, protobuf_message_as_bytes=UNLOCK))
+        assert fault(reply) == faults.INVALID_DOMAINS
+        assert reply["from_destination"]["domain"] == domain
+    assert fault(car.send(request(to_destination={}))) == faults.INVALID_DOMAINS
+    assert fault(car.send(request(to_destination={"routing_address": b"x"}))) == faults.INVALID_DOMAINS
+
+
+def test_status_and_whitelist_are_told_without_a_signature_and_with_one():
+    car = Car(owner(), owner(other_key(1), role=DRIVER))
+    assert vcsec(car.unsigned(STATUS))["vehicleStatus"]["vehicleLockState"] == 1
+    fields, reply = car.command(STATUS, flags=ENCRYPT)
+    plain, _ = opened(reply, fields)
+    assert decode(messages.FROM_VCSEC, plain)["vehicleStatus"]["vehicleSleepStatus"] == 1
+    ask = encode(messages.UNSIGNED_MESSAGE, {"InformationRequest": {"informationRequestType": 5}})
+    info = vcsec(car.unsigned(ask))["whitelistInfo"]
+    assert (info["numberOfEntries"], info["slotMask"]) == (2, 3)
+
+
+def test_a_whitelist_entry_is_found_by_slot_id_and_public_key():
+    friend = owner(other_key(1), role=DRIVER, form=7)
+    car = Car(owner(), friend)
+    for by in ({"slot": 1}, {"keyId": {"publicKeySHA1": friend.id}}, {"publicKey": friend.public}):
+        by["informationRequestType"] = 6
+        entry = vcsec(car.unsigned(encode(messages.UNSIGNED_MESSAGE, {"InformationRequest": by})))["whitelistEntryInfo"]
+        assert entry["publicKey"]["PublicKeyRaw"] == friend.public
+        assert (entry["slot"], entry["keyRole"], entry["metadataForKey"]["keyFormFactor"]) == (1, DRIVER, 7)
+    missing = encode(messages.UNSIGNED_MESSAGE, {"InformationRequest": {"informationRequestType": 6, "slot": 9}})
+    status = vcsec(car.unsigned(missing))["commandStatus"]["whitelistOperationStatus"]
+    assert status["whitelistOperationInformation"] == faults.KEY_PUBLIC_KEY_NOT_ON_WHITELIST
+    odd = encode(messages.UNSIGNED_MESSAGE, {"InformationRequest": {"informationRequestType": 3}})
+    assert fault(car.unsigned(odd)) == faults.BAD_PARAMETER
+
+
+def test_commands_need_a_signature():
+    car = Car(owner())
+    for payload in (UNLOCK, START, LOCK, encode(messages.UNSIGNED_MESSAGE, {"closureMoveRequest": {"rearTrunk": 1}})):
+        assert fault(car.unsigned(payload)) == faults.INSUFFICIENT_PRIVILEGES
+    assert car.vehicle.locked and not car.vehicle.start_enabled
+
+
+def test_what_cannot_be_parsed_or_is_unknown_has_its_fault():
+    car = Car(owner())
+    assert fault(car.unsigned(b"\x10")) == faults.DECODING
+    assert fault(car.command(b"\x10")[1]) == faults.DECODING
+    for payload in (b"", b"\x10\x63", b"\x22\x02\x08\x09"):
+        assert fault(car.command(payload)[1]) == faults.INVALID_COMMAND, payload
+    assert fault(car.send(request())) == faults.INVALID_COMMAND
+    assert fault(car.send(request(session_info=b"x"))) == faults.INVALID_COMMAND
+    assert fault(car.send(request(uuid=bytes(17), protobuf_message_as_bytes=UNLOCK))) == faults.BAD_PARAMETER
+
+
+def test_what_cannot_be_answered_is_met_with_silence_and_changes_nothing():
+    car = Car(owner())
+    silent = (
+        b"",
+        b"\xff" * 60,
+        b"\x32",
+        bytes(1025),
+        b"\x0a\x02\x12\x00",
+        b"\x0a\xff",
+        b"\x0a\x04\x12\x00\x18\x03",
+        encode(messages.ROUTABLE_MESSAGE, request(from_destination={"routing_address": bytes(17)})),
+    )
+    for data in silent:
+        car.router.handle(car.conn, memoryview(data))
+        assert not car.conn.sent, data
+    assert car.router.refused == len(silent)
+    car.command(UNLOCK)
+    assert not car.vehicle.locked
+
+
+def test_roles_have_their_own_commands_and_no_others():
+    trunk = encode(messages.UNSIGNED_MESSAGE, {"closureMoveRequest": {"rearTrunk": 3}})
+    port = encode(messages.UNSIGNED_MESSAGE, {"closureMoveRequest": {"chargePort": 3}})
+    both = encode(messages.UNSIGNED_MESSAGE, {"closureMoveRequest": {"chargePort": 3, "rearTrunk": 3}})
+    everything = (UNLOCK, LOCK, START, SECURE, WAKE, trunk, port, both, STATUS)
+    allowed = {
+        0: (),
+        1: (UNLOCK, LOCK, WAKE, STATUS),
+        2: everything,
+        3: everything,
+        4: (STATUS,),
+        5: (STATUS,),
+        6: (WAKE, port, STATUS),
+        7: (),
+        8: everything,
+        200: (),
+    }
+    for role in allowed:
+        for payload in everything:
+            car = Car(owner(role=role))
+            _, reply = car.command(payload)
+            if payload in allowed[role]:
+                assert "signedMessageStatus" not in reply, (role, payload)
+            else:
+                assert fault(reply) == faults.INSUFFICIENT_PRIVILEGES, (role, payload)
+                assert car.vehicle.locked and not car.vehicle.start_enabled and not any(car.vehicle.closures)
+
+
+def test_a_keys_own_limits_take_commands_away():
+    car = Car(owner(role=GUEST, commands=2))
+    assert "signedMessageStatus" not in car.command(UNLOCK)[1]
+    assert fault(car.command(START)[1]) == faults.INSUFFICIENT_PRIVILEGES
+
+
+def test_a_refusal_after_the_tag_is_encrypted_too():
+    car = Car(owner(role=5))
+    fields, reply = car.command(START, flags=ENCRYPT)
+    assert fault(reply) == faults.INSUFFICIENT_PRIVILEGES
+    assert opened(reply, fields) == (b"", 1)
+
+
+def test_the_vehicles_own_refusal_is_a_nominal_error():
+    car = Car(owner())
+    car.vehicle.door(0, True)
+    car.command(UNLOCK)
+    assert vcsec(car.command(LOCK)[1])["nominalError"]["genericError"] == 2
+
+
+def test_a_key_whose_time_is_over_is_inactive():
+    car = Car(owner(seconds=60))
+    assert fault(car.command(UNLOCK)[1]) == faults.INACTIVE_KEY
+
+
+def test_pairing_is_asked_bare_or_in_an_envelope():
+    operation = {"addKeyToWhitelistAndAddPermissions": {"key": {"PublicKeyRaw": CLIENT_PUBLIC}, "keyRole": 2}}
+    ask = encode(messages.UNSIGNED_MESSAGE, {"WhitelistOperation": operation})
+    bare = encode(messages.TO_VCSEC, {"signedMessage": {"protobufMessageAsBytes": ask, "signatureType": 2}})
+    car = Car()
+    car.router.handle(car.conn, memoryview(bare))
+    assert decode(messages.FROM_VCSEC, car.conn.sent[-1])["commandStatus"] == {"operationStatus": 1}
+    assert car.enrolment.pending.change.record.public == CLIENT_PUBLIC
+    car = Car()
+    assert vcsec(car.unsigned(ask))["commandStatus"] == {"operationStatus": 1}
+    assert car.enrolment.pending
+
+
+def test_nothing_else_may_be_presented_bare():
+    car = Car(owner())
+    bare = encode(messages.TO_VCSEC, {"signedMessage": {"protobufMessageAsBytes": UNLOCK, "signatureType": 2}})
+    car.router.handle(car.conn, memoryview(bare))
+    assert not car.conn.sent and car.vehicle.locked
+
+
+def test_bad_tags_slow_their_own_connection_and_no_other():
+    car = Car(owner())
+    for _ in range(8):
+        assert fault(car.command(UNLOCK, tag=bytes(16))[1]) == faults.INVALID_SIGNATURE
+    assert fault(car.command(UNLOCK)[1]) == faults.BUSY
+    assert car.vehicle.locked
+    car.conn = Conn()
+    car.command(UNLOCK)
+    assert not car.vehicle.locked
+
+
+def test_a_bug_is_answered_and_does_not_end_the_agent():
+    car = Car(owner())
+
+    def broken():
+        raise ZeroDivisionError
+
+    car.vehicle.unlock = broken
+    assert fault(car.command(UNLOCK)[1]) == faults.INTERNAL
+    assert car.vehicle.locked
+
+
+def test_events_and_log_hold_no_secrets():
+    car = Car(owner())
+    car.command(UNLOCK)
+    car.command(UNLOCK, tag=bytes(16))
+    car.command(UNLOCK, sent_epoch=bytes(16))
+    session = car.sessions.find(CLIENT_PUBLIC)
+    told = repr(car.events) + repr(car.logged)
+    for secret in (session.key, session.command_key, session.info_key, VEHICLE_PRIVATE):
+        assert secret.hex() not in told and repr(secret)[2:-1] not in told
+
+
+def test_a_start_is_verified_and_answered_within_8_kb_of_heap():
+    car = Car(owner())
+    for n in range(2):
+        fields = signed(START, car.sessions.find(CLIENT_PUBLIC), n + 1, car.clock.now() + 5, flags=ENCRYPT)
+        data = message(fields)
+        gc.collect()
+        gc.disable()
+        before = gc.mem_alloc()
+        car.router.handle(car.conn, data)
+        used = gc.mem_alloc() - before
+        gc.enable()
+        assert opened(car.conn.last(), fields)
+    print("a start command allocates", used, "bytes in all, decoding to encrypted reply")
+    assert used <= 8192, used
+
+

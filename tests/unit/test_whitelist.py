@@ -1,0 +1,191 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Whitelist operations: who may change what, with the protocol's own code for every refusal."""
+
+from latchkey import faults
+from latchkey.faults import KeyRefused
+from latchkey.keys import whitelist
+from latchkey.keys.record import CARD_TAP, IMPERMANENT, OWNER_COMMAND
+from support import CLIENT_PUBLIC, DRIVER, GUEST, OWNER, VEHICLE_PUBLIC, Keys, other_key, owner
+
+ADD = "addKeyToWhitelistAndAddPermissions"
+
+
+def operation(name, public=CLIENT_PUBLIC, role=OWNER, **more):
+    fields = {"key": {"PublicKeyRaw": public}, "keyRole": role}
+    fields.update(more)
+    return {"sub_message": name, name: fields, "metadataForKey": {"keyFormFactor": 7}}
+
+
+def removal(public):
+    name = "removePublicKeyFromWhitelist"
+    return {"sub_message": name, name: {"PublicKeyRaw": public}}
+
+
+def code(plan, *arguments):
+    try:
+        plan(*arguments)
+    except KeyRefused as refusal:
+        return refusal.code
+    raise AssertionError("allowed")
+
+
+def test_a_key_may_ask_unsigned_to_be_added_with_a_card_tap():
+    change = whitelist.plan_pairing(operation(ADD, label=b"Anna's phone"), Keys())
+    record = change.record
+    assert (record.public, record.role, record.form, record.origin) == (CLIENT_PUBLIC, OWNER, 7, CARD_TAP)
+    assert record.label == "Anna's phone"
+    assert change.needs_agreement
+
+
+def test_nothing_but_adding_itself_may_be_asked_unsigned():
+    keys = Keys(owner())
+    plan = whitelist.plan_pairing
+    assert code(plan, removal(CLIENT_PUBLIC), keys) == faults.KEY_NO_PERMISSION_TO_REMOVE
+    assert code(plan, {"sub_message": "removeAllImpermanentKeys"}, keys) == faults.KEY_NO_PERMISSION_TO_REMOVE
+    update = operation("updateKeyAndPermissions")
+    assert code(plan, update, keys) == faults.KEY_NO_PERMISSION_TO_CHANGE_PERMISSIONS
+    for name in ("addImpermanentKey", "addImpermanentKeyAndRemoveExisting", "replaceKey", "addPublicKeyToWhitelist"):
+        assert code(plan, operation(name, VEHICLE_PUBLIC), keys) == faults.KEY_NO_PERMISSION_TO_ADD
+    assert code(plan, {}, keys) == faults.KEY_NO_PERMISSION_TO_ADD
+
+
+def test_roles_that_cannot_be_enrolled_have_their_own_codes():
+    for role in (0, 7, 9, 255, 0xFFFFFFFF):
+        assert code(whitelist.plan_pairing, operation(ADD, role=role), Keys()) == faults.KEY_WITHOUT_ROLE
+    assert code(whitelist.plan_pairing, operation(ADD, role=1), Keys()) == faults.KEY_WITH_SERVICE_ROLE
+    actor = owner(other_key(1))
+    wanted = faults.KEY_NON_SERVICE_ADDING_SERVICE
+    assert code(whitelist.plan, operation(ADD, role=1), actor, Keys(actor)) == wanted
+
+
+def test_keys_that_are_no_points_of_the_curve_are_refused():
+    for public in (b"", CLIENT_PUBLIC[:64], bytes(65), other_key(3), b"\x02" + CLIENT_PUBLIC[1:33]):
+        assert code(whitelist.plan_pairing, operation(ADD, public), Keys()) == faults.KEY_INVALID_PUBLIC_KEY
+
+
+def test_a_key_is_added_once():
+    assert code(whitelist.plan_pairing, operation(ADD), Keys(owner())) == faults.KEY_ALREADY_ON_WHITELIST
+
+
+def test_a_full_keychain_says_so():
+    keys = Keys(*[owner(other_key(n)) for n in range(4)])
+    keys.CAPACITY = 4
+    assert code(whitelist.plan_pairing, operation(ADD), keys) == faults.KEY_WHITELIST_FULL
+
+
+def test_a_broken_label_is_no_label():
+    record = whitelist.plan_pairing(operation(ADD, label=b"\xff\xfe"), Keys()).record
+    assert record.label == ""
+
+
+def test_only_owners_add_keys():
+    for role in (1, DRIVER, 4, 5, 6, GUEST):
+        actor = owner(other_key(1), role=role)
+        assert code(whitelist.plan, operation(ADD), actor, Keys(actor)) == faults.KEY_NO_PERMISSION_TO_ADD
+    actor = owner(other_key(1))
+    change = whitelist.plan(operation(ADD, role=DRIVER), actor, Keys(actor))
+    assert change.record.origin == OWNER_COMMAND
+    assert change.record.signer == actor.id
+    assert not change.record.flags & IMPERMANENT
+
+
+def test_impermanent_keys_are_marked_and_may_replace_those_before():
+    actor = owner(other_key(1))
+    change = whitelist.plan(operation("addImpermanentKey", role=DRIVER), actor, Keys(actor))
+    assert change.record.impermanent and not change.drop_impermanent
+    change = whitelist.plan(operation("addImpermanentKeyAndRemoveExisting", role=DRIVER), actor, Keys(actor))
+    assert change.record.impermanent and change.drop_impermanent
+    name = "removeAllImpermanentKeys"
+    assert whitelist.plan({"sub_message": name, name: 1}, actor, Keys(actor)).drop_impermanent
+    assert code(whitelist.plan, {"sub_message": name, name: 0}, actor, Keys(actor)) == faults.KEY_UNDOCUMENTED_ERROR
+
+
+def test_an_owner_removes_another_and_nobody_removes_oneself():
+    actor, friend = owner(other_key(1)), owner(other_key(2), role=DRIVER)
+    keys = Keys(actor, friend)
+    assert whitelist.plan(removal(friend.public), actor, keys).remove == (friend.public,)
+    assert code(whitelist.plan, removal(actor.public), actor, keys) == faults.KEY_NO_PERMISSION_TO_REMOVE_ONESELF
+    assert code(whitelist.plan, removal(other_key(9)), actor, keys) == faults.KEY_PUBLIC_KEY_NOT_ON_WHITELIST
+    assert code(whitelist.plan, removal(b"short"), actor, keys) == faults.KEY_PUBLIC_KEY_NOT_ON_WHITELIST
+    assert code(whitelist.plan, removal(actor.public), friend, keys) == faults.KEY_NO_PERMISSION_TO_REMOVE
+
+
+def test_service_removes_drivers_guests_and_fleet_managers_only():
+    service = owner(other_key(1), role=1)
+    for role, allowed in ((DRIVER, True), (GUEST, True), (4, True), (OWNER, False), (5, False), (6, False)):
+        keys = Keys(service, owner(other_key(2), role=role), owner(other_key(3)))
+        if allowed:
+            assert whitelist.plan(removal(other_key(2)), service, keys).remove
+        else:
+            assert code(whitelist.plan, removal(other_key(2)), service, keys) == faults.KEY_NO_PERMISSION_TO_REMOVE
+
+
+def test_the_last_lasting_owner_cannot_be_removed_or_demoted():
+    """An owner that is timed or impermanent may command, but the car must not be left with such keys alone."""
+    last = owner(other_key(1))
+    timed = owner(other_key(2), seconds=60)
+    passing = owner(other_key(3), flags=IMPERMANENT)
+    keys = Keys(last, timed, passing)
+    for actor in (timed, passing):
+        assert code(whitelist.plan, removal(last.public), actor, keys) == faults.KEY_NO_PERMISSION_TO_REMOVE
+        demotion = operation("updateKeyAndPermissions", last.public, DRIVER)
+        assert code(whitelist.plan, demotion, actor, keys) == faults.KEY_NO_PERMISSION_TO_CHANGE_PERMISSIONS
+        timing = operation("updateKeyAndPermissions", last.public, OWNER, secondsToBeActive=5)
+        assert code(whitelist.plan, timing, actor, keys) == faults.KEY_NO_PERMISSION_TO_CHANGE_PERMISSIONS
+    keys.put(owner(other_key(4)))
+    assert whitelist.plan(removal(last.public), timed, keys).remove == (last.public,)
+
+
+def test_an_update_keeps_the_key_and_changes_its_role():
+    actor, friend = owner(other_key(1)), owner(other_key(2), role=DRIVER, label="Bo")
+    keys = Keys(actor, friend)
+    change = whitelist.plan(operation("updateKeyAndPermissions", friend.public, GUEST), actor, keys)
+    assert (change.record.public, change.record.role, change.record.label) == (friend.public, GUEST, "Bo")
+    assert change.record.shared == friend.shared and not change.needs_agreement
+    demotion = operation("updateKeyAndPermissions", actor.public, DRIVER)
+    assert code(whitelist.plan, demotion, actor, keys) == faults.KEY_ATTEMPTING_TO_REMOVE_OWN_PERMISSIONS
+    unknown = operation("updateKeyAndPermissions", other_key(9), DRIVER)
+    assert code(whitelist.plan, unknown, actor, keys) == faults.KEY_PUBLIC_KEY_NOT_ON_WHITELIST
+    by_driver = operation("updateKeyAndPermissions", actor.public, DRIVER)
+    wanted = faults.KEY_NO_PERMISSION_TO_CHANGE_PERMISSIONS
+    assert code(whitelist.plan, by_driver, friend, keys) == wanted
+
+
+def replacement(old, role=OWNER, **more):
+    fields = {"keyToAdd": {"PublicKeyRaw": CLIENT_PUBLIC}, "keyRole": role}
+    if isinstance(old, int):
+        fields["keyToReplace"] = "slotToReplace"
+        fields["slotToReplace"] = old
+    else:
+        fields["keyToReplace"] = "publicKeyToReplace"
+        fields["publicKeyToReplace"] = {"PublicKeyRaw": old}
+    fields.update(more)
+    return {"sub_message": "replaceKey", "replaceKey": fields}
+
+
+def test_a_key_is_replaced_by_public_key_or_slot_in_one_change():
+    actor = owner(other_key(1))
+    keys = Keys(actor)
+    for old in (actor.public, 0):
+        change = whitelist.plan(replacement(old), actor, keys)
+        assert change.remove == (actor.public,)
+        assert change.record.public == CLIENT_PUBLIC
+    assert code(whitelist.plan, replacement(7), actor, keys) == faults.KEY_PUBLIC_KEY_NOT_ON_WHITELIST
+    assert code(whitelist.plan, replacement(0, DRIVER), actor, keys) == faults.KEY_NO_PERMISSION_TO_REMOVE
+    assert code(whitelist.plan, replacement(0, impermanent=1), actor, keys) == faults.KEY_NO_PERMISSION_TO_REMOVE
+
+
+def test_a_full_keychain_still_replaces():
+    actor = owner(other_key(1))
+    keys = Keys(actor)
+    keys.CAPACITY = 1
+    assert whitelist.plan(replacement(0), actor, keys).record
+
+
+def test_operations_of_the_past_and_unknown_ones_are_refused_with_a_code():
+    actor = owner(other_key(1))
+    keys = Keys(actor)
+    legacy = {"sub_message": "addPublicKeyToWhitelist", "addPublicKeyToWhitelist": {"PublicKeyRaw": CLIENT_PUBLIC}}
+    assert code(whitelist.plan, legacy, actor, keys) == faults.KEY_WITHOUT_ROLE
+    for name in ("removePermissionsFromPublicKey", None):
+        assert code(whitelist.plan, {"sub_message": name}, actor, keys) == faults.KEY_UNDOCUMENTED_ERROR
