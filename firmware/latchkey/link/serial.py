@@ -1,0 +1,267 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The serial port as a link: numbered phone connections, the bench channel and events (docs/bench.md).
+
+From the host every line is acknowledged and has the number after the last one; to the host lines are only numbered.
+"""
+
+import asyncio
+import json
+import select
+import sys
+from time import ticks_diff, ticks_ms
+
+from micropython import const
+
+from latchkey.link import lines
+from latchkey.link.frames import MAX_MESSAGE
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+_VEHICLE = const(0x56)  # V
+_BENCH = const(0x42)  # B
+_EVENT = const(0x45)  # E
+_ACK = const(0x41)  # A
+_SYNC = const(0x53)  # S
+_CLOSE = const(0x43)  # C
+_BOARD = const(0x20)  # what makes a letter the board's: lower case
+
+_CONNECTIONS = const(8)
+_QUEUE = const(4)  # messages that wait, a connection
+_EVENTS = const(16)  # events that wait
+_GONE_MS = const(15000)  # a host that is silent for so long has left
+_BURST = const(320)  # bytes read before other tasks have their turn
+
+
+class SerialConnection:
+    """One phone at the end of the serial port."""
+
+    def __init__(self, link: "SerialLink", number: int) -> None:
+        self.name = "serial/%d" % number
+        self.number = number
+        self.limiter = None
+        self.authenticated_ms = 0
+        self._link = link
+
+    def send(self, message: bytes) -> None:
+        self._link.post(_VEHICLE, self.number, bytes(message), _QUEUE)
+
+
+class SerialLink:
+    """`bench` may be None: then the bench channel is not there. `hello` tells the host who this is."""
+
+    def __init__(self, router: Any, bench: Any, hello: Callable[[], dict[str, Any]], output: Any = None) -> None:
+        self._router = router
+        self._hello = hello
+        self._output = output or sys.stdout.buffer
+        self._reader = lines.Reader()
+        self._writer = lines.Writer()
+        self._message = bytearray(MAX_MESSAGE)
+        self._view = memoryview(self._message)
+        self._fill = 0  # of the message under way
+        self._kind = 0
+        self._conn = 0
+        self._synced = False
+        self._attached = False
+        self._heard = 0
+        self._last = 0  # number of the last line accepted
+        self._sent = 0  # number of the next line out
+        self._connections: dict[int, SerialConnection] = {}
+        self._queue: list[tuple[int, int, bytes]] = []
+        self._wake = asyncio.Event()
+        self._lost = 0  # events that found no room
+        self._requests = None
+        if bench:
+            from latchkey.link.requests import Requests
+
+            self._requests = Requests(bench.handle, lambda answer: self.post(_BENCH, 0, answer, 1))
+
+    async def run(self) -> None:
+        """Serve the port for ever."""
+        self._say_hello(0)
+        await asyncio.gather(self._read(), self._write())
+
+    def event(self, event: dict[str, Any]) -> None:
+        """Tell the host what happened. With no host there, it goes nowhere."""
+        if not self._attached:
+            return
+        if self._count(_EVENT, 0) >= _EVENTS:
+            self._lost += 1
+            return
+        if self._lost:
+            event = dict(event)
+            event["lost"] = self._lost
+            self._lost = 0
+        self.post(_EVENT, 0, json.dumps(event).encode(), _EVENTS)
+
+    def broadcast(self, message: bytes) -> None:
+        for connection in self._connections.values():
+            connection.send(message)
+
+    # Out
+
+    def post(self, kind: int, conn: int, message: bytes, room: int) -> None:
+        """Queue a message; the oldest of its kind and connection goes when there are `room` already."""
+        queue = self._queue
+        if self._count(kind, conn) >= room:
+            for at in range(len(queue)):
+                if queue[at][0] == kind and queue[at][1] == conn:
+                    queue.pop(at)
+                    break
+        queue.append((kind, conn, message))
+        self._wake.set()
+
+    def _count(self, kind: int, conn: int) -> int:
+        return sum(1 for item in self._queue if item[0] == kind and item[1] == conn)
+
+    def _line(self, kind: int, conn: int, seq: int, part: int, piece: bytes) -> None:
+        self._output.write(self._writer.line(kind | _BOARD, conn, seq, part, piece))
+
+    def _next(self) -> int:
+        number = self._sent
+        self._sent = number + 1 & 0xFF
+        return number
+
+    def _say_hello(self, sync: int) -> None:
+        hello = self._hello()
+        hello["bench"] = self._requests is not None
+        self.post(_SYNC, sync, json.dumps(hello).encode(), 1)
+
+    async def _write(self) -> None:
+        while True:
+            try:
+                await asyncio.wait_for_ms(self._wake.wait(), _GONE_MS // 3)
+            except asyncio.TimeoutError:
+                if self._attached and not 0 <= ticks_diff(ticks_ms(), self._heard) < _GONE_MS:
+                    self._leave()
+                continue
+            self._wake.clear()
+            while self._queue:
+                kind, conn, message = self._queue.pop(0)
+                at = 0
+                while True:
+                    end = at + lines.PIECE
+                    if end < len(message):
+                        part = lines.MIDDLE if at else lines.FIRST
+                    else:
+                        part = lines.LAST if at else lines.WHOLE
+                    self._line(kind, conn, self._next(), part, message[at:end])
+                    await asyncio.sleep_ms(0)
+                    if end >= len(message):
+                        break
+                    at = end
+
+    # In
+
+    async def _read(self) -> None:
+        port = sys.stdin.buffer
+        stream = asyncio.StreamReader(port)
+        poller = select.poll()
+        poller.register(port, select.POLLIN)
+        byte = bytearray(1)
+        while True:
+            first = await stream.read(1)
+            if not first:
+                raise EOFError
+            self.feed(first[0])
+            for _ in range(_BURST):
+                for _ready in poller.ipoll(0):
+                    break
+                else:
+                    break
+                if port.readinto(byte):
+                    self.feed(byte[0])
+            await asyncio.sleep_ms(0)
+
+    def feed(self, byte: int) -> None:
+        """Take one byte from the port."""
+        if byte == 0x03:
+            raise KeyboardInterrupt
+        if not self._reader.feed(byte):
+            return
+        frame = self._reader
+        if frame.kind == _SYNC:
+            self._sync(frame.conn, frame.seq)
+        elif not self._synced:
+            self._say_hello(0)
+        else:
+            self._attached = True
+            self._heard = ticks_ms()
+            if frame.kind in (_VEHICLE, _BENCH, _CLOSE):
+                self._accept(frame)
+
+    def _sync(self, sync: int, seq: int) -> None:
+        """A host begins: forget all about the one before."""
+        self._leave()
+        self._queue.clear()
+        if self._requests:
+            self._requests.forget()
+        self._last = seq
+        self._fill = self._kind = self._lost = 0
+        self._synced = self._attached = True
+        self._heard = ticks_ms()
+        self._say_hello(sync)
+
+    def _leave(self) -> None:
+        self._attached = False
+        for number in list(self._connections):
+            self._close(number)
+
+    def _close(self, number: int) -> None:
+        connection = self._connections.pop(number, None)
+        if connection:
+            self._router.closed(connection)
+            for at in range(len(self._queue) - 1, -1, -1):
+                if self._queue[at][:2] == (_VEHICLE, number):
+                    self._queue.pop(at)
+
+    def _accept(self, frame: lines.Reader) -> None:
+        if frame.seq != self._last:
+            if frame.seq != self._last + 1 & 0xFF:
+                self._say_hello(0)  # a line is missing, and will not come any more: the host starts again
+                return
+            self._last = frame.seq
+            self._line(_ACK, 0, frame.seq, lines.WHOLE, b"")
+            self._collect(frame)
+        else:
+            self._line(_ACK, 0, frame.seq, lines.WHOLE, b"")  # the last one again: its acknowledgement was lost
+
+    def _collect(self, frame: lines.Reader) -> None:
+        kind = frame.kind
+        if frame.first:
+            self._kind = kind
+            self._conn = frame.conn
+            self._fill = 0
+        if kind != self._kind or frame.conn != self._conn:
+            self._kind = 0
+            return
+        end = self._fill + len(frame.body)
+        if end > MAX_MESSAGE:
+            self._kind = 0  # too long: its other lines find no first one
+            return
+        self._message[self._fill : end] = frame.body
+        self._fill = end
+        if not frame.last:
+            return
+        self._kind = 0
+        message = self._view[: self._fill]
+        if kind == _VEHICLE:
+            self._vehicle(frame.conn, message)
+        elif kind == _BENCH:
+            if self._requests:
+                self._requests.take(message)
+        elif frame.conn:
+            self._close(frame.conn)
+        else:
+            self._leave()
+
+    def _vehicle(self, number: int, message: memoryview) -> None:
+        connection = self._connections.get(number)
+        if connection is None:
+            if not number or len(self._connections) >= _CONNECTIONS:
+                self.post(_CLOSE, number, b"", 1)
+                return
+            connection = self._connections[number] = SerialConnection(self, number)
+        self._router.handle(connection, message)
