@@ -1,0 +1,61 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a board does at power-on, under the unix port: mount the flash, then run boot.py and main.py.
+
+LATCHKEY_IMAGE is the flash image file, LATCHKEY_FIRMWARE the folder of the firmware; with LATCHKEY_SAFE set main.py is
+not run, as after a soft reset from the raw REPL. Ending by SIGTERM means: this board cannot run, do not restart it.
+"""
+
+import os
+import sys
+
+import vfs
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+
+def _refuse(why: str) -> None:
+    print("simulated board:", why)
+    os.system("kill -15 $PPID")  # the shell's parent: this process
+
+
+def _size(path: str) -> int:
+    try:
+        return os.stat(path)[6]
+    except OSError:
+        return 0
+
+
+def _mount(image: str) -> None:
+    import board
+    from flash import Flash, make_image
+
+    if not _size(image):
+        new = image + ".new"  # renamed when it is whole: a half-made image would be refused for ever
+        make_image(new)
+        flash: Any = Flash(new)
+        vfs.VfsLfs2.mkfs(flash)
+        os.rename(new, image)
+    flash = Flash(image)
+    try:
+        vfs.mount(vfs.VfsLfs2(flash), "/data")
+    except OSError as error:
+        _refuse("%s does not hold a file system (%s); it is left as it is. Give another --image." % (image, error))
+        return
+    board.attach(flash)
+
+
+def _given(name: str) -> str:
+    value = os.getenv(name)
+    if not value:
+        _refuse(name + " is not set")
+        raise SystemExit
+    return value
+
+
+sys.path[:] = [_given("LATCHKEY_FIRMWARE"), sys.path[0], sys.path[0] + "/radio", ".frozen"]
+_mount(_given("LATCHKEY_IMAGE"))
+execfile(sys.path[0] + "/boot.py")  # noqa: F821 - a builtin of this interpreter
+if not os.getenv("LATCHKEY_SAFE"):
+    execfile(sys.path[0] + "/main.py")  # noqa: F821

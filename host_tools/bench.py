@@ -1,0 +1,270 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The harness as a library: a car on a serial port, and a hand that can touch it.
+
+    with Bench.open("/dev/ttyUSB0") as car:
+        phone = car.connect()
+        car.tap()
+        print(car.state()["locked"])
+"""
+
+from __future__ import annotations
+
+import contextlib
+import queue
+import threading
+import time
+from collections import deque
+from types import TracebackType
+from typing import Any, Self
+
+from host_tools.attachment import Attachment, Channel, Listener, Restarted
+from host_tools.faults import LatchkeyError, NoAnswer
+from host_tools.port import PortBusy
+from host_tools.share import Server, SharedAttachment
+
+_LOG_LINES = 2000
+_EVENTS = 2000
+
+
+class BenchError(LatchkeyError):
+    """The car's bench channel said no."""
+
+    name = "BENCH"
+
+
+class VehicleConnection:
+    """One phone's connection: whole messages, exactly what the radio would carry."""
+
+    def __init__(self, channel: Channel, timeout: float) -> None:
+        self._channel = channel
+        self._timeout = timeout
+        self._arrived: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
+        self._ended = False
+        self.number = channel.open(self._arrived.put)
+
+    def send(self, message: bytes) -> None:
+        """Deliver one message to the car."""
+        self._channel.send(self.number, message, self._timeout)
+
+    def receive(self, timeout: float = 5.0) -> bytes | None:
+        """The next message from the car, or None when none came in time."""
+        try:
+            message = None if self._ended else self._arrived.get(timeout=max(0.0, timeout))
+        except queue.Empty:
+            return None
+        if message is None:
+            self._ended = True
+            raise NoAnswer("this phone connection has ended", "make a new one: the car may have restarted")
+        return message
+
+    def close(self) -> None:
+        """Hang up."""
+        if not self._ended:
+            self._ended = True
+            self._arrived.put(None)
+            self._channel.close_connection(self.number)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+class Bench:
+    """A car, through its serial port."""
+
+    def __init__(self, port: str, timeout: float = 10.0, share: bool = False) -> None:
+        self.port = port
+        self.timeout = timeout
+        self.events: list[dict[str, Any]] = []
+        """What the car did and why it refused, oldest first."""
+        self._log: deque[str] = deque(maxlen=_LOG_LINES)
+        self._news = threading.Condition()
+        self._boots = 0
+        self._server: Server | None = None
+        listener = Listener(self._event, self._log.append, self._booted)
+        deadline = time.monotonic() + timeout
+        self._channel: Channel
+        while True:
+            try:
+                own = Attachment(port, listener, timeout)
+            except PortBusy:
+                shared = SharedAttachment.find(port, listener, timeout)
+                if shared is not None:
+                    self._channel = shared
+                    break
+                if time.monotonic() >= deadline:
+                    raise
+                time.sleep(0.05)  # a short command has it: it will be done in a moment
+            else:
+                self._channel = own
+                if share:
+                    self._server = Server(own)
+                break
+
+    @classmethod
+    def open(cls, port: str, timeout: float = 10.0, share: bool = False) -> Self:
+        """Reach the car on `port`, waiting for it to boot if it has to.
+
+        With `share`, other programs can use the port through this one while it has it open.
+        """
+        return cls(port, timeout, share)
+
+    @property
+    def hello(self) -> dict[str, Any]:
+        """What the car said of itself: version, vin, boot and more."""
+        return dict(self._channel.hello)
+
+    @property
+    def boot(self) -> str:
+        """The id of this boot: another after each restart."""
+        return str(self._channel.hello["boot"])
+
+    @property
+    def log_text(self) -> str:
+        """What the car printed."""
+        return "".join(self._log)
+
+    # The bench's hand
+
+    def request(self, op: str, *, timeout: float | None = None, **arguments: Any) -> Any:
+        """One request on the bench channel, and its result."""
+        if self._channel.hello.get("bench") is False:
+            raise BenchError("this car is built without the bench channel", "flash a bench build")
+        answer = self._channel.request({"op": op, **arguments}, self.timeout if timeout is None else timeout)
+        if answer.get("ok") is not True:
+            raise BenchError(f"{op}: {answer.get('error', 'refused')}")
+        return answer.get("result")
+
+    def info(self) -> dict[str, Any]:
+        """Version, VIN, board, boot id, uptime."""
+        return self._dict("info")
+
+    def provision(self, vin: str, settings: dict[str, Any] | None = None, force: bool = False) -> dict[str, Any]:
+        """Give the car its identity, and wait until it is up again with it."""
+        boot = self.boot
+        result = self._dict("provision", vin=vin, settings=settings or {}, force=force, timeout=60)
+        self.wait_boot(boot)
+        return result
+
+    def state(self) -> dict[str, Any]:
+        """Locked, started, asleep, closures, who is pending."""
+        return self._dict("state")
+
+    def pins(self) -> dict[str, Any]:
+        """The levels of the pins."""
+        return self._dict("pins")
+
+    def tap(self) -> dict[str, Any]:
+        """Tap the card."""
+        return self._dict("tap")
+
+    def brake(self, pressed: bool) -> None:
+        """Press or let go of the brake."""
+        self.request("brake", pressed=pressed)
+
+    def door(self, name: str, is_open: bool) -> None:
+        """Open or shut a closure by hand."""
+        self.request("door", name=name, open=is_open)
+
+    def clock(self, seconds: int) -> int:
+        """Let time pass in the car; its clock afterwards."""
+        return int(self._dict("clock", advance=seconds)["now"])
+
+    def network(self, up: bool) -> None:
+        """Plug the network in or pull it."""
+        self.request("network", up=up)
+
+    def heap(self) -> dict[str, Any]:
+        """Bytes of heap free and in use, after a collection."""
+        return self._dict("heap")
+
+    def stats(self) -> dict[str, Any]:
+        """Counters: public-key operations, commands verified and refused, handshakes."""
+        return self._dict("stats")
+
+    def keys(self) -> list[dict[str, Any]]:
+        """The whole keychain."""
+        found: list[dict[str, Any]] = []
+        while True:
+            answer = self._dict("keys", start=found[-1]["slot"] + 1 if found else 0, limit=8)
+            found += answer["keys"]
+            if len(found) >= answer["count"] or not answer["keys"]:
+                return found
+
+    def log(self, since: int = 0) -> list[dict[str, Any]]:
+        """The access log, oldest first."""
+        found: list[dict[str, Any]] = []
+        while True:
+            answer = self._dict("log", since=since, limit=16)
+            found += answer["entries"]
+            if not answer["entries"] or answer["last"] <= since:
+                return found
+            since = answer["last"]
+
+    def reboot(self, timeout: float = 30.0) -> None:
+        """Restart the car, and wait until it is up again."""
+        boot = self.boot
+        with contextlib.suppress(Restarted):  # when it is quicker than its answer
+            self.request("reboot", timeout=5)
+        self.wait_boot(boot, timeout)
+
+    def wait_boot(self, boot: str, timeout: float = 30.0) -> None:
+        """Wait until the car is up with another boot id than `boot`."""
+        with self._news:
+            if not self._news.wait_for(lambda: self._channel.hello.get("boot") != boot, timeout):
+                raise NoAnswer("the car did not come back in time", "see what it printed: `latchkey monitor`")
+
+    def wait_event(self, event: str, timeout: float = 5.0, since: int = 0, **fields: Any) -> dict[str, Any]:
+        """The first event of that name with those fields, from the `since`th on, waiting for it if need be."""
+
+        def find() -> dict[str, Any] | None:
+            for candidate in self.events[since:]:
+                if candidate.get("event") == event and fields.items() <= candidate.items():
+                    return candidate
+            return None
+
+        with self._news:
+            found = self._news.wait_for(find, timeout)
+        if not found:
+            raise NoAnswer(f"no event {event!r} {fields or ''} in time; there were {self.events[since:]}")
+        return found
+
+    # Phones
+
+    def connect(self) -> VehicleConnection:
+        """A new phone connection."""
+        return VehicleConnection(self._channel, self.timeout)
+
+    def close(self) -> None:
+        """Let go of the car."""
+        if self._server is not None:
+            self._server.close()
+        self._channel.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _dict(self, op: str, *, timeout: float | None = None, **arguments: Any) -> dict[str, Any]:
+        result = self.request(op, timeout=timeout, **arguments)
+        if not isinstance(result, dict):
+            raise BenchError(f"{op}: the car answered {result!r}")
+        return result
+
+    def _event(self, event: dict[str, Any]) -> None:
+        with self._news:
+            if len(self.events) >= _EVENTS:
+                del self.events[: _EVENTS // 2]
+            self.events.append(event)
+            self._news.notify_all()
+
+    def _booted(self, hello: dict[str, Any]) -> None:
+        with self._news:
+            self._boots += 1
+            self._news.notify_all()
