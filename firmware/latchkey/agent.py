@@ -74,8 +74,8 @@ class Agent:
         self.links.append(serial)
         self._start("serial", serial.run())
         if self.car:
-            if settings.radio:
-                self._start_radio(router)
+            if settings and settings.radio:
+                self._start_radio(settings.vin, router)
             for name, task in self.car.tasks():
                 self._start(name, task)
             self._start("inputs", self._inputs())
@@ -127,10 +127,10 @@ class Agent:
             self.pins.read_inputs()
             await asyncio.sleep_ms(_INPUTS_MS)
 
-    def _start_radio(self, router: Any) -> None:
+    def _start_radio(self, vin: str, router: Any) -> None:
         from latchkey.link.ble import BleLink
 
-        radio = BleLink(router, self.vin)
+        radio = BleLink(router, vin)
         self.links.append(radio)
         self._start("radio", radio.run())
 

@@ -148,9 +148,9 @@ class Bench:
             "pending": None,
         }
         if pending:
-            record = pending.change.record
+            change = pending.change
             left = pending.deadline - self._agent.clock.now()
-            state["pending"] = {"key": record.id.hex(), "role": record.role, "left": left}
+            state["pending"] = {"key": change.key_id.hex(), "role": change.role, "left": left}
         return state
 
     def op_tap(self, request: dict[str, Any]) -> dict[str, str | None]:

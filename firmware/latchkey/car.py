@@ -78,7 +78,9 @@ class Car:
         event = "refused" if code else change.event
         key_id = change.key_id
         self._record(event, None, key_id, 0, code)
-        told = {"event": event, "key": key_id.hex() if key_id else None, "by": actor.hex() if actor else "card"}
+        told: dict[str, Any] = {"event": event, "by": actor.hex() if actor else "card"}
+        if key_id:
+            told["key"] = key_id.hex()
         if code:
             told["information"] = code
             told["why"] = why

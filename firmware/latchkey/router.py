@@ -182,7 +182,7 @@ class Router:
         else:
             raise Fault(faults.INSUFFICIENT_PRIVILEGES, "not signed")
 
-    def _pair(self, data: memoryview, reply: BareReply) -> None:
+    def _pair(self, data: memoryview, reply: Reply | BareReply) -> None:
         message = _decode(data)
         if message.get("sub_message") != "WhitelistOperation":
             raise Fault(faults.INVALID_COMMAND, "only pairing may be presented")

@@ -14,10 +14,14 @@ from latchkey import crypto, faults
 from latchkey.faults import Fault, KeyRefused
 from latchkey.keys import whitelist
 from latchkey.keys.keychain import KeychainFull
+from latchkey.keys.record import key_id
 from latchkey.wire import answers
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
     from latchkey.clock import Clock
     from latchkey.keys.keychain import Keychain
     from latchkey.keys.record import Record
@@ -40,7 +44,13 @@ class Enrolment:
     """on_done(change, actor id or None, information code) is told how every key operation ended."""
 
     def __init__(
-        self, keychain: Keychain, sessions: Sessions, clock: Clock, private: bytes, on_done: object, emit: object
+        self,
+        keychain: Keychain,
+        sessions: Sessions,
+        clock: Clock,
+        private: bytes,
+        on_done: Callable[[Change, bytes | None, int, str], None],
+        emit: Callable[[dict[str, Any]], None],
     ) -> None:
         self.pending: Pending | None = None
         self._keychain = keychain
@@ -55,13 +65,11 @@ class Enrolment:
     def pair(self, operation: Fields, reply: Reply | BareReply) -> None:
         """An unsigned request: name its key as pending and say WAIT. Raises KeyRefused."""
         change = whitelist.plan_pairing(operation, self._keychain)
-        record = change.record
-        waiting = self.pending
-        if waiting and waiting.change.record.public != record.public:
-            self._give_up(faults.KEY_AUTH_CANCELLED, "another key asked")
+        if self.pending and self.pending.change.public != change.public:
+            self._give_up(self.pending, faults.KEY_AUTH_CANCELLED, "another key asked")
             raise KeyRefused(faults.KEY_COULD_NOT_START_AUTH, "another key was pending: both turned away")
         self.pending = Pending(change, reply, self._clock.now() + TAP_WINDOW)
-        self._emit({"event": "pending", "key": record.id.hex(), "role": record.role})
+        self._emit({"event": "pending", "key": key_id(change.public).hex(), "role": change.role})
         reply.payload(answers.WAIT)
 
     def manage(self, operation: Fields, reply: Reply, actor: Record) -> None:
@@ -78,12 +86,12 @@ class Enrolment:
             return None
         self.pending = None
         self._start(pending.change, pending.reply, None)
-        return pending.change.record.id
+        return pending.change.key_id
 
     def tick(self) -> None:
         """Housekeeping: the window for a tap closes."""
         if self.pending and self._clock.now() >= self.pending.deadline:
-            self._give_up(faults.KEY_TIMED_OUT_WAITING_FOR_TAP, "no card was tapped")
+            self._give_up(self.pending, faults.KEY_TIMED_OUT_WAITING_FOR_TAP, "no card was tapped")
 
     async def run(self) -> None:
         """The worker task."""
@@ -101,8 +109,7 @@ class Enrolment:
         self._job = (change, reply, actor)
         self._wake.set()
 
-    def _give_up(self, code: int, why: str) -> None:
-        pending = self.pending
+    def _give_up(self, pending: Pending, code: int, why: str) -> None:
         self.pending = None
         self._finish(pending.change, pending.reply, None, code, why)
 
@@ -110,7 +117,7 @@ class Enrolment:
         record = change.record
         code = 0
         try:
-            if change.needs_agreement:
+            if record is not None and change.needs_agreement:
                 shared = await crypto.ecdh(self._private, record.public)
                 record.shared = crypto.sha1(shared)[:16]
             await self._keychain.apply(record, change.remove, change.drop_impermanent)

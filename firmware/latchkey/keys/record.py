@@ -84,8 +84,9 @@ class Record:
     @property
     def lasting_owner(self) -> bool:
         """An owner without limits, enrolled at the car or by an owner: the last-owner guard counts these."""
-        limits = self.seconds or self.commands or self.not_before or self.not_after or self.powered or self.uses
-        return self.role == ROLE_OWNER and self.origin in (CARD_TAP, OWNER_COMMAND) and not self.impermanent and not limits
+        if self.role != ROLE_OWNER or self.origin not in (CARD_TAP, OWNER_COMMAND) or self.impermanent:
+            return False
+        return not (self.seconds or self.commands or self.not_before or self.not_after or self.powered or self.uses)
 
     def __repr__(self) -> str:
         return f"<key {self.id.hex()} slot {self.slot} role {self.role}>"

@@ -12,6 +12,8 @@ from latchkey.keys.record import CARD_TAP, IMPERMANENT, OWNER_COMMAND, Record, c
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from latchkey.wire.pb import Fields
 
 _NO_KEY = bytes(16)  # stands for K until the change is carried out
@@ -27,13 +29,14 @@ class Change:
         self.record = record
         self.remove = remove
         self.drop_impermanent = drop
+        # The public key it is about; b"" for a change of many.
+        self.public = record.public if record else remove[0] if remove else b""
+        self.role = record.role if record else 0
 
     @property
     def key_id(self) -> bytes | None:
         """The 4-byte id of the key it is about; None for a change of many."""
-        if self.record is not None:
-            return self.record.id
-        return key_id(self.remove[0]) if self.remove else None
+        return key_id(self.public) if self.public else None
 
     @property
     def needs_agreement(self) -> bool:
@@ -43,7 +46,7 @@ class Change:
 
 def plan_pairing(operation: Fields, keychain: Keychain) -> Change:
     """The change that an unsigned request asks for: adding its key, once a card tap approves it. Raises KeyRefused."""
-    name = operation.get("sub_message")
+    name = operation.get("sub_message", "")
     if name != "addKeyToWhitelistAndAddPermissions":
         if name in _UPDATES:
             raise KeyRefused(faults.KEY_NO_PERMISSION_TO_CHANGE_PERMISSIONS, "unsigned")
@@ -57,8 +60,8 @@ def plan_pairing(operation: Fields, keychain: Keychain) -> Change:
 
 def plan(operation: Fields, actor: Record, keychain: Keychain) -> Change:
     """The change that a key's signed request asks for. Raises KeyRefused."""
-    name = operation.get("sub_message")
-    value = operation.get(name)
+    name = operation.get("sub_message", "")
+    value: Any = operation.get(name)
     if name in _ADDS:
         _demand(actor, policy.ADD_KEY, faults.KEY_NO_PERMISSION_TO_ADD)
         role = _role(value.get("keyRole", 0), faults.KEY_NON_SERVICE_ADDING_SERVICE)

@@ -99,7 +99,7 @@ class Reply:
             body["to_destination"] = {"domain": address}
         elif address is not None:
             body["to_destination"] = {"routing_address": address}
-        body["from_destination"] = {"domain": self._domain}
+        body["from_destination"] = {"domain": self._domain if self._domain >= 0 else None}
         if self._challenge:
             body["request_uuid"] = self._challenge
         try:

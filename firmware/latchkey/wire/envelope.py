@@ -20,14 +20,14 @@ _MAX_ID = const(16)  # routing addresses and uuids are at most 16 bytes
 
 
 class Request:
-    """domain: who is asked, or None. address: where the answer goes: bytes, the number of a domain, or None.
+    """domain: who is asked, -1 if nobody. address: where the answer goes: bytes, the number of a domain, or None.
 
     body: the fields of the payload oneof and signature as decoded; challenge: the uuid, b"" when absent.
     """
 
     def __init__(self, body: Fields) -> None:
         self.body = body
-        self.domain: int | None = body.get("to_destination", {}).get("domain")
+        self.domain: int = body.get("to_destination", {}).get("domain", -1)
         source = body.get("from_destination", {})
         address = source.get("routing_address")
         if address is None:
@@ -70,4 +70,5 @@ def read_bare(data: memoryview) -> memoryview | None:
         raise Unanswerable("not a ToVCSECMessage: %s" % error)
     if signed.get("signatureType") != 2 or "protobufMessageAsBytes" not in signed:
         raise Unanswerable("not a present-key message")
-    return signed["protobufMessageAsBytes"]
+    presented: memoryview = signed["protobufMessageAsBytes"]
+    return presented
