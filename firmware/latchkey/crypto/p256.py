@@ -6,7 +6,9 @@ scalar is the same sequence: four doublings, one addition, again. What that cann
 take longer when they are longer, and that a digit picks its table entry by index; so a secret scalar is also
 blinded by a random multiple of the order, and its point by a random Z: no two runs compute with the same numbers.
 
-On an ESP32 one multiplication modulo p is taken as 100 us: a step is 46 of them (5 ms), 60 for a verification.
+With 100 us for a multiplication modulo p on an ESP32, a step of 46 takes 5 ms, and none is over 80; an inversion is
+worth 90. `%` does the reduction: folding by the shape of p takes 2.6 times as long in Python, and Fermat's inversion
+4.5 times as long as Euclid's.
 """
 
 from latchkey.crypto.errors import CryptoError, InvalidPoint
