@@ -11,8 +11,9 @@ FRESH  := $(VENV)/fresh
 TESTS  ?=
 ARGS   ?=
 
-# Firmware is checked with a board's modules in place of CPython's library.
+# Firmware is checked with a board's modules in place of CPython's library, and with the simulated radio's aioble.
 STUBS  := $(VENV)/stubs
+FIRMWARE_PATH := firmware:tests/stubs:$(STUBS)
 MYPY_FIRMWARE = $(BIN)/mypy --custom-typeshed-dir $(STUBS) --no-site-packages --follow-imports silent
 
 .DEFAULT_GOAL := help
@@ -43,9 +44,9 @@ $(FRESH): pyproject.toml
 lint: setup ## ruff, and mypy strict over the host code, the firmware and each board
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy host_tools tests
-	@MYPYPATH=firmware:tests/stubs:$(STUBS) $(MYPY_FIRMWARE) firmware
+	@MYPYPATH=$(FIRMWARE_PATH):boards/UNIX/radio $(MYPY_FIRMWARE) firmware
 	@for board in boards/*/; do \
-	  echo "$$board"; MYPYPATH=$$board:firmware:tests/stubs:$(STUBS) $(MYPY_FIRMWARE) $$board || exit 1; done
+	  MYPYPATH=$$board:$${board}radio:$(FIRMWARE_PATH) $(MYPY_FIRMWARE) $$board || exit 1; done
 
 test: setup ## all tests, with the car simulated
 	@$(BIN)/python -m pytest -n 2 $(ARGS) $(TESTS)
