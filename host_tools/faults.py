@@ -126,6 +126,7 @@ class LatchkeyError(Exception):
         super().__init__(text)
         self.text = text
         self.hint = hint
+        self.details: dict[str, object] = {}  # what --json says besides
 
     def line(self) -> str:
         """The whole story in one line: the name, what happened, what to do."""

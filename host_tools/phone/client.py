@@ -98,7 +98,7 @@ class Phone(Contact):
                 resyncs += 1
                 if resyncs > _RESYNCS:
                     raise outcome.refusal(fault)
-            elif time.monotonic() + self.pause < deadline:
+            elif time.monotonic() + self.pause + self.timeout / 4 < deadline:  # time for an answer must be left
                 time.sleep(self.pause)
             else:
                 raise outcome.refusal(fault)

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import os
 import time
+from collections import deque
 from collections.abc import Callable, Iterator
 from typing import Protocol
 
@@ -20,6 +21,7 @@ from host_tools.phone.keyfile import Key
 from host_tools.phone.session import Session, Unverified
 
 ASK_AGAIN = 2.0  # seconds before a question that changes nothing is repeated
+_OTHERS = 16  # answers kept for requests that are not being waited for just now
 
 
 class Connection(Protocol):
@@ -70,6 +72,7 @@ class Contact:
         self.resyncs = 0  # how often the car had to put this phone into step again
         self.ignored = 0  # answers that proved nothing
         self._clock = clock
+        self._others: deque[universal.RoutableMessage] = deque(maxlen=_OTHERS)
         self._known = self.cache.load(vin)
         self.session = None if self._known is None else self._restore(self._known)
 
@@ -108,20 +111,37 @@ class Contact:
         return message, signer(current, self.key.public, message, expires_at)
 
     def replies(self, uuid: bytes, address: bytes, deadline: float) -> Iterator[universal.RoutableMessage]:
-        """Every answer to one request until the deadline. Broadcasts go to `on_broadcast`; the rest is skipped."""
+        """Every answer to one request until the deadline. Answers to others are kept for those that wait for them."""
         while (left := deadline - time.monotonic()) > 0:
-            data = self.connection.receive(left)
-            if data is None:
-                continue
-            message = outcome.parse_reply(data)
+            message = self._kept(address) or self._next(left)
             if message is None:
-                broadcast = outcome.parse_broadcast(data)
-                if broadcast is not None and self.on_broadcast is not None:
-                    self.on_broadcast(broadcast)
                 continue
-            ours = message.to_destination.routing_address == address and message.request_uuid in (b"", uuid)
+            if message.to_destination.routing_address != address:
+                self._others.append(message)
+                continue
+            ours = message.request_uuid in (b"", uuid)
             if ours and message.from_destination.domain == universal.DOMAIN_VEHICLE_SECURITY:
                 yield message
+
+    def _kept(self, address: bytes) -> universal.RoutableMessage | None:
+        """An answer that came while another was awaited."""
+        for message in self._others:
+            if message.to_destination.routing_address == address:
+                self._others.remove(message)
+                return message
+        return None
+
+    def _next(self, timeout: float) -> universal.RoutableMessage | None:
+        """The next envelope to arrive. Broadcasts go to `on_broadcast`, anything else is skipped."""
+        data = self.connection.receive(timeout)
+        if data is None:
+            return None
+        message = outcome.parse_reply(data)
+        if message is None and self.on_broadcast is not None:
+            broadcast = outcome.parse_broadcast(data)
+            if broadcast is not None:
+                self.on_broadcast(broadcast)
+        return message
 
     def read_answer(
         self, reply: universal.RoutableMessage, request_hash: bytes, counters: set[int]

@@ -64,25 +64,26 @@ def refusal(fault: int) -> Refused:
 
 def command_done(answer: vcsec.FromVCSECMessage) -> bool:
     """Whether this answer to a command is final. Raises Refused when it is an error."""
-    if answer.HasField("nominalError"):
-        raise Refused(nominal_error(answer.nominalError.genericError))
+    _check(answer)
     return not answer.HasField("commandStatus")
 
 
 def key_change_done(answer: vcsec.FromVCSECMessage) -> bool:
     """Whether this answer to a key operation is final. Raises Refused when it is an error."""
-    if answer.HasField("nominalError"):
-        raise Refused(nominal_error(answer.nominalError.genericError))
-    if not answer.commandStatus.HasField("whitelistOperationStatus"):
-        return False
-    status = answer.commandStatus.whitelistOperationStatus
-    if status.whitelistOperationInformation:
-        raise Refused(keychain_fault(status.whitelistOperationInformation))
-    if status.operationStatus == vcsec.OPERATIONSTATUS_ERROR:
-        raise Refused("UNDOCUMENTED_ERROR")
-    return True
+    _check(answer)
+    return answer.commandStatus.HasField("whitelistOperationStatus")
 
 
 def is_waiting(answer: vcsec.FromVCSECMessage) -> bool:
     """Whether the car says that it waits: for a card, or for itself."""
     return bool(answer.commandStatus.operationStatus == vcsec.OPERATIONSTATUS_WAIT)
+
+
+def _check(answer: vcsec.FromVCSECMessage) -> None:
+    if answer.HasField("nominalError"):
+        raise Refused(nominal_error(answer.nominalError.genericError))
+    status = answer.commandStatus.whitelistOperationStatus
+    if status.whitelistOperationInformation:
+        raise Refused(keychain_fault(status.whitelistOperationInformation))
+    if status.operationStatus == vcsec.OPERATIONSTATUS_ERROR:
+        raise Refused("UNDOCUMENTED_ERROR")

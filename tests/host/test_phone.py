@@ -396,3 +396,43 @@ def test_a_phone_without_a_file_keeps_its_session_in_memory(car: CarModel) -> No
     for _ in range(2):
         Phone(ModelConnection(car), VIN, key, cache, timeout=0.2).unlock()
     assert [request.WhichOneof("payload") for request in car.requests].count("session_info_request") == 1
+
+
+def test_the_end_of_pairing_is_heard_even_while_the_phone_tries_its_key(
+    car: CarModel, key: Key, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The final word arrives among the answers to a handshake, and is kept for whoever waits for it."""
+    monkeypatch.setattr("host_tools.phone.pairing._POLL", 0.02)
+    phone, connection = a_phone(car, key)
+    cancelled = vcsec.FromVCSECMessage()
+    status = cancelled.commandStatus.whitelistOperationStatus
+    status.whitelistOperationInformation = vcsec.WHITELISTOPERATION_INFORMATION_LOCAL_ENTITY_AUTH_FAILED_CANCELLED
+    handshakes = 0
+
+    def after_the_next_handshake() -> None:
+        nonlocal handshakes
+        if car.requests[-1].HasField("session_info_request"):
+            handshakes += 1
+            request = next(request for request in car.requests if request.HasField("protobuf_message_as_bytes"))
+            final = universal.RoutableMessage(request_uuid=request.uuid)
+            final.from_destination.domain = universal.DOMAIN_VEHICLE_SECURITY
+            final.to_destination.CopyFrom(request.from_destination)
+            final.protobuf_message_as_bytes = cancelled.SerializeToString()
+            connection.inbox.appendleft(final.SerializeToString())
+
+    waiting = []
+
+    def on_wait() -> None:
+        waiting.append(1)
+        send = connection.send
+
+        def sent(message: bytes) -> None:
+            send(message)
+            after_the_next_handshake()
+
+        monkeypatch.setattr(connection, "send", sent)
+
+    with pytest.raises(Refused) as caught:
+        pair(phone, on_wait=on_wait, window=2)
+    assert caught.value.name == "LOCAL_ENTITY_AUTH_FAILED_CANCELLED"
+    assert handshakes == 1

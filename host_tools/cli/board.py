@@ -1,0 +1,160 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Boards: simulate one, give one its identity, listen to one, bridge one to TCP, and tell the story on one."""
+
+from __future__ import annotations
+
+import json
+import signal
+import sys
+import threading
+import time
+import tomllib
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from host_tools import demo as story
+from host_tools.bridge import Bridge, parse_listen
+from host_tools.cli.options import PATIENCE, Json, Port, Timeout, open_car
+from host_tools.cli.report import Report
+from host_tools.faults import Misuse, Refused
+from host_tools.sim import BoardDied, SimulatedBoard, run_foreground
+
+
+def sim(
+    image: Annotated[
+        Path, typer.Option("--image", metavar="FILE", help="The flash: made if missing, kept afterwards.")
+    ],
+    port: Annotated[Path, typer.Option("--port", metavar="LINK", help="Becomes a link to the board's serial port.")],
+    vin: Annotated[str | None, typer.Option("--vin", metavar="VIN", help="Provision a new board as this car.")] = None,
+    heap: Annotated[
+        str, typer.Option("--heap", metavar="SIZE", help="Heap, as a 32-bit board would have it.")
+    ] = "160K",
+    as_json: Json = False,
+) -> None:
+    """Run a simulated board until Ctrl-C."""
+    with Report(as_json) as report:
+        if not as_json:
+            run_foreground(str(image), str(port), vin, heap)
+            return
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
+        try:
+            with SimulatedBoard(
+                image, heap, vin, port=port, on_text=lambda text: print(text, end="", file=sys.stderr)
+            ) as board:
+                report.done(did="sim", port=str(port), image=str(image), vin=vin)
+                sys.stdout.flush()
+                while not board.wait(0.5):
+                    pass
+                raise BoardDied(f"the simulated board has ended: {board.failure}")
+        except KeyboardInterrupt:
+            return
+
+
+def provision(
+    vin: Annotated[str, typer.Option("--vin", metavar="VIN", help="The car's 17-character VIN.")],
+    port: Port = None,
+    config: Annotated[Path | None, typer.Option("--config", metavar="FILE", help="Settings, in JSON or TOML.")] = None,
+    force: Annotated[bool, typer.Option("--force", help="Overwrite an identity: the board forgets every key.")] = False,
+    timeout: Timeout = PATIENCE,
+    as_json: Json = False,
+) -> None:
+    """Give a new board its identity and settings."""
+    with Report(as_json) as report:
+        settings = _settings(config, vin)
+        with open_car(port, timeout) as car, report.working("making the car's key, and restarting"):
+            known = car.hello.get("vin")
+            if known and not force:
+                raise Refused(
+                    "ALREADY_PROVISIONED", f"this board is car {known}", "--force overwrites it, and forgets its keys"
+                )
+            public = car.provision(vin, settings, force)["public_key"]
+            report.done(
+                f"This board is now car {vin}.", did="provision", vin=vin, public_key=public, forced=bool(known)
+            )
+
+
+def monitor(port: Port = None, timeout: Timeout = PATIENCE, as_json: Json = False) -> None:
+    """Show what the car prints and does, until Ctrl-C. Other commands can use the port meanwhile.
+
+    With --json, each line is one JSON object.
+    """
+    with Report(as_json) as report, open_car(port, timeout, share=True) as car:
+        report.say(f"Listening to car {car.hello.get('vin')} on {port}; Ctrl-C ends it.")
+        printed = told = 0
+        try:
+            while True:
+                text, events = car.log_text, car.events
+                fresh = [] if as_json else text[printed:].splitlines()
+                lines = fresh + [json.dumps(event) for event in events[told:]]
+                printed, told = len(text), len(events)
+                for line in lines:
+                    typer.echo(line)
+                time.sleep(0.1)
+        except KeyboardInterrupt:
+            return
+
+
+def bridge(
+    listen: Annotated[
+        str, typer.Option("--listen", metavar="HOST:PORT", help="Where phones connect; port 0 picks a free one.")
+    ],
+    port: Port = None,
+    anywhere: Annotated[
+        bool, typer.Option("--anywhere", help="Let other machines connect too, if --listen is such an address.")
+    ] = False,
+    timeout: Timeout = PATIENCE,
+    as_json: Json = False,
+) -> None:
+    """Let client libraries reach the car over TCP: each connection is one phone, with the radio's own bytes."""
+    with Report(as_json) as report:
+        address = parse_listen(listen, anywhere)
+
+        def say(text: str) -> None:
+            typer.echo(text, err=as_json)
+
+        with open_car(port, timeout, share=True) as car:
+            served = Bridge(car.connect, address, say)
+            thread = threading.Thread(target=served.run, name="latchkey bridge", daemon=True)
+            thread.start()
+            host, number = served.address
+            report.done(
+                f"Phones can reach car {car.hello.get('vin')} at {host}:{number}; Ctrl-C ends it.",
+                did="bridge",
+                vin=car.hello.get("vin"),
+                host=host,
+                port=number,
+            )
+            sys.stdout.flush()
+            try:
+                thread.join()
+            except KeyboardInterrupt:
+                return
+            finally:
+                served.close()
+
+
+def demo(as_json: Json = False) -> None:
+    """Tell the story: pair, reboot cold, unlock and start, with no network anywhere."""
+    with Report(as_json) as report:
+        result = story.tell(report.say, report.show)
+        report.done(**result)
+
+
+def _settings(path: Path | None, vin: str) -> dict[str, Any]:
+    """The settings in a file. It may repeat the VIN, not contradict it."""
+    if path is None:
+        return {}
+    try:
+        text = path.read_text()
+        settings = tomllib.loads(text) if path.suffix == ".toml" else json.loads(text)
+    except UnicodeDecodeError:
+        raise Misuse(f"{path} is not a text file", "settings are JSON or TOML") from None
+    except ValueError as error:
+        raise Misuse(f"{path} cannot be read: {error}", "settings are JSON, or TOML in a file named *.toml") from None
+    if not isinstance(settings, dict):
+        raise Misuse(f"{path} does not hold settings", "it must be one object of names and values")
+    if settings.pop("vin", vin) != vin:
+        raise Misuse(f"{path} is for another VIN than {vin}", "give the one that you mean")
+    return settings

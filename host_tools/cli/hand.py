@@ -1,0 +1,124 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The harness's hand and eyes: state and log, card, brake, doors, reboot, clock."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+import typer
+from rich.table import Table
+
+from host_tools import logbook
+from host_tools.cli.options import BENCH_CLOSURES, PATIENCE, Closure, Json, Port, Timeout, open_car
+from host_tools.cli.report import Report
+from host_tools.faults import Misuse
+from host_tools.phone import messages
+
+
+def status(port: Port = None, timeout: Timeout = PATIENCE, as_json: Json = False) -> None:
+    """Show what the car is doing."""
+    with Report(as_json) as report, open_car(port, timeout) as car:
+        info = car.info()
+        if not info.get("provisioned"):
+            report.done("This board has no identity yet: `latchkey provision` gives it one.", **info)
+            return
+        state = car.state()
+        report.show(_status_table(info, state))
+        report.done(**{**info, **state})
+
+
+def log(
+    port: Port = None,
+    since: Annotated[int, typer.Option("--since", metavar="N", min=0, help="Only entries after number N.")] = 0,
+    timeout: Timeout = PATIENCE,
+    as_json: Json = False,
+) -> None:
+    """Show the car's access log: who, what, and how it ended."""
+    with Report(as_json) as report, open_car(port, timeout) as car:
+        entries = [logbook.described(entry) for entry in car.log(since)]
+        enrolled = car.keys()
+        labels = {key["key"]: str(key.get("label") or "") for key in enrolled}
+        report.show(logbook.table(entries, labels) if entries else "The log is empty.")
+        report.done(vin=car.hello.get("vin"), count=len(entries), entries=entries)
+
+
+def tap(port: Port = None, timeout: Timeout = PATIENCE, as_json: Json = False) -> None:
+    """Tap the card on the reader: approves the key that waits for it."""
+    with Report(as_json) as report, open_car(port, timeout) as car:
+        approved = car.tap()["approved"]
+        said = f"Tapped: key {approved} is approved." if approved else "Tapped: no key was waiting for a card."
+        report.done(said, did="tap", approved=approved)
+
+
+def brake(
+    action: Annotated[Literal["press", "release"], typer.Argument(help="What the foot does.", show_choices=True)],
+    port: Port = None,
+    timeout: Timeout = PATIENCE,
+    as_json: Json = False,
+) -> None:
+    """Press or release the brake."""
+    with Report(as_json) as report, open_car(port, timeout) as car:
+        car.brake(action == "press")
+        report.done(f"The brake is {action}{'d' if action == 'release' else 'ed'}.", did="brake", action=action)
+
+
+def door(
+    closure: Closure,
+    action: Annotated[Literal["open", "close"], typer.Argument(help="What the hand does.", show_choices=True)],
+    port: Port = None,
+    timeout: Timeout = PATIENCE,
+    as_json: Json = False,
+) -> None:
+    """Open or close a door by hand."""
+    with Report(as_json) as report, open_car(port, timeout) as car:
+        car.door(BENCH_CLOSURES[closure], action == "open")
+        said = "open" if action == "open" else "closed"
+        report.done(f"The {closure} is {said}.", did="door", closure=closure, action=action)
+
+
+def reboot(port: Port = None, timeout: Timeout = PATIENCE, as_json: Json = False) -> None:
+    """Restart the car, and wait until it is up again."""
+    with Report(as_json) as report, open_car(port, timeout) as car, report.working("restarting"):
+        before = car.boot
+        car.reboot(max(timeout, 30.0))
+        report.done(f"Restarted: boot {car.boot}.", did="reboot", before=before, boot=car.boot)
+
+
+def clock(
+    advance: Annotated[str, typer.Argument(metavar="+SECONDS", help="How much time shall pass.")],
+    port: Port = None,
+    timeout: Timeout = PATIENCE,
+    as_json: Json = False,
+) -> None:
+    """Let time pass in the car."""
+    with Report(as_json) as report:
+        digits = advance.removeprefix("+")
+        if not digits.isdecimal() or not digits.isascii() or len(digits) > 9:
+            raise Misuse(f"{advance!r} is not a number of seconds", "for example +60; time only moves forward")
+        with open_car(port, timeout) as car:
+            now = car.clock(int(digits))
+            report.done(f"{int(digits)} s have passed: the car's clock is {now} s.", did="clock", now=now)
+
+
+def _status_table(info: dict[str, Any], state: dict[str, Any]) -> Table:
+    table = Table(title=f"Car {info['vin']}", show_header=False)
+    started = f"on, {state['start_left']} s left" if state["start_enabled"] else "off"
+    opened = [closure for closure, name in BENCH_CLOSURES.items() if state["closures"].get(name, "closed") != "closed"]
+    pending = state["pending"]
+    rows = {
+        "doors": "locked" if state["locked"] else "unlocked",
+        "start": started,
+        "open": ", ".join(opened) or "nothing",
+        "brake": "pressed" if state["brake"] else "released",
+        "driver": "in the car" if state["user_present"] else "not in the car",
+        "asleep": "yes" if state["asleep"] else "no",
+        "board": f"{info.get('board')}, firmware {info.get('version')}, MicroPython {info.get('micropython')}",
+        "up for": f"{info.get('uptime')} s, boot {info.get('boot')}",
+    }
+    if pending:
+        rows["waits for a card"] = (
+            f"key {pending['key']} as {messages.role_name(pending['role'])}, {pending['left']} s left"
+        )
+    for name, value in rows.items():
+        table.add_row(name, value)
+    return table

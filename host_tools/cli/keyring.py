@@ -1,0 +1,136 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The keychain: list it, and as an owner add, update and remove keys."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.table import Table
+
+from host_tools.cli.options import PATIENCE, Json, KeyFile, Label, Port, Role, Timeout, Vin, open_car, open_phone
+from host_tools.cli.report import Report
+from host_tools.faults import Misuse
+from host_tools.phone import Phone, keyfile, messages
+
+ORIGINS = {1: "card tap", 2: "owner", 3: "roster", 4: "grant"}
+
+Which = Annotated[
+    str | None,
+    typer.Option("--which", metavar="KEYID|FILE|SLOT", help="The key: its id, a file that holds it, or its slot."),
+]
+
+app = typer.Typer(help="Show the car's keychain; add, update and remove keys as an owner.", add_completion=False)
+
+
+@app.callback(invoke_without_command=True)
+def show(ctx: typer.Context, port: Port = None, timeout: Timeout = PATIENCE, as_json: Json = False) -> None:
+    """Show the car's keychain; add, update and remove keys as an owner."""
+    ctx.obj = port
+    if ctx.invoked_subcommand is not None:
+        return
+    with Report(as_json) as report, open_car(port, timeout) as car:
+        enrolled = car.keys()
+        found = [_described(key) for key in enrolled]
+        table = Table("slot", "key", "role", "label", "enrolled by", title=f"Keys of {car.hello.get('vin')}")
+        for key in found:
+            role = key["role"] + (" (impermanent)" if key["impermanent"] else "")
+            table.add_row(str(key["slot"]), key["key"], role, key["label"], key["origin"])
+        report.show(table if found else "This car has no keys: `latchkey pair` enrols the first.")
+        report.done(vin=car.hello.get("vin"), count=len(found), keys=found)
+
+
+@app.command()
+def add(
+    ctx: typer.Context,
+    key: KeyFile,
+    new: Annotated[
+        Path, typer.Option("--new", metavar="FILE", help="The key to add (PEM, public or private); made if missing.")
+    ],
+    port: Port = None,
+    role: Role = "driver",
+    label: Label = "",
+    impermanent: Annotated[
+        bool, typer.Option("--impermanent", help="A key that goes with all impermanent ones.")
+    ] = False,
+    vin: Vin = None,
+    timeout: Timeout = PATIENCE,
+    as_json: Json = False,
+) -> None:
+    """Add a key. No card is needed: the owner's key vouches for it."""
+    with Report(as_json) as report:
+        messages.permission_change(bytes(65), role, label)  # wrong arguments are found before a file is made
+        with open_phone(report, port or ctx.obj, key, vin, timeout) as (_, phone):
+            created = not new.exists()
+            public = keyfile.create(new).public if created else keyfile.load_public(new)
+            name = keyfile.key_id(public)
+            if created:
+                report.say(f"Made the key {name} in {new}.")
+            phone.change_keys(messages.add_key(public, role, label, impermanent=impermanent))
+            result = {"key": name, "role": role, "label": label, "impermanent": impermanent}
+            report.done(f"Added key {name} as {role}.", did="add", vin=phone.vin, created=created, **result)
+
+
+@app.command()
+def update(
+    ctx: typer.Context,
+    key: KeyFile,
+    role: Role,
+    which: Which = None,
+    port: Port = None,
+    label: Label = "",
+    vin: Vin = None,
+    timeout: Timeout = PATIENCE,
+    as_json: Json = False,
+) -> None:
+    """Give a key another role."""
+    with Report(as_json) as report, open_phone(report, port or ctx.obj, key, vin, timeout) as (_, phone):
+        public = find(phone, which)
+        phone.change_keys(messages.update_key(public, role, label))
+        name = keyfile.key_id(public)
+        report.done(f"Key {name} is now {role}.", did="update", vin=phone.vin, key=name, role=role, label=label)
+
+
+@app.command()
+def remove(
+    ctx: typer.Context,
+    key: KeyFile,
+    which: Which = None,
+    all_impermanent: Annotated[bool, typer.Option("--all-impermanent", help="Remove every impermanent key.")] = False,
+    port: Port = None,
+    vin: Vin = None,
+    timeout: Timeout = PATIENCE,
+    as_json: Json = False,
+) -> None:
+    """Remove a key."""
+    with Report(as_json) as report:
+        if all_impermanent == (which is not None):
+            raise Misuse("say which key to remove", "either --which KEYID|FILE|SLOT or --all-impermanent")
+        with open_phone(report, port or ctx.obj, key, vin, timeout) as (_, phone):
+            if all_impermanent:
+                phone.change_keys(messages.remove_impermanent_keys())
+                report.done("Removed every impermanent key.", did="remove", vin=phone.vin, all_impermanent=True)
+                return
+            public = find(phone, which)
+            phone.change_keys(messages.remove_key(public))
+            name = keyfile.key_id(public)
+            report.done(f"Removed key {name}.", did="remove", vin=phone.vin, key=name)
+
+
+def find(phone: Phone, which: str | None) -> bytes:
+    """The public key that a person means."""
+    if not which:
+        raise Misuse("say which key is meant", "--which KEYID|FILE|SLOT")
+    if re.fullmatch(r"[0-9]{1,4}", which):
+        return phone.entry(slot=int(which)).publicKey.PublicKeyRaw
+    if re.fullmatch(r"[0-9a-fA-F]{8}", which):
+        return phone.entry(key_id=bytes.fromhex(which)).publicKey.PublicKeyRaw
+    return keyfile.load_public(Path(which))
+
+
+def _described(key: dict[str, Any]) -> dict[str, Any]:
+    """A key of the bench's list, with names for the numbers."""
+    role, origin = messages.role_name(key["role"]), ORIGINS.get(key["origin"], str(key["origin"]))
+    return {**key, "role": role, "origin": origin, "label": key.get("label") or ""}

@@ -1,0 +1,88 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the commands have in common: their options, and the way from options to a car and a phone."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from host_tools.bench import Bench
+from host_tools.cli.report import Report
+from host_tools.faults import Misuse, Refused
+from host_tools.phone import Phone, keyfile
+
+Port = Annotated[
+    str | None,
+    typer.Option(
+        "--port", envvar="LATCHKEY_PORT", metavar="P", help="The serial port of the board, real or simulated."
+    ),
+]
+KeyFile = Annotated[
+    Path, typer.Option("--key", envvar="LATCHKEY_KEY", metavar="FILE", help="The phone's private key (PEM).")
+]
+Vin = Annotated[
+    str | None, typer.Option("--vin", metavar="VIN", help="The car's VIN, if the board should not be asked.")
+]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")]
+Timeout = Annotated[
+    float, typer.Option("--timeout", metavar="SECONDS", min=0.1, max=600.0, help="How long to wait for the car.")
+]
+Role = Annotated[
+    Literal["owner", "driver", "guest", "service", "fm", "monitor", "charging"],
+    typer.Option("--role", help="What the key may do."),
+]
+Label = Annotated[str, typer.Option("--label", metavar="TEXT", help="A name for the key, at most 24 bytes.")]
+Closure = Annotated[
+    Literal[
+        "driver-door",
+        "passenger-door",
+        "rear-driver-door",
+        "rear-passenger-door",
+        "trunk",
+        "frunk",
+        "charge-port",
+        "tonneau",
+    ],
+    typer.Argument(metavar="CLOSURE", help="One of the car's eight closures.", show_choices=True),
+]
+
+PATIENCE = 10.0
+
+# What people call a closure -> what the bench calls it.
+BENCH_CLOSURES = {
+    "driver-door": "front_driver_door",
+    "passenger-door": "front_passenger_door",
+    "rear-driver-door": "rear_driver_door",
+    "rear-passenger-door": "rear_passenger_door",
+    "trunk": "rear_trunk",
+    "frunk": "front_trunk",
+    "charge-port": "charge_port",
+    "tonneau": "tonneau",
+}
+
+
+def open_car(port: str | None, timeout: float, share: bool = False) -> Bench:
+    """The car on that port."""
+    if not port:
+        raise Misuse("no port is given", "say --port P, or set LATCHKEY_PORT")
+    return Bench.open(port, timeout, share)
+
+
+@contextlib.contextmanager
+def open_phone(
+    report: Report, port: str | None, key: Path | keyfile.Key, vin: str | None, timeout: float
+) -> Iterator[tuple[Bench, Phone]]:
+    """The car on that port, and a phone with that key connected to it."""
+    loaded = keyfile.load(key) if isinstance(key, Path) else key
+    if loaded.warning:
+        report.warn(f"warning: {loaded.warning}")
+    with open_car(port, timeout) as car:
+        name = vin or car.hello.get("vin")
+        if not name:
+            raise Refused("NOT_PROVISIONED_WITH_IDENTITY")
+        with contextlib.closing(car.connect()) as connection:
+            yield car, Phone(connection, str(name), loaded, timeout=timeout)
