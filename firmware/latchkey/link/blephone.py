@@ -1,0 +1,184 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One phone on the radio: its writes wait here until they are messages, its replies until they are confirmed."""
+
+from collections import deque
+from time import ticks_add, ticks_diff, ticks_ms
+
+from aioble.core import ble
+from micropython import const
+
+from latchkey.link.frames import encode
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from aioble.device import DeviceConnection
+
+    from latchkey.link.ble import BleLink
+    from latchkey.link.frames import Assembler
+
+_WRITES = const(128)  # writes that may wait for the task
+_BYTES = const(4096)  # and their bytes
+_REPLIES = const(6)  # messages that may wait for the phone
+_GAP_MS = const(1000)  # the pause after which a phone whose writes did not fit may start again
+_CONFIRM_MS = const(5000)  # a phone that does not confirm for so long is gone
+_PROBE_MS = const(100)  # pause after the first question whether the phone has subscribed
+_PROBES_MS = const(1600)  # the longest pause
+_PATIENCE_MS = const(5000)
+_LONGEST = const(512)  # of a value
+_STRANGER_MS = const(30000)  # a phone without a command so far counts as idle for so much longer
+_DAY_MS = const(86_400_000)
+
+
+class Phone:
+    """One connected phone. What interrupts change is marked; the rest belongs to the link's task."""
+
+    def __init__(self, link: "BleLink", handle: int, device: DeviceConnection | None) -> None:
+        now = ticks_ms()
+        self.name = "ble/%d" % handle
+        self.limiter = None
+        self.authenticated_ms = ticks_add(now, -_STRANGER_MS)
+        self.handle = handle
+        self.device = device
+        self.leaving = False
+        self.mtu = 23  # interrupt
+        self.gone = False  # interrupt
+        self.subscribed = False  # interrupt
+        self.flight = False  # an indication is not confirmed yet; interrupt
+        self.failed = False  # interrupt
+        self._link = link
+        self._writes: deque[tuple[int, bytes]] = deque((), _WRITES)  # since when; in by interrupt
+        self._in = 0  # bytes; interrupt
+        self._out = 0
+        self._heard = now  # interrupt
+        self._broken = False  # interrupt
+        self._assembler: Assembler | None = None
+        self._messages: Any = None  # those of the write at hand
+        self._replies: list[bytes] = []
+        self._sent = 0  # bytes of the first reply
+        self._sent_ms = now
+        self._asked_ms = now
+        self._probed_ms = now
+        self._pause = 0
+
+    def written(self, inbox: int) -> None:
+        """In an interrupt: a write. What does not fit breaks the message, and all up to the next pause."""
+        now = ticks_ms()
+        broken = self._broken and ticks_diff(now, self._heard) <= _GAP_MS
+        self._heard = now
+        self._broken = True
+        if not broken and len(self._writes) < _WRITES:
+            try:
+                data = ble.gatts_read(inbox)
+                if ((self._in - self._out) & 0xFFFF) + len(data) <= _BYTES:
+                    self._writes.append((now, data))
+                    self._in = (self._in + len(data)) & 0xFFFF
+                    self._broken = False
+            except MemoryError:
+                pass
+
+    def confirmed(self, status: int) -> None:
+        """In an interrupt: the phone confirmed, or cannot any more. Only a phone that has subscribed is ever asked."""
+        if status:
+            self.failed = self.flight
+        elif not self.subscribed:
+            self.subscribed = self._link.probed = True
+        self.flight = False
+
+    def idle(self, now: int) -> int:
+        """Milliseconds since the last authenticated command, a day at most: ticks come round after twelve."""
+        idle = ticks_diff(now, self.authenticated_ms)
+        if idle > _DAY_MS:
+            idle = _DAY_MS
+            self.authenticated_ms = ticks_add(now, -_DAY_MS)
+        return idle
+
+    def send(self, message: bytes) -> None:
+        """Queue one whole message; when too many wait, the oldest that has not begun gives way."""
+        if self.gone or self.leaving:
+            return
+        if not self._replies:
+            self._asked_ms = ticks_ms()
+        elif len(self._replies) >= _REPLIES:
+            self._replies.pop(1 if self._sent else 0)
+        self._replies.append(encode(message))
+        self._link.wake()
+
+    def tell(self, message: bytes) -> None:
+        """Queue a message that nobody asked for, unless the phone is behind already."""
+        if len(self._replies) < 2:
+            self.send(message)
+
+    def receive(self, router: Any) -> bool:
+        """Handle at most one message, so that others have their turn. False: there is no more for now."""
+        if self._messages is None:
+            if not self._writes:
+                return False
+            if self._assembler is None:
+                self._assembler = self._link.assembler()
+                if self._assembler is None:
+                    return False
+            when, data = self._writes.popleft()
+            self._out = (self._out + len(data)) & 0xFFFF
+            self._messages = self._assembler.feed(data, when)
+            if not self.subscribed and not self._pause:
+                self._probe(ticks_ms())
+        for message in self._messages:
+            router.handle(self, message)
+            return True
+        self._messages = None
+        return True
+
+    def transmit(self, now: int) -> None:
+        """Send the next piece, if the last one is confirmed."""
+        if self.failed or (self.flight and ticks_diff(now, self._sent_ms) > _CONFIRM_MS):
+            self.drop()
+        if self.flight or self.leaving or self.gone or not self._replies:
+            return
+        if not self.subscribed:
+            if self._link.probed or ticks_diff(now, self._asked_ms) < _PATIENCE_MS:
+                self._probe(now)
+                return
+            self.subscribed = True  # probes seem not to work on this board
+        frame = self._replies[0]
+        end = min(len(frame), self._sent + min(self.mtu - 3, _LONGEST))
+        self._sent_ms = now
+        self.flight = True
+        try:
+            ble.gatts_indicate(self.handle, self._link.outbox, memoryview(frame)[self._sent : end])
+        except OSError:  # the stack has no buffer just now, or the phone has just gone
+            self.flight = False
+            self.failed = False
+            return
+        self._sent = end
+        if end == len(frame):
+            self._replies.pop(0)
+            self._sent = 0
+
+    def _probe(self, now: int) -> None:
+        """Who has subscribed is not told. An update of the value, empty here, goes to those who have."""
+        if ticks_diff(now, self._probed_ms) >= self._pause:
+            self._probed_ms = now
+            self._pause = min(2 * self._pause, _PROBES_MS) or _PROBE_MS
+            self._link.probe()
+
+    def drop(self) -> None:
+        """Disconnect. What has come from the phone but was not looked at is dropped too."""
+        if not self.leaving:
+            self.leaving = True
+            self.close()
+            try:
+                ble.gap_disconnect(self.handle)
+            except OSError:
+                pass
+
+    def close(self) -> None:
+        """Give back what the link owns."""
+        self._messages = None
+        self._replies.clear()
+        while self._writes:
+            self._writes.popleft()
+        if self._assembler is not None:
+            self._link.assembler(self._assembler)
+            self._assembler = None

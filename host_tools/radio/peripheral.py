@@ -1,0 +1,221 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A GATT server that does what a board's `bluetooth` module would do, and reports what phones do.
+
+Each phone has a queue of its own to the board, and a write is answered when the board has taken it, so a phone that
+floods the air slows itself down and nobody else.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+from collections import deque
+from collections.abc import Callable
+from typing import Any
+
+from bumble import att, core, hci
+from bumble.device import Connection, Device
+from bumble.gatt import Characteristic, CharacteristicValue, Service
+
+_LOG = logging.getLogger(__name__)
+
+_WINDOW = 16  # writes of one phone that the board has not taken yet
+_FLOOD = 4096  # writes of one phone that wait here before it is thrown out
+_BUSY, _NOT_CONNECTED, _TIMED_OUT = 6, 7, 13  # statuses, as the stack of a board numbers them
+
+Tell = Callable[[bytes, int, int, bytes], None]
+
+
+class _Link:
+    """A connected phone."""
+
+    def __init__(self, connection: Connection) -> None:
+        self.connection = connection
+        self.waiting: deque[tuple[int, bytes, asyncio.Future[None]]] = deque()
+        self.taken: deque[asyncio.Future[None]] = deque()
+        self.tasks: set[asyncio.Task[None]] = set()
+
+
+class Peripheral:
+    """`tell(what, connection, value handle, data)` reaches the board; `order` is what comes from it."""
+
+    def __init__(self, device: Device, tell: Tell) -> None:
+        self._device = device
+        self._tell = tell
+        self._links: dict[int, _Link] = {}
+        self._values: dict[int, bytes] = {}
+        self._characteristics: dict[int, Characteristic[bytes]] = {}
+        self._declared = ""
+        self._advertising: tuple[int, bytes, bytes] | None = None
+        self._change = asyncio.Event()
+        self._advertiser = asyncio.create_task(self._advertise())
+        device.on(Device.EVENT_CONNECTION, self._connected)
+
+    async def close(self) -> None:
+        self._advertiser.cancel()
+        await self.reset()
+
+    async def reset(self) -> None:
+        """The board has gone: so has everything on the air that was its."""
+        self._advertising = None
+        self._change.set()
+        for link in list(self._links.values()):
+            try:
+                await link.connection.disconnect()
+            except core.BaseBumbleError as error:
+                _LOG.debug("a phone was gone already: %s", error)
+
+    def order(self, what: bytes, conn: int, value: int, data: bytes) -> None:
+        """Do what the board asks for."""
+        link = self._links.get(conn)
+        if what == b"G":
+            self._declare(data.decode())
+        elif what == b"N":
+            self._device.name = data.decode()
+        elif what == b"M":
+            self._device.gatt_server.max_mtu = conn
+        elif what == b"A":
+            split = 1 + data[0]
+            self._advertising = (value, data[1:split], data[split:])
+            self._change.set()
+        elif what == b"S":
+            self._advertising = None
+            self._change.set()
+        elif what == b"V":
+            self._values[value] = data
+        elif what == b"U":
+            self._values[value] = data
+            for each in self._links.values():
+                cccd = self._device.gatt_server.read_cccd(each.connection, self._characteristics[value])
+                if cccd[0] & 0x02:
+                    self._indicate(each, value, data)
+        elif what == b"I" and link:
+            self._indicate(link, value, data)
+        elif what == b"I":
+            self._tell(b"I", conn, value, bytes((_NOT_CONNECTED,)))
+        elif what == b"D" and link:
+            self._spawn(link, link.connection.disconnect(hci.HCI_REMOTE_USER_TERMINATED_CONNECTION_ERROR))
+        elif what == b"K" and link and link.taken:
+            _settle(link.taken.popleft())
+            self._forward(link)
+
+    def _declare(self, declared: str) -> None:
+        if self._declared:
+            if declared != self._declared:
+                _LOG.error("the board declares other services than before: restart the radio")
+            return
+        self._declared = declared
+        for service_uuid, characteristics in json.loads(declared):
+            made = []
+            for uuid, flags, handle in characteristics:
+                read = flags & Characteristic.Properties.READ
+                write = flags & (Characteristic.Properties.WRITE | Characteristic.Properties.WRITE_WITHOUT_RESPONSE)
+                value: CharacteristicValue[bytes] = CharacteristicValue(self._reader(handle), self._writer(handle))
+                allowed = Characteristic.Permissions(0)
+                if read:
+                    allowed |= Characteristic.Permissions.READABLE
+                if write:
+                    allowed |= Characteristic.Permissions.WRITEABLE
+                properties = Characteristic.Properties(flags)
+                characteristic: Characteristic[bytes] = Characteristic(core.UUID(uuid), properties, allowed, value)
+                self._characteristics[handle] = characteristic
+                made.append(characteristic)
+            self._device.add_service(Service(core.UUID(service_uuid), made))
+
+    def _reader(self, handle: int) -> Callable[[Connection], bytes]:
+        return lambda _: self._values.get(handle, b"")
+
+    def _writer(self, handle: int) -> Callable[[Connection, bytes], Any]:
+        async def write(connection: Connection, data: bytes) -> None:
+            link = self._links.get(connection.handle)
+            if link is None:
+                return
+            if len(link.waiting) >= _FLOOD:
+                _LOG.warning("a phone writes faster than any radio: thrown out")
+                self._spawn(link, link.connection.disconnect())
+                raise att.ATT_Error(att.ErrorCode.INSUFFICIENT_RESOURCES)
+            taken = asyncio.get_running_loop().create_future()
+            link.waiting.append((handle, data, taken))
+            self._forward(link)
+            await taken
+
+        return write
+
+    def _forward(self, link: _Link) -> None:
+        while link.waiting and len(link.taken) < _WINDOW:
+            handle, data, taken = link.waiting.popleft()
+            link.taken.append(taken)
+            self._tell(b"W", link.connection.handle, handle, data)
+
+    def _connected(self, connection: Connection) -> None:
+        conn = connection.handle
+        self._links[conn] = link = _Link(connection)
+
+        def mtu() -> None:
+            self._tell(b"M", conn, connection.att_mtu, b"")
+
+        def gone(_: int) -> None:
+            if self._links.get(conn) is link:
+                del self._links[conn]
+                for task in link.tasks:
+                    task.cancel()
+                for taken in [*link.taken, *(each[2] for each in link.waiting)]:
+                    _settle(taken)
+                self._tell(b"D", conn, 0, b"")
+
+        connection.on(Connection.EVENT_CONNECTION_ATT_MTU_UPDATE, mtu)
+        connection.on(Connection.EVENT_DISCONNECTION, gone)
+        self._advertising = None  # a connection ends advertising
+        address = connection.peer_address
+        self._tell(b"C", conn, 0, bytes((address.address_type & 1,)) + bytes(address))
+
+    def _indicate(self, link: _Link, value: int, data: bytes) -> None:
+        self._spawn(link, self._indicated(link, value, data))
+
+    async def _indicated(self, link: _Link, value: int, data: bytes) -> None:
+        """Whether the phone has subscribed or not: that is for the board to know."""
+        try:
+            server = self._device.gatt_server
+            await server.indicate_subscriber(link.connection, self._characteristics[value], data, force=True)
+            status = 0
+        except TimeoutError:
+            status = _TIMED_OUT
+        self._tell(b"I", link.connection.handle, value, bytes((status,)))
+
+    def _spawn(self, link: _Link, work: Any) -> None:
+        task = asyncio.create_task(_quietly(work))
+        link.tasks.add(task)
+        task.add_done_callback(link.tasks.discard)
+
+    async def _advertise(self) -> None:
+        """Bring the air to the state that was asked for last."""
+        while True:
+            await self._change.wait()
+            self._change.clear()
+            wanted = self._advertising
+            try:
+                if wanted is None:
+                    await self._device.stop_advertising()
+                else:
+                    interval, data, answer = wanted
+                    await self._device.start_advertising(
+                        advertising_data=data,
+                        scan_response_data=answer,
+                        advertising_interval_min=interval,
+                        advertising_interval_max=interval,
+                    )
+            except (core.BaseBumbleError, hci.HCI_Error) as error:
+                _LOG.warning("advertising: %s", error)
+
+
+async def _quietly(work: Any) -> None:
+    try:
+        await work
+    except (core.BaseBumbleError, hci.HCI_Error) as error:
+        _LOG.debug("a phone was gone already: %s", error)
+
+
+def _settle(taken: asyncio.Future[None]) -> None:
+    if not taken.done():
+        taken.set_result(None)
