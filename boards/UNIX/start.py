@@ -54,8 +54,10 @@ def _given(name: str) -> str:
     return value
 
 
-sys.path[:] = [_given("LATCHKEY_FIRMWARE"), sys.path[0], sys.path[0] + "/radio", ".frozen"]
+os.chdir(_given("LATCHKEY_FIRMWARE"))
+_radio = [sys.path[0] + "/radio"] if os.getenv("LATCHKEY_RADIO") else []  # a board without one has no aioble
+sys.path[:] = ["", sys.path[0]] + _radio + [".frozen"]
 _mount(_given("LATCHKEY_IMAGE"))
-execfile(sys.path[0] + "/boot.py")  # noqa: F821 - a builtin of this interpreter
+execfile("boot.py")  # noqa: F821 - a builtin of this interpreter
 if not os.getenv("LATCHKEY_SAFE"):
-    execfile(sys.path[0] + "/main.py")  # noqa: F821
+    execfile("main.py")  # noqa: F821

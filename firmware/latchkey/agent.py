@@ -128,8 +128,11 @@ class Agent:
             await asyncio.sleep_ms(_INPUTS_MS)
 
     def _start_radio(self, vin: str, router: Any) -> None:
-        from latchkey.link.ble import BleLink
-
+        try:
+            from latchkey.link.ble import BleLink
+        except ImportError as error:
+            print("radio: off,", error)  # no Bluetooth in this build, or aioble is not installed
+            return
         radio = BleLink(router, vin)
         self.links.append(radio)
         self._start("radio", radio.run())
