@@ -1,0 +1,84 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Runs a file of test vectors under MicroPython; `tests/vectors` writes the file and reads what comes out.
+
+A line is a vector: its name, an operation of this module, what is expected, and the operation's arguments, all
+separated by spaces and in hex; "-" is an empty string, and "refused" an expected CryptoError. Every vector that does
+not come out as expected is printed, and at the end the number of vectors run.
+"""
+
+import asyncio
+from binascii import unhexlify
+
+from latchkey import crypto
+
+
+async def verify(public, message, signature):
+    await crypto.ecdsa_verify(public, crypto.sha256(message), signature)
+
+
+async def verify_raw(public, message, signature):
+    await crypto.ecdsa_verify_raw(public, crypto.sha256(message), signature)
+
+
+async def verify_digest(public, digest, signature):
+    await crypto.ecdsa_verify(public, digest, signature)
+
+
+async def verify_raw_digest(public, digest, signature):
+    await crypto.ecdsa_verify_raw(public, digest, signature)
+
+
+async def point(public):
+    crypto.validate_public(public)
+
+
+async def public_key(private):
+    return await crypto.public_key(private)
+
+
+async def ecdh(private, public):
+    return await crypto.ecdh(private, public)
+
+
+async def seal(key, nonce, aad, plaintext, tag_size):
+    ciphertext, tag = crypto.gcm_encrypt(key, nonce, aad, plaintext)
+    return ciphertext + tag[: tag_size[0]]
+
+
+async def unseal(key, nonce, aad, ciphertext, tag):
+    plaintext = crypto.gcm_decrypt(key, nonce, aad, ciphertext, tag)
+    if crypto.gcm_encrypt(key, nonce, aad, plaintext) != (ciphertext, tag):
+        raise ValueError("it does not encrypt back to what it was")
+    return plaintext
+
+
+async def hmac(key, message):
+    return crypto.hmac_sha256(key, message)
+
+
+def _bytes(text):
+    return b"" if text == "-" else unhexlify(text)
+
+
+async def _run(path):
+    count = 0
+    with open(path) as file:
+        for line in file:
+            name, operation, expected, *arguments = line.split()
+            try:
+                result = await globals()[operation](*[_bytes(text) for text in arguments]) or b""
+            except crypto.CryptoError:
+                right = expected == "refused"
+            except Exception as error:  # noqa: BLE001 - anything but a refusal is a finding, and the rest still runs
+                print("wrong", name, repr(error))
+                right = False
+            else:
+                right = expected != "refused" and result == _bytes(expected)
+            if not right:
+                print("wrong", name)
+            count += 1
+    print("run", count)
+
+
+def main(path):
+    asyncio.run(_run(path))
