@@ -72,7 +72,7 @@ async def advertise(
         packets = [bytearray(), bytearray()]
         fields = [(_FLAGS, bytes((0x06,)))]
         if services:
-            fields.append((_UUIDS_128, b"".join(uuid.data for uuid in services)))
+            fields.append((_UUIDS_128, b"".join(bytes(uuid) for uuid in services)))
         if name:
             fields.append((_NAME, name.encode()))
         for kind, value in fields:

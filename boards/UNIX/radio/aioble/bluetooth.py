@@ -15,7 +15,7 @@ import struct
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from typing import Any
 
 _HEADER = "<BHHH"
@@ -39,6 +39,9 @@ class UUID:
         elif isinstance(value, str):
             value = bytes(reversed(bytes.fromhex(value.replace("-", ""))))
         self.data = value
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(self.data)  # so that bytes() takes it
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, UUID) and self.data == other.data

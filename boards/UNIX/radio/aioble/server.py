@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Services and characteristics, as aioble declares them."""
 
-from .core import ble, bluetooth, ensure_active
+from . import bluetooth
+from .core import ble, ensure_active
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
