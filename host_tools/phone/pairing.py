@@ -26,7 +26,7 @@ def pair(
     label: str = "",
     form: str = "envelope",
     on_wait: Callable[[], None] = lambda: None,
-    window: float = TAP_WINDOW,
+    window: float | None = None,
 ) -> bool:
     """Enrol this phone's key. `on_wait` is called once, when the car waits for the card.
 
@@ -35,6 +35,7 @@ def pair(
     """
     if form not in FORMS:
         raise Misuse(f"there is no pairing form {form!r}", f"forms are {', '.join(FORMS)}")
+    window = TAP_WINDOW if window is None else window
     request = messages.add_key(phone.key.public, role, label)
     phone.forget()
     if _enrolled(phone, phone.timeout):

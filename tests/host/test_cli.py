@@ -1,0 +1,389 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The command line against a model of the car: what it does, what it prints, and how it ends."""
+
+from __future__ import annotations
+
+import json
+import stat
+from pathlib import Path
+from typing import Any, get_args
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from host_tools import cli
+from host_tools.bench import Bench
+from host_tools.cli import options
+from host_tools.faults import NoAnswer
+from host_tools.phone import Key, keyfile, messages
+from host_tools.port import PortMissing
+from tests.host.car_model import VIN
+from tests.host.fake_bench import CLOSURES, FakeBench
+
+COMMANDS = [
+    "sim",
+    "provision",
+    "pair",
+    "unlock",
+    "lock",
+    "start",
+    "wake",
+    "secure",
+    "open",
+    "close",
+    "status",
+    "keys",
+    "log",
+    "tap",
+    "brake",
+    "door",
+    "reboot",
+    "clock",
+    "bridge",
+    "demo",
+]
+
+
+@pytest.fixture
+def bench(monkeypatch: pytest.MonkeyPatch) -> FakeBench:
+    fake = FakeBench()
+    monkeypatch.setattr(Bench, "open", fake.open)
+    monkeypatch.setenv("LATCHKEY_PORT", "PORT")
+    monkeypatch.delenv("LATCHKEY_KEY", raising=False)
+    return fake
+
+
+@pytest.fixture
+def owner(bench: FakeBench, tmp_path: Path) -> Key:
+    key = keyfile.create(tmp_path / "owner.pem")
+    bench.car.enrol(key.public, label="Ann")
+    return key
+
+
+def run(*arguments: str | Path) -> Result:
+    result = CliRunner().invoke(cli.app, [str(argument) for argument in arguments])
+    if result.exception is not None and not isinstance(result.exception, SystemExit):
+        raise result.exception
+    return result
+
+
+def ran(*arguments: str | Path) -> dict[str, Any]:
+    """The JSON of a command that must succeed."""
+    result = run(*arguments, "--json")
+    assert result.exit_code == 0, result.stderr
+    document: dict[str, Any] = json.loads(result.stdout)
+    assert document["ok"] is True
+    return document
+
+
+@pytest.mark.parametrize("command", [*COMMANDS, "keys add", "keys remove", "keys update"])
+def test_every_command_has_help_and_json(command: str) -> None:
+    result = run(*command.split(), "--help")
+    assert result.exit_code == 0
+    assert "--json" in result.stdout
+
+
+@pytest.mark.parametrize(
+    ("command", "done", "said"),
+    [
+        ("unlock", "UNLOCK", "Unlocked."),
+        ("lock", "LOCK", "Locked."),
+        ("start", "REMOTE_DRIVE", "Started"),
+        ("wake", "WAKE_VEHICLE", "Awake."),
+        ("secure", "AUTO_SECURE_VEHICLE", "Secured."),
+    ],
+)
+def test_a_command_is_done_and_told(bench: FakeBench, owner: Key, command: str, done: str, said: str) -> None:
+    assert owner.path
+    result = run(command, "--key", owner.path)
+    assert (result.exit_code, bench.car.done) == (0, [done])
+    assert result.stdout.startswith(said) and result.stderr == ""
+
+
+def test_json_is_one_object_and_nothing_else_on_stdout(bench: FakeBench, owner: Key) -> None:
+    assert owner.path
+    document = ran("unlock", "--key", owner.path)
+    assert document.pop("ms") >= 0
+    assert document == {"ok": True, "did": "unlock", "vin": VIN, "key": owner.id, "resyncs": 0}
+
+
+@pytest.mark.parametrize("closure", list(options.BENCH_CLOSURES))
+@pytest.mark.parametrize(("command", "code"), [("open", 3), ("close", 4)])
+def test_every_closure_opens_and_closes(bench: FakeBench, owner: Key, closure: str, command: str, code: int) -> None:
+    assert owner.path
+    assert ran(command, closure, "--key", owner.path)["closure"] == closure
+    assert bench.car.closures == {messages.CLOSURES[closure]: code}
+
+
+def test_the_tables_of_closures_and_roles_agree() -> None:
+    assert list(options.BENCH_CLOSURES.values()) == CLOSURES
+    assert list(options.BENCH_CLOSURES) == list(messages.CLOSURES)
+    assert get_args(get_args(options.Closure)[0]) == tuple(messages.CLOSURES)
+    assert get_args(get_args(options.Role)[0]) == tuple(messages.ROLES)
+
+
+def test_a_refusal_is_one_line_with_the_name_and_what_to_do(bench: FakeBench, owner: Key) -> None:
+    assert owner.path
+    bench.car.nominal = 2
+    result = run("lock", "--key", owner.path)
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert result.stderr == "CLOSURES_OPEN: a door is open; close it and try again\n"
+
+
+def test_a_refusal_in_json_still_says_it_on_stderr(bench: FakeBench, owner: Key) -> None:
+    assert owner.path
+    bench.car.nominal = 2
+    result = run("lock", "--key", owner.path, "--json")
+    assert result.exit_code == 1
+    assert json.loads(result.stdout) == {
+        "ok": False,
+        "error": {"name": "CLOSURES_OPEN", "text": "a door is open", "hint": "close it and try again"},
+    }
+    assert result.stderr.count("\n") == 1
+
+
+def test_an_unknown_key_exits_1(bench: FakeBench, tmp_path: Path) -> None:
+    keyfile.create(tmp_path / "stranger.pem")
+    result = run("start", "--key", tmp_path / "stranger.pem")
+    assert result.exit_code == 1
+    assert result.stderr.startswith("UNKNOWN_KEY_ID: ") and "latchkey pair" in result.stderr
+
+
+@pytest.mark.parametrize("failure", [NoAnswer(), PortMissing("PORT does not exist")])
+def test_no_car_exits_3(bench: FakeBench, owner: Key, failure: Exception) -> None:
+    assert owner.path
+    bench.fail = failure
+    result = run("unlock", "--key", owner.path)
+    assert (result.exit_code, result.stderr.count("\n")) == (3, 1)
+
+
+def test_a_silent_car_exits_3_and_says_that_it_may_have_run(bench: FakeBench, owner: Key) -> None:
+    assert owner.path
+    bench.car.drop = 1000
+    result = run("unlock", "--key", owner.path, "--timeout", "0.2")
+    assert result.exit_code == 3 and result.stderr.startswith("NO_ANSWER: ")
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        "unlock",
+        "unlock --key missing.pem",
+        "fly --key owner.pem",
+        "open window --key owner.pem",
+        "open --key owner.pem",
+        "pair --key new.pem --role king",
+        "pair --key no/such/folder/new.pem",
+        "pair --key new.pem --label 1234567890123456789012345",
+        "clock -5",
+        "clock soon",
+        "brake hard",
+        "door trunk ajar",
+        "keys remove --key owner.pem",
+        "keys remove --key owner.pem --which 1 --all-impermanent",
+        "keys update --key owner.pem --role driver",
+        "keys add --key owner.pem",
+        "provision",
+        "provision --vin 5YJ30123456789ABC --config missing.json",
+        "bridge --listen nonsense",
+        "bridge --listen 0.0.0.0:4242",
+        "unlock --key owner.pem --timeout 0",
+        "sim --image x",
+    ],
+)
+def test_wrong_usage_exits_2_without_a_traceback(
+    bench: FakeBench, owner: Key, arguments: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    result = run(*arguments.split())
+    assert result.exit_code == 2, result.output
+    assert result.stdout == "" and result.stderr
+    assert not (tmp_path / "new.pem").exists()
+    assert bench.car.done == []
+
+
+def test_no_port_at_all_is_wrong_usage(bench: FakeBench, owner: Key, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("LATCHKEY_PORT")
+    assert owner.path
+    result = run("unlock", "--key", owner.path)
+    assert result.exit_code == 2 and "LATCHKEY_PORT" in result.stderr
+
+
+def test_the_environment_stands_in_for_port_and_key(
+    bench: FakeBench, owner: Key, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LATCHKEY_KEY", str(owner.path))
+    assert run("unlock").exit_code == 0
+    assert run("unlock", "--port", "OTHER").exit_code == 0
+    assert [port for port, *_ in bench.opened] == ["PORT", "OTHER"]
+
+
+def test_a_board_without_an_identity_is_refused_by_name(bench: FakeBench, owner: Key) -> None:
+    assert owner.path
+    bench.hello["vin"] = None
+    result = run("unlock", "--key", owner.path)
+    assert result.exit_code == 1 and "latchkey provision" in result.stderr
+
+
+def test_a_readable_key_is_warned_about_and_used(bench: FakeBench, owner: Key) -> None:
+    assert owner.path
+    owner.path.chmod(0o644)
+    result = run("unlock", "--key", owner.path)
+    assert result.exit_code == 0 and "chmod 600" in result.stderr
+
+
+@pytest.mark.parametrize("form", ["envelope", "present-key"])
+def test_pairing_with_a_tap_makes_the_key_and_enrols_it(bench: FakeBench, tmp_path: Path, form: str) -> None:
+    path = tmp_path / "phone.pem"
+    document = ran("pair", "--key", path, "--role", "driver", "--label", "Ann", "--tap", "--form", form)
+    assert document["created"] and document["enrolled"] and document["role"] == "driver"
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    key = bench.car.keys[keyfile.load(path).public]
+    assert (key.role, key.label) == (messages.ROLES["driver"], "Ann")
+    assert run("unlock", "--key", path).exit_code == 0
+
+
+def test_pairing_asks_the_person_for_the_tap(bench: FakeBench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("host_tools.phone.pairing._SLACK", 0.05)
+    monkeypatch.setattr("host_tools.phone.pairing._POLL", 0.01)
+    monkeypatch.setattr("host_tools.phone.pairing.TAP_WINDOW", 0.05)
+    result = run("pair", "--key", tmp_path / "phone.pem")
+    assert "Tap the card" in result.stdout
+    assert result.exit_code == 1
+    assert result.stderr.startswith("LOCAL_ENTITY_AUTH_FAILED_TIMED_OUT_WAITING_FOR_TAP: ")
+
+
+def test_pairing_a_known_key_says_what_it_is(bench: FakeBench, owner: Key) -> None:
+    assert owner.path
+    document = ran("pair", "--key", owner.path, "--role", "driver")
+    assert (document["enrolled"], document["role"]) == (False, "owner")
+
+
+def test_the_keychain_is_listed(bench: FakeBench, owner: Key) -> None:
+    document = ran("keys")
+    assert document["count"] == 1
+    assert document["keys"][0] | {"role": "owner", "label": "Ann", "origin": "card tap"} == document["keys"][0]
+    table = run("keys").stdout
+    assert owner.id in table and "owner" in table and "Ann" in table
+
+
+def test_an_owner_adds_updates_and_removes_a_key(bench: FakeBench, owner: Key, tmp_path: Path) -> None:
+    assert owner.path
+    path = tmp_path / "guest.pem"
+    added = ran("keys", "add", "--key", owner.path, "--new", path, "--role", "guest", "--label", "Bob")
+    assert added["created"] and added["key"] == keyfile.load(path).id
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    guest = bench.car.keys[keyfile.load(path).public]
+    assert (guest.role, guest.label) == (messages.ROLES["guest"], "Bob")
+    ran("keys", "update", "--key", owner.path, "--which", path, "--role", "driver")
+    assert guest.role == messages.ROLES["driver"]
+    assert ran("keys", "remove", "--key", owner.path, "--which", path)["key"] == added["key"]
+    assert list(bench.car.keys) == [owner.public]
+
+
+@pytest.mark.parametrize("by", ["id", "slot", "ID"])
+def test_a_key_can_be_named_by_id_and_slot(bench: FakeBench, owner: Key, by: str) -> None:
+    assert owner.path
+    guest = keyfile.generate()
+    slot = bench.car.enrol(guest.public).slot
+    which = {"id": guest.id, "slot": str(slot), "ID": guest.id.upper()}[by]
+    ran("keys", "remove", "--key", owner.path, "--which", which)
+    assert guest.public not in bench.car.keys
+
+
+def test_a_key_that_is_not_there_is_refused_by_name(bench: FakeBench, owner: Key) -> None:
+    assert owner.path
+    result = run("keys", "remove", "--key", owner.path, "--which", "77")
+    assert result.exit_code == 1 and result.stderr.startswith("KEY_NOT_FOUND: ")
+
+
+def test_a_driver_may_not_manage_keys(bench: FakeBench, tmp_path: Path) -> None:
+    driver = keyfile.create(tmp_path / "driver.pem")
+    bench.car.enrol(driver.public, messages.ROLES["driver"])
+    result = run("keys", "add", "--key", tmp_path / "driver.pem", "--new", tmp_path / "new.pem")
+    assert result.exit_code == 1 and result.stderr.startswith("NO_PERMISSION_TO_ADD: ")
+
+
+def test_the_port_may_stand_before_the_subcommand(
+    bench: FakeBench, owner: Key, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("LATCHKEY_PORT")
+    assert owner.path
+    bench.car.enrol(keyfile.generate().public)
+    assert run("keys", "--port", "HERE", "remove", "--key", owner.path, "--which", "1").exit_code == 0
+    assert bench.opened[-1][0] == "HERE"
+
+
+def test_status_is_told_and_counted(bench: FakeBench, owner: Key) -> None:
+    bench.opens = {"rear_trunk": True}
+    document = ran("status")
+    assert document["locked"] is True and document["vin"] == VIN and document["closures"]["rear_trunk"] == "open"
+    table = run("status").stdout
+    assert VIN in table and "locked" in table and "trunk" in table
+
+
+def test_a_board_without_an_identity_has_a_status(bench: FakeBench) -> None:
+    bench.hello["vin"] = None
+    assert ran("status")["provisioned"] is False
+    assert "latchkey provision" in run("status").stdout
+
+
+def test_the_hand_taps_brakes_opens_and_lets_time_pass(bench: FakeBench) -> None:
+    assert ran("tap")["approved"] is None
+    ran("brake", "press")
+    ran("brake", "release")
+    ran("door", "driver-door", "open")
+    assert ran("clock", "+90")["now"] >= 90
+    assert ("brake", True) in bench.calls and ("brake", False) in bench.calls
+    assert bench.opens == {"front_driver_door": True}
+    assert ran("reboot") | {"before": "b00700", "boot": "b00701"} == ran("reboot") | {"before": "b00700"}
+
+
+def test_provisioning_gives_identity_and_settings(bench: FakeBench, tmp_path: Path) -> None:
+    bench.hello["vin"] = None
+    (tmp_path / "a.toml").write_text('radio = false\nvin = "5YJS0000000000000"\n')
+    document = ran("provision", "--vin", "5YJS0000000000000", "--config", tmp_path / "a.toml")
+    assert document["public_key"] == bench.car.public.hex()
+    assert bench.calls[0] == ("provision", "5YJS0000000000000", {"radio": False}, False)
+
+
+def test_provisioning_never_overwrites_without_force(bench: FakeBench) -> None:
+    result = run("provision", "--vin", "5YJS0000000000000")
+    assert result.exit_code == 1 and "--force" in result.stderr
+    assert all(call[0] != "provision" for call in bench.calls)
+    ran("provision", "--vin", "5YJS0000000000000", "--force")
+    assert bench.hello["vin"] == "5YJS0000000000000"
+
+
+@pytest.mark.parametrize("content", ["{", "[1]", '{"vin": "5YJ30123456789ABC"}', "\udcff"])
+def test_settings_that_cannot_be_meant_are_wrong_usage(bench: FakeBench, tmp_path: Path, content: str) -> None:
+    bench.hello["vin"] = None
+    (tmp_path / "a.json").write_bytes(content.encode(errors="surrogateescape"))
+    result = run("provision", "--vin", "5YJS0000000000000", "--config", tmp_path / "a.json")
+    assert result.exit_code == 2 and result.stderr.count("\n") == 1
+
+
+def test_what_the_car_says_of_bad_settings_reaches_the_person(bench: FakeBench) -> None:
+    bench.hello["vin"] = None
+    result = run("provision", "--vin", "SHORT")
+    assert result.exit_code == 1 and "must be 17 characters" in result.stderr
+
+
+def test_ctrl_c_ends_a_command_quietly(bench: FakeBench, owner: Key, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(bench, "tap", interrupted)
+    result = run("tap")
+    assert (result.exit_code, result.stdout, result.stderr) == (130, "", "")
+
+
+def test_a_disk_that_refuses_is_one_line(bench: FakeBench, owner: Key, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device", "owner.pem.sessions.json")
+
+    monkeypatch.setattr("host_tools.phone.cache.os.replace", full)
+    assert owner.path
+    result = run("unlock", "--key", owner.path)
+    assert result.exit_code == 2
+    assert result.stderr == "USAGE: owner.pem.sessions.json: No space left on device\n"
