@@ -14,7 +14,7 @@ import machine
 from latchkey import VERSION, config, crypto
 from latchkey.clock import Clock
 from latchkey.link.serial import SerialLink
-from latchkey.store import provisioning
+from latchkey.store import files, provisioning
 from latchkey.vehicle.pins import Pins
 
 TYPE_CHECKING = False
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 ROOT = "/data"
 _WATCHDOG_MS = 8000
 _INPUTS_MS = 10
+_RESTART_MS = 1000  # long enough for a Ctrl-C between the restarts of an agent that cannot live
 
 
 class Agent:
@@ -176,17 +177,22 @@ def _bench(agent: Agent) -> Any:
 
 
 def main(board: Any) -> None:
-    """Run the agent until it is interrupted; whatever ends it, the outputs fall to safe."""
-    started = time.ticks_ms()
+    """Run the agent. Ctrl-C ends it and gives the REPL back; what cannot be mended by a restart is told in one line."""
+    agent: Agent | None = None  # until there is one no output is driven: locked, start off
     try:
         agent = Agent(board)
+        print("latchkey", VERSION, agent.vin or "not provisioned", "boot", agent.boot)
+        asyncio.run(agent.run())
     except config.ConfigError as error:
         print("latchkey: settings refused:", error)
-        Pins(board.PINS).safe()
-        return
-    took = time.ticks_diff(time.ticks_ms(), started)
-    print("latchkey", VERSION, agent.vin or "not provisioned", "boot", agent.boot, took, "ms")
-    try:
-        asyncio.run(agent.run())
+    except files.UnknownVersion as error:
+        print("latchkey: store refused:", error)
+    except Exception as error:  # noqa: BLE001 - whatever it was: locked, start off, and try again
+        sys.print_exception(error)
+        if agent:
+            agent.pins.safe()
+        time.sleep_ms(_RESTART_MS)
+        machine.reset()
     finally:
-        agent.pins.safe()
+        if agent:
+            agent.pins.safe()

@@ -35,7 +35,7 @@ def check_vin(vin: object) -> str:
     return vin
 
 
-def parse(text: bytes | str, pin_names: tuple[str, ...] = ()) -> Config:
+def parse(text: bytes, pin_names: tuple[str, ...] = ()) -> Config:
     """Config from JSON text. Raises ConfigError."""
     try:
         settings = json.loads(text)

@@ -155,6 +155,20 @@ async def test_a_keychain_that_fills_up_meanwhile_is_told():
     assert reply.information() == faults.KEY_WHITELIST_FULL
 
 
+async def test_a_store_that_fails_is_told_and_the_worker_lives_on():
+    class Worn(Keys):
+        async def apply(self, add, remove=(), drop_impermanent=False):
+            raise OSError(28)
+
+    bench, reply = Bench(Worn()), Reply()
+    for _ in range(2):
+        bench.enrolment.pair(operation(ADD), reply)
+        bench.enrolment.tap()
+        await bench.settle()
+        assert reply.information() == faults.KEY_UNDOCUMENTED_ERROR
+    assert bench.done[-1][3] == "OSError(28,)"
+
+
 async def test_a_tap_approves_nothing_while_a_change_is_being_made_and_then_does():
     friend = owner(other_key(2), role=3)
     bench = Bench(Keys(owner(other_key(1)), friend))

@@ -241,6 +241,12 @@ def test_a_keys_own_limits_take_commands_away():
     assert fault(car.command(START)[1]) == faults.INSUFFICIENT_PRIVILEGES
 
 
+def test_limits_that_this_firmware_does_not_count_close_the_key():
+    for limit in ("not_before", "not_after", "powered", "uses"):
+        car = Car(owner(role=GUEST, **{limit: 1}))
+        assert fault(car.command(UNLOCK)[1]) == faults.INSUFFICIENT_PRIVILEGES
+
+
 def test_a_refusal_after_the_tag_is_encrypted_too():
     car = Car(owner(role=5))
     fields, reply = car.command(START, flags=ENCRYPT)

@@ -129,7 +129,8 @@ def test_what_was_signed_for_something_else_is_refused():
         {"sent_counter": 2},
     ):
         assert fault_of(sessions, signed(UNLOCK, session, 1, 5, **bent)) == (faults.INVALID_SIGNATURE, True), bent
-    for bent in ({"vin": b"5YJ30123456789ABD"}, {"domain": 3}, {"tag": bytes(32)}, {"tag": bytes(16)}, {"key": bytes(16)}):
+    wrong = ({"vin": b"5YJ30123456789ABD"}, {"domain": 3}, {"tag": bytes(32)}, {"tag": bytes(16)}, {"key": bytes(16)})
+    for bent in wrong:
         bent["method"] = "hmac"
         assert fault_of(sessions, signed(UNLOCK, session, 1, 5, **bent)) == (faults.INVALID_SIGNATURE, True), bent
 

@@ -116,6 +116,7 @@ class Enrolment:
     async def _perform(self, change: Change, reply: Reply | BareReply, actor: bytes | None) -> None:
         record = change.record
         code = 0
+        why = ""
         try:
             if record is not None and change.needs_agreement:
                 shared = await crypto.ecdh(self._private, record.public)
@@ -123,6 +124,9 @@ class Enrolment:
             await self._keychain.apply(record, change.remove, change.drop_impermanent)
         except KeychainFull:
             code = faults.KEY_WHITELIST_FULL
+        except OSError as error:  # no room, or a worn-out block: the keys there are still work
+            code = faults.KEY_UNDOCUMENTED_ERROR
+            why = repr(error)
         if not code:
             if change.drop_impermanent:
                 self._sessions.drop()
@@ -132,7 +136,7 @@ class Enrolment:
                 self._sessions.drop(record.public)
                 if record.seconds:
                     self._sessions.start_time(record)
-        self._finish(change, reply, actor, code, "")
+        self._finish(change, reply, actor, code, why)
 
     def _finish(
         self, change: Change, reply: Reply | BareReply, actor: bytes | None, code: int, why: str
