@@ -14,6 +14,7 @@ import queue
 import threading
 import time
 from collections import deque
+from collections.abc import Callable
 from types import TracebackType
 from typing import Any, Self
 
@@ -25,6 +26,9 @@ from host_tools.share import Server, SharedAttachment
 _LOG_LINES = 2000
 _EVENTS = 2000
 
+Witness = Callable[[int, str, bytes], None]
+"""Called with a phone connection's number, "sent" or "received", and the message."""
+
 
 class BenchError(LatchkeyError):
     """The car's bench channel said no."""
@@ -35,15 +39,18 @@ class BenchError(LatchkeyError):
 class VehicleConnection:
     """One phone's connection: whole messages, exactly what the radio would carry."""
 
-    def __init__(self, channel: Channel, timeout: float) -> None:
+    def __init__(self, channel: Channel, timeout: float, witness: Witness | None = None) -> None:
         self._channel = channel
         self._timeout = timeout
+        self._witness = witness
         self._arrived: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
         self._ended = False
-        self.number = channel.open(self._arrived.put)
+        self.number = channel.open(self._take)
 
     def send(self, message: bytes) -> None:
         """Deliver one message to the car."""
+        if self._witness:
+            self._witness(self.number, "sent", message)
         self._channel.send(self.number, message, self._timeout)
 
     def receive(self, timeout: float = 5.0) -> bytes | None:
@@ -70,9 +77,17 @@ class VehicleConnection:
     def __exit__(self, *_: object) -> None:
         self.close()
 
+    def _take(self, message: bytes | None) -> None:
+        if self._witness and message is not None:
+            self._witness(self.number, "received", message)
+        self._arrived.put(message)
+
 
 class Bench:
     """A car, through its serial port."""
+
+    witness: Witness | None = None
+    """Told of every message of every phone connection that is made from here: for whoever keeps a record."""
 
     def __init__(self, port: str, timeout: float = 10.0, share: bool = False) -> None:
         self.port = port
@@ -235,7 +250,7 @@ class Bench:
 
     def connect(self) -> VehicleConnection:
         """A new phone connection."""
-        return VehicleConnection(self._channel, self.timeout)
+        return VehicleConnection(self._channel, self.timeout, self.witness)
 
     def close(self) -> None:
         """Let go of the car."""
