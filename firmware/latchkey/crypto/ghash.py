@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     ptr8 = Any
 
-_TABLE = bytearray(16 * 16 + 16)  # entry i is i times the key; then the block being multiplied
+_TABLE = bytearray(16 * 16 + 16)  # entry i is i times the key, so entry 0 stays zero; then the block being multiplied
 _LENGTHS = bytearray(16)
 
 
@@ -30,7 +30,6 @@ def _start(t: ptr8, h: ptr8, z: ptr8) -> object:  # type: ignore[return] # viper
     i = 0
     while i < 16:
         t[128 + i] = h[i]  # entry 8: the first bit of a byte is its highest
-        t[i] = 0
         z[i] = 0
         i += 1
     n = 128
