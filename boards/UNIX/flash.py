@@ -29,7 +29,7 @@ def _die() -> None:
 
 class Flash:
     def __init__(self, path: str) -> None:
-        self._file = open(path, "r+b")
+        self._file = open(path, "r+b")  # noqa: SIM115 - as long as the board has power; unbuffered, outlives a kill
         self.blocks = self._file.seek(0, 2) // BLOCK
         self._start()
 
@@ -56,7 +56,6 @@ class Flash:
     def _put(self, block: int, offset: int, data: bytes | memoryview) -> None:
         self._file.seek(block * BLOCK + offset)
         self._file.write(data)
-        self._file.flush()
 
     # What littlefs calls.
 
@@ -97,5 +96,5 @@ class Flash:
             done = self.operations * 40503 % done  # anything from nothing to nearly all
         self._put(block, offset, memoryview(data)[:done])
         self._dead = True
-        self.on_cut()
+        self.on_cut()  # when it comes back, what runs on sees a flash that fails
         return _EIO

@@ -18,11 +18,12 @@ from latchkey.store import files, journal
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Generator, Iterable, Iterator
     from io import BufferedReader
 
 _VERSION = const(1)
 _BUCKETS = const(64)
+_FOLDERS = const(8)  # littlefs takes the square of a folder's entries to compact it
 _ENTRIES = const(128)  # a bucket; its mean is 64 when the keychain is full, 128 is 8 standard deviations above
 _HEAD = const(16)  # version, its complement, entries, 5 spare, digest of all the rest
 _INDEX = const(1040)  # head and index
@@ -38,20 +39,25 @@ class KeychainFull(Exception):
     pass
 
 
+def _folder(root: str, bucket: int) -> str:
+    return f"{root}/keys{bucket % _FOLDERS}"
+
+
 def _path(root: str, bucket: int) -> str:
-    return f"{root}/keys/{bucket:02x}"
+    return f"{root}/keys{bucket % _FOLDERS}/{bucket:02x}"
 
 
 def create(root: str) -> None:
     """Make the bucket files that are not there."""
-    files.make_folder(root + "/keys")
-    have = os.listdir(root + "/keys")
-    for bucket in range(_BUCKETS):
-        if f"{bucket:02x}" not in have:
-            open(_path(root, bucket), "wb").close()
+    try:
+        os.stat(_path(root, _BUCKETS - 1))  # the last one made
+    except OSError:
+        for bucket in range(_BUCKETS):
+            files.make_folder(_folder(root, bucket))
+            open(_path(root, bucket), "ab").close()
 
 
-def wipe(root: str) -> Iterator[None]:
+def wipe(root: str) -> Generator[None]:
     """Empty every bucket: carried out under a journal."""
     create(root)
     for bucket in range(_BUCKETS):
@@ -69,15 +75,15 @@ class Keychain:
         self._index = bytearray(_INDEX)
         self._raw = bytearray(SIZE)
         self._slots = bytearray(self.CAPACITY)  # the bucket of each slot
-        self._tapped = bytearray(_BUCKETS)  # owners that last, by bucket
+        self._lasting = bytearray(_BUCKETS)  # owners that last, by bucket
         self._ids = bytearray(4 * _LISTED)
-        self._lock = asyncio.Lock()
 
     def open(self) -> None:
         """Finish what a power cut interrupted, then read the indexes. UnknownVersion means: keep off this store."""
         create(self._root)
         files.run(self._recover())
-        files.sweep(self._root + "/keys")
+        for folder in range(_FOLDERS):
+            files.sweep(_folder(self._root, folder))
         self._slots[:] = _FREE * self.CAPACITY
         for bucket in range(_BUCKETS):
             self._learn(bucket)
@@ -121,7 +127,7 @@ class Keychain:
                 yield bytes(self._ids[4 * slot : 4 * slot + 4])
 
     def lasting_owners(self) -> int:
-        return sum(self._tapped)
+        return sum(self._lasting)
 
     def _search(
         self, bucket: int, pattern: bytes, phase: int, public: bytes | memoryview | None = None
@@ -177,7 +183,7 @@ class Keychain:
         self, add: Record | None, remove: Iterable[bytes] = (), drop_impermanent: bool = False
     ) -> None:
         """Add (or replace) one key and remove others, all or nothing. An added key has its slot afterwards."""
-        async with self._lock:
+        async with journal.lock:
             await files.pace(self._recover())  # a change that an error interrupted
             gone = [bytes(public) for public in remove if len(public) == _PUBLIC]
             body = bytearray((drop_impermanent, add is not None))
@@ -213,7 +219,7 @@ class Keychain:
             raise KeychainFull("no free slot")
         return min(slots)
 
-    def _recover(self) -> Iterator[None]:
+    def _recover(self) -> Generator[None]:
         change = journal.pending(self._root, self._report)
         if not change:
             return
@@ -226,7 +232,7 @@ class Keychain:
             yield from self._redo(body)
         journal.clear(self._root)
 
-    def _redo(self, body: bytearray | memoryview) -> Iterator[None]:
+    def _redo(self, body: bytearray | memoryview) -> Generator[None]:
         drop = body[0]
         add = unpack(memoryview(body)[2 : 2 + SIZE]) if body[1] else None
         gone = [bytes(body[at : at + _PUBLIC]) for at in range(2 + SIZE * body[1], len(body), _PUBLIC)]
@@ -237,7 +243,7 @@ class Keychain:
             if drop or here:
                 yield from self._rewrite(bucket, add if add and add.id[0] % _BUCKETS == bucket else None, here, drop)
 
-    def _rewrite(self, bucket: int, add: Record | None, gone: list[bytes], drop: int) -> Iterator[None]:
+    def _rewrite(self, bucket: int, add: Record | None, gone: list[bytes], drop: int) -> Generator[None]:
         ids = [key_id(public) for public in gone]
         old = bytearray(_INDEX)  # not the shared buffers: there are look-ups between these steps
         new = bytearray(_INDEX)
@@ -272,7 +278,7 @@ class Keychain:
         while at >= 0:
             self._slots[at] = 0xFF
             at = self._slots.find(mark, at)
-        tapped = 0
+        lasting = 0
         try:
             with open(_path(self._root, bucket), "rb") as f:
                 for i in range(self._load(f, bucket, self._index)):
@@ -283,10 +289,11 @@ class Keychain:
                             self._ids[4 * slot : 4 * slot + 4] = id4
                     if flags & _LASTING_OWNER:
                         record = self._record(f, bucket, i)
-                        tapped += bool(record and record.lasting_owner)
+                        lasting += bool(record and record.lasting_owner)
         except OSError as e:
             self._report(f"{_path(self._root, bucket)}: {e}")
-        self._tapped[bucket] = tapped
+            open(_path(self._root, bucket), "ab").close()  # a file that is lost: its keys are too
+        self._lasting[bucket] = lasting
 
 
 def _enter(index: bytearray, i: int, record: Record | None) -> None:

@@ -13,7 +13,7 @@ from micropython import const
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Generator, Iterable
 
 _BLOCK = const(4096)
 _ENOENT = const(2)
@@ -37,16 +37,22 @@ class UnknownVersion(StoreError):
         self.version = version
 
 
-def run(steps: Iterable[None]) -> None:
+def run(steps: Generator[None]) -> None:
     """Drive steps to their end at once (at boot)."""
-    for _ in steps:
-        pass
+    try:
+        for _ in steps:
+            pass
+    finally:
+        steps.close()
 
 
-async def pace(steps: Iterable[None]) -> None:
+async def pace(steps: Generator[None]) -> None:
     """Drive steps to their end, giving way between flash blocks."""
-    for _ in steps:
-        await asyncio.sleep_ms(0)
+    try:
+        for _ in steps:
+            await asyncio.sleep_ms(0)
+    finally:
+        steps.close()  # a file left open would be closed by the garbage collector, perhaps in the middle of littlefs
 
 
 def digest(*parts: bytes | bytearray | memoryview) -> bytes:
@@ -80,11 +86,13 @@ def remove(path: str) -> None:
             raise
 
 
+def _temporary(folder: str) -> str:
+    return folder + "/new.tmp"  # one name a folder: what an interrupted write left is overwritten by the next
+
+
 def sweep(folder: str) -> None:
     """Remove what an interrupted write left."""
-    for name in os.listdir(folder):
-        if name.endswith(".tmp"):
-            os.remove(f"{folder}/{name}")
+    remove(_temporary(folder))
 
 
 def read(path: str) -> bytes | None:
@@ -97,9 +105,9 @@ def read(path: str) -> bytes | None:
         return None
 
 
-def write(path: str, chunks: Iterable[bytes | bytearray | memoryview]) -> Iterator[None]:
+def write(path: str, chunks: Iterable[bytes | bytearray | memoryview]) -> Generator[None]:
     """Replace a file: the last step is its rename. Yields about once a flash block."""
-    temporary = path + ".tmp"
+    temporary = _temporary(path[: path.rfind("/")])
     try:
         with open(temporary, "wb") as f:
             room = _BLOCK
@@ -130,6 +138,6 @@ def read_sealed(path: str, version: int) -> memoryview | None:
     return body
 
 
-def write_sealed(path: str, version: int, body: bytes | bytearray | memoryview) -> Iterator[None]:
+def write_sealed(path: str, version: int, body: bytes | bytearray | memoryview) -> Generator[None]:
     head = bytes((version, version ^ 0xFF))
     return write(path, (head, digest(head, body), body))

@@ -6,6 +6,7 @@ next boot if need be, so carrying it out twice must give the same as once. A new
 still pending: whoever commits without looking at it means to.
 """
 
+import asyncio
 import os
 
 from micropython import const
@@ -14,9 +15,10 @@ from latchkey.store import files
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Generator
 
 _VERSION = const(1)
+lock = asyncio.Lock()  # there is one journal: one change at a time
 KEYS = const(1)
 PROVISION = const(2)
 
@@ -41,7 +43,7 @@ def pending(root: str, report: Callable[[str], None]) -> tuple[int, memoryview] 
     return data[0], data[1:]
 
 
-def commit(root: str, kind: int, body: bytes | bytearray) -> Iterator[None]:
+def commit(root: str, kind: int, body: bytes | bytearray) -> Generator[None]:
     files.make_folder(root + "/journal")
     return files.write_sealed(_path(root), _VERSION, bytes((kind,)) + body)
 

@@ -1,0 +1,234 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Who did what, and who was refused: a ring of 512 entries in flash.
+
+Entry n has its fixed place: 8 segment files of 64 entries of 64 bytes, one flash block each. Entries wait in RAM for
+`flush`. What was done is written at once. Refusals cost a stranger nothing, so they must not cost flash or push the
+rest out of the ring: equal ones are counted up, few different ones are kept for a flush, and flushes for their sake
+are rationed. What finds no room is counted, and the count is logged.
+"""
+
+import asyncio
+import struct
+from binascii import crc32
+
+from micropython import const
+
+from latchkey.store import files
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from typing import Any
+
+_KINDS = ("other", "boot", "command", "refused", "enrolled", "removed", "updated", "replaced", "dropped")
+_CONNS = ("", "serial", "ble")
+_SEGMENTS = const(8)
+_PLACES = const(64)  # a segment
+_SIZE = const(64)
+# number, boot, at, count; kind, conn, command, outcome, detail, key id; version, whether there is a key;
+# 32 bytes for a hash chain, and the CRC of all before it
+_LAYOUT = "<IIIHBBHHH4sBB"
+_WHAT, _WHAT_END = const(14), const(27)  # in it: what makes two entries equal
+_CRC = const(60)
+_VERSION = const(1)
+
+_WAITING = const(16)  # entries in RAM, one of them kept for the count of dropped ones
+_REFUSALS = const(4)  # different ones that wait
+_DELAY = const(1)  # seconds that refusals gather
+_RATION = const(8)  # flushes for refusals,
+_REFILL = const(600)  # one more in so many seconds
+
+
+class AccessLog:
+    def __init__(self, root: str, now: Callable[[], int]) -> None:
+        self._folder = root + "/log"
+        self._now = now
+        self._waiting = bytearray(_WAITING * _SIZE)
+        self._n = 0  # entries in it
+        self._writing = 0  # bytes of them that are on their way
+        self._refusals = 0
+        self._urgent = False
+        self._since = 0  # when the first of them came
+        self._lost = 0  # dropped, and not yet logged
+        self._ration = _RATION
+        self._refilled = now()
+        self._lock = asyncio.Lock()
+        self.dropped = 0
+        self.last = 0  # number of the newest entry
+        self._boot = 1
+        files.make_folder(self._folder)
+        for segment in range(_SEGMENTS):
+            self._find_end(segment)
+
+    def append(
+        self, kind: str, conn: str, key_id: bytes | None, command: int, outcome: int, detail: int = 0
+    ) -> None:
+        now = self._now()
+        if self._n >= _WAITING - 1 or not self._put(now, kind, conn, key_id, command, outcome, detail):
+            self.dropped += 1
+            self._lost += 1
+        elif kind not in ("refused", "boot"):
+            self._urgent = True
+        elif self._n == 1:
+            self._since = now
+
+    def _put(
+        self,
+        now: int,
+        kind: str,
+        conn: str,
+        key_id: bytes | None,
+        command: int,
+        outcome: int,
+        detail: int,
+        count: int = 1,
+    ) -> bool:
+        """Add to what waits. False: one refusal too many."""
+        at = self._n * _SIZE
+        buf = self._waiting
+        name = conn.split("/")[0]
+        struct.pack_into(
+            _LAYOUT,
+            buf,
+            at,
+            self.last + 1,
+            self._boot,
+            now,
+            count,
+            _KINDS.index(kind) if kind in _KINDS else 0,
+            _CONNS.index(name) if name in _CONNS else 0,
+            command & 0xFFFF,
+            outcome & 0xFFFF,
+            detail & 0xFFFF,
+            key_id or b"",
+            key_id is not None,
+            _VERSION,
+        )
+        if kind == "refused":
+            what = buf[at + _WHAT : at + _WHAT_END]
+            for old in range(self._writing, at, _SIZE):
+                if buf[old + _WHAT : old + _WHAT_END] == what:
+                    count = buf[old + 12] + (buf[old + 13] << 8)
+                    struct.pack_into("<H", buf, old + 12, min(count + 1, 0xFFFF))
+                    return True
+            if self._refusals >= _REFUSALS:
+                return False
+            self._refusals += 1
+        self.last += 1
+        self._n += 1
+        return True
+
+    def due(self) -> bool:
+        """Is it time for flush()?"""
+        now = self._now()
+        while self._ration < _RATION and now - self._refilled >= _REFILL:
+            self._ration += 1
+            self._refilled += _REFILL
+        if self._ration == _RATION:
+            self._refilled = now
+        return self._urgent or (self._n > 0 and self._ration > 0 and now - self._since >= _DELAY)
+
+    async def flush(self) -> None:
+        """Write what waits. A flash that fails is told of, and tried again when there is more to write."""
+        async with self._lock:
+            if not self._urgent:
+                self._ration = max(0, self._ration - 1)
+            self._urgent = False
+            if self._lost and self._n < _WAITING:
+                self._put(self._now(), "dropped", "", None, 0, 0, 0, min(self._lost, 0xFFFF))
+                self._lost = 0
+            self._refusals = 0
+            try:
+                while self._n:
+                    await self._write()
+            except OSError as e:
+                print("access log:", e)
+            finally:
+                self._writing = 0
+
+    async def _write(self) -> None:
+        """As many as go into one segment: a block is copied and its file committed, in one close."""
+        first = self.last - self._n
+        n = min(self._n, _PLACES - first % _PLACES)
+        for at in range(0, n * _SIZE, _SIZE):
+            struct.pack_into("<I", self._waiting, at + _CRC, crc32(memoryview(self._waiting)[at : at + _CRC]))
+        self._writing = n * _SIZE
+        data = bytes(memoryview(self._waiting)[: n * _SIZE])
+        with open(self._path(first), "ab" if first % _PLACES else "wb") as f:
+            f.write(data)
+            await asyncio.sleep_ms(0)
+        left = self._n - n
+        self._waiting[: left * _SIZE] = self._waiting[n * _SIZE : self._n * _SIZE]
+        self._n = left
+        self._writing = 0
+
+    def entries(self, since: int = 0, limit: int = 16) -> Iterator[dict[str, Any]]:
+        """Entries with numbers above `since`, oldest first; also those that wait for a flush."""
+        flushed = self.last - self._n
+        place = max(since, (flushed - 1) // _PLACES * _PLACES - (_SEGMENTS - 1) * _PLACES, 0)
+        while place < self.last and limit > 0:
+            n = min(limit, _PLACES - place % _PLACES, flushed - place)
+            if n > 0:
+                data = self._read(place, n)
+            else:
+                n = self.last - place
+                data = memoryview(self._waiting)[(place - flushed) * _SIZE : self._n * _SIZE]
+            for at in range(0, len(data), _SIZE):
+                place += 1
+                n -= 1
+                entry = _entry(data[at : at + _SIZE], place, place > flushed)
+                if entry and limit > 0:
+                    limit -= 1
+                    yield entry
+            place += n  # a segment that is missing or cut short
+
+    def _path(self, place: int) -> str:
+        return f"{self._folder}/{place // _PLACES % _SEGMENTS}"
+
+    def _read(self, place: int, n: int) -> bytes:
+        try:
+            with open(self._path(place), "rb") as f:
+                f.seek(place % _PLACES * _SIZE)
+                data = f.read(n * _SIZE)
+                return data[: len(data) // _SIZE * _SIZE]
+        except OSError:
+            return b""
+
+    def _find_end(self, segment: int) -> None:
+        """At boot: is the newest entry in this segment? Its first or its last entry has to be sound."""
+        try:
+            with open(self._path(segment * _PLACES), "rb") as f:
+                size = f.seek(0, 2)
+                n = min(size // _SIZE, _PLACES)
+                for place in (n - 1, 0):
+                    f.seek(max(0, place) * _SIZE)
+                    entry = _entry(f.read(_SIZE), None, False)
+                    if entry and entry["seq"] > self.last:
+                        self.last = entry["seq"] if place else (entry["seq"] - 1) // _PLACES * _PLACES + n
+                        if self.last % _PLACES * _SIZE != size % (_PLACES * _SIZE):
+                            self.last += _PLACES - self.last % _PLACES  # no place to go on: a new segment
+                        self._boot = entry["boot"] + 1
+        except OSError:
+            pass
+
+
+def _entry(raw: bytes | memoryview, number: int | None, in_ram: bool) -> dict[str, Any] | None:
+    """None for one that is damaged, or is not the one it should be."""
+    if len(raw) != _SIZE or not (in_ram or crc32(raw[:_CRC]) == struct.unpack("<I", raw[_CRC:])[0]):
+        return None
+    fields = struct.unpack_from(_LAYOUT, raw, 0)
+    seq, boot, at, count, kind, conn, command, outcome, detail, key, keyed, version = fields
+    if version != _VERSION or number not in (None, seq):
+        return None
+    return {
+        "seq": seq,
+        "boot": boot,
+        "at": at,
+        "kind": _KINDS[kind] if kind < len(_KINDS) else "other",
+        "conn": _CONNS[conn] if conn < len(_CONNS) else "",
+        "key": bytes(key).hex() if keyed else None,
+        "command": command,
+        "outcome": outcome,
+        "detail": detail,
+        "count": count,
+    }
