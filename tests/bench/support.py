@@ -1,0 +1,141 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the tests of a whole car share: people, forged messages, and the proof that a refusal changed nothing."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from typing import Any
+
+from tesla_protocol.command import universal_message_pb2 as universal
+from tesla_protocol.command import vcsec_pb2 as vcsec
+
+from host_tools import decode
+from host_tools.bench import Bench, VehicleConnection
+from host_tools.faults import message_fault
+from host_tools.phone import Phone, keyfile, messages, pair, session
+
+VIN = "5YJ30123456789ABC"
+ANSWER = 5.0
+SILENCE = 0.3  # after which an answer is taken not to come; a car that answers does so in a tenth of that
+
+Command = vcsec.UnsignedMessage
+
+
+@dataclass
+class RealBoard:
+    """A board on a serial port."""
+
+    port: str
+
+
+def stranger(car: Bench, key: keyfile.Key | None = None) -> Phone:
+    """A phone that nobody has enrolled, on a connection of its own."""
+    return Phone(car.connect(), VIN, key or keyfile.generate())
+
+
+def new_phone(car: Bench, role: str, label: str = "", by: Phone | None = None, impermanent: bool = False) -> Phone:
+    """A phone with a new key: enrolled by that owner, or with a tap."""
+    phone = stranger(car)
+    if by is None:
+        pair(phone, role, label, on_wait=lambda: _tap(car, phone))
+    else:
+        by.change_keys(messages.add_key(phone.key.public, role, label, impermanent=impermanent))
+    return phone
+
+
+def rest(car: Bench, owner: Phone) -> None:
+    """Brake up, doors shut, locked, and nobody enrolled but that owner."""
+    car.brake(False)
+    closures: dict[str, str] = car.state()["closures"]
+    for name, position in closures.items():
+        if position == "open":
+            car.door(name, False)
+    enrolled = car.keys()
+    for key in enrolled:
+        if key["key"] != owner.key.id:
+            owner.change_keys(messages.remove_key(bytes.fromhex(key["public"])))
+    owner.lock()
+
+
+def snapshot(car: Bench) -> dict[str, Any]:
+    """What no refused message may change."""
+    return {"state": car.state(), "pins": car.pins(), "keys": car.keys()}
+
+
+@contextlib.contextmanager
+def nothing_changes(car: Bench, owner: Phone) -> Iterator[None]:
+    """What happens inside changes nothing, and the owner's next command works without a correction."""
+    before, corrections = snapshot(car), owner.resyncs
+    yield
+    assert snapshot(car) == before
+    owner.wake()
+    assert owner.resyncs == corrections, "the owner's session was put out of step"
+
+
+def ask(connection: VehicleConnection, message: bytes, timeout: float = ANSWER) -> decode.Decoded | None:
+    """Send bytes as they are. The envelope that answers them, or None."""
+    connection.send(message)
+    return answer(connection, timeout)
+
+
+def answer(connection: VehicleConnection, timeout: float = ANSWER) -> decode.Decoded | None:
+    """The next envelope from the car; its broadcasts are passed over."""
+    deadline = time.monotonic() + timeout
+    while (left := deadline - time.monotonic()) > 0:
+        data = connection.receive(left)
+        if data is not None:
+            decoded = decode.decode(data)
+            if decoded.kind != decode.BROADCAST:
+                return decoded
+    return None
+
+
+def fault(reply: decode.Decoded | None) -> str:
+    """The name of the fault that an answer carries."""
+    if reply is None:
+        return "silence"
+    code = reply.envelope.signedMessageStatus.signed_message_fault
+    return message_fault(code) if code else "no fault"
+
+
+def forge(
+    phone: Phone,
+    command: Command,
+    method: str = "gcm",
+    *,
+    ahead: int = 1,
+    expires_at: int | None = None,
+    change: Callable[[universal.RoutableMessage], None] | None = None,
+    **session_fields: Any,
+) -> universal.RoutableMessage:
+    """A signed command with whatever in it is asked for. The phone's own session stays as it is.
+
+    `ahead` is how far its counter is from the session's; `session_fields` (epoch, vin, key) replace those that are
+    signed; `change` is made after signing.
+    """
+    current = phone.session or phone.handshake()
+    forged = replace(current, counter=current.counter + ahead, **session_fields)
+    message = messages.routable(command, b"\x07" * 16, b"\x17" * 16)
+    message.flags = messages.FLAG_ENCRYPT_RESPONSE
+    signer = session.sign_hmac if method == "hmac" else session.sign_gcm
+    until = forged.expires_at(time.time(), 5.0) if expires_at is None else expires_at
+    signer(forged, phone.key.public, message, until)
+    if change is not None:
+        change(message)
+    return message
+
+
+def refusals(car: Bench, since: int) -> list[dict[str, Any]]:
+    """The refusals among the car's events from that one on."""
+    car.info()  # what the car said before it answered this has arrived
+    return [event for event in car.events[since:] if event.get("event") == "refused"]
+
+
+def _tap(car: Bench, phone: Phone) -> None:
+    deadline = time.monotonic() + ANSWER
+    while (approved := car.tap()["approved"]) is None and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert approved == phone.key.id
