@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """The virtual radio: Bluetooth controllers that hear each other, and a local socket where others join over HCI.
 
-Bumble's virtual controller takes three short cuts that matter here, and `VirtualController` does without them: a scan
-answer is what the advertiser set, only one of two phones that answer the same advertisement is connected, and a
-connection attempt can be given up.
+Bumble's virtual controller takes some short cuts that matter here, and `VirtualController` does without them: a scan
+answer is what the advertiser set, only one of two phones that answer the same advertisement is connected, a
+connection attempt can be given up, and advertising is as frequent as asked for.
 """
 
 from __future__ import annotations
@@ -51,6 +51,13 @@ class VirtualController(Controller):
                     other.on_ll_advertising_pdu(packet)
         else:
             super().send_advertising_pdu(packet)
+
+    def on_hci_le_set_advertising_parameters_command(
+        self, command: hci.HCI_LE_Set_Advertising_Parameters_Command
+    ) -> hci.HCI_StatusReturnParameters:
+        done = super().on_hci_le_set_advertising_parameters_command(command)
+        self.le_legacy_advertiser.advertising_interval_min = command.advertising_interval_min * 5 // 8  # milliseconds
+        return done
 
     def on_hci_le_create_connection_cancel_command(
         self, _command: hci.HCI_LE_Create_Connection_Cancel_Command

@@ -99,7 +99,7 @@ class RadioBridge:
     async def _serve(self) -> None:
         async with contextlib.AsyncExitStack() as stack:
             device = await self._device(stack)
-            peripheral = Peripheral(device, self._tell)
+            peripheral = Peripheral(device, self._tell, timed=self.radio == VIRTUAL)
             stack.push_async_callback(peripheral.close)
             server = await asyncio.start_unix_server(
                 lambda reader, writer: self._serve_board(peripheral, reader, writer), self._path / "board"

@@ -2,7 +2,7 @@
 """A GATT server that does what a board's `bluetooth` module would do, and reports what phones do.
 
 Each phone has a queue of its own to the board, and a write is answered when the board has taken it, so a phone that
-floods the air slows itself down and nobody else.
+floods the air slows itself down and nobody else. On the virtual radio packets take the time that they would take.
 """
 
 from __future__ import annotations
@@ -22,7 +22,8 @@ _LOG = logging.getLogger(__name__)
 
 _WINDOW = 16  # writes of one phone that the board has not taken yet
 _FLOOD = 4096  # writes of one phone that wait here before it is thrown out
-_BUSY, _NOT_CONNECTED, _TIMED_OUT = 6, 7, 13  # statuses, as the stack of a board numbers them
+_CATCH_UP = 0.005  # seconds by which the simulated air may be late
+_NOT_CONNECTED, _TIMED_OUT = 7, 13  # statuses, as the stack of a board numbers them
 
 Tell = Callable[[bytes, int, int, bytes], None]
 
@@ -40,8 +41,9 @@ class _Link:
 class Peripheral:
     """`tell(what, connection, value handle, data)` reaches the board; `order` is what comes from it."""
 
-    def __init__(self, device: Device, tell: Tell) -> None:
+    def __init__(self, device: Device, tell: Tell, timed: bool) -> None:
         self._device = device
+        self._timed = timed
         self._tell = tell
         self._links: dict[int, _Link] = {}
         self._values: dict[int, bytes] = {}
@@ -49,11 +51,13 @@ class Peripheral:
         self._declared = ""
         self._advertising: tuple[int, bytes, bytes] | None = None
         self._change = asyncio.Event()
-        self._advertiser = asyncio.create_task(self._advertise())
+        self._work = asyncio.Event()
+        self._tasks = [asyncio.create_task(self._advertise()), asyncio.create_task(self._carry())]
         device.on(Device.EVENT_CONNECTION, self._connected)
 
     async def close(self) -> None:
-        self._advertiser.cancel()
+        for task in self._tasks:
+            task.cancel()
         await self.reset()
 
     async def reset(self) -> None:
@@ -98,7 +102,7 @@ class Peripheral:
             self._spawn(link, link.connection.disconnect(hci.HCI_REMOTE_USER_TERMINATED_CONNECTION_ERROR))
         elif what == b"K" and link and link.taken:
             _settle(link.taken.popleft())
-            self._forward(link)
+            self._work.set()
 
     def _declare(self, declared: str) -> None:
         if self._declared:
@@ -137,16 +141,32 @@ class Peripheral:
                 raise att.ATT_Error(att.ErrorCode.INSUFFICIENT_RESOURCES)
             taken = asyncio.get_running_loop().create_future()
             link.waiting.append((handle, data, taken))
-            self._forward(link)
+            self._work.set()
             await taken
 
         return write
 
-    def _forward(self, link: _Link) -> None:
-        while link.waiting and len(link.taken) < _WINDOW:
-            handle, data, taken = link.waiting.popleft()
-            link.taken.append(taken)
-            self._tell(b"W", link.connection.handle, handle, data)
+    async def _carry(self) -> None:
+        """Take writes to the board, one phone after another, each when the air is free."""
+        now = asyncio.get_running_loop().time
+        free = now()
+        while True:
+            await self._work.wait()
+            self._work.clear()
+            ready = True
+            while ready:
+                ready = False
+                for link in list(self._links.values()):
+                    if not link.waiting or len(link.taken) >= _WINDOW:
+                        continue
+                    ready = True
+                    if self._timed:
+                        await asyncio.sleep(max(0, free - now()))
+                        free = max(free, now() - _CATCH_UP) + _air_time(len(link.waiting[0][1]))
+                    if link.waiting:
+                        handle, data, taken = link.waiting.popleft()
+                        link.taken.append(taken)
+                        self._tell(b"W", link.connection.handle, handle, data)
 
     def _connected(self, connection: Connection) -> None:
         conn = connection.handle
@@ -162,6 +182,7 @@ class Peripheral:
                     task.cancel()
                 for taken in [*link.taken, *(each[2] for each in link.waiting)]:
                     _settle(taken)
+                link.waiting.clear()
                 self._tell(b"D", conn, 0, b"")
 
         connection.on(Connection.EVENT_CONNECTION_ATT_MTU_UPDATE, mtu)
@@ -187,6 +208,7 @@ class Peripheral:
         task = asyncio.create_task(_quietly(work))
         link.tasks.add(task)
         task.add_done_callback(link.tasks.discard)
+        task.add_done_callback(lambda _: work.close())  # a task that was cancelled before it began leaves it
 
     async def _advertise(self) -> None:
         """Bring the air to the state that was asked for last."""
@@ -207,6 +229,12 @@ class Peripheral:
                     )
             except (core.BaseBumbleError, hci.HCI_Error) as error:
                 _LOG.warning("advertising: %s", error)
+
+
+def _air_time(size: int) -> float:
+    """Seconds that a write of so many bytes takes at 1 Mbit/s, in packets of 251 bytes, each with its answer."""
+    packets = (size + 7 + 250) // 251
+    return (packets * 460 + 8 * (size + 7)) * 1e-6
 
 
 async def _quietly(work: Any) -> None:

@@ -32,7 +32,7 @@ _LARGEST_MTU = const(517)
 _SLOTS = const(3)  # phones at once
 _CROWD_MS = const(40000)  # where the stack has room for no more than that, who is idle for so long gives way
 _TICK_MS = const(100)
-_ADVERTISE_US = const(100_000)
+_ADVERTISE_US = const(50_000)
 _RENEW_MS = const(30_000)
 
 

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 _WRITES = const(128)  # writes that may wait for the task
 _BYTES = const(4096)  # and their bytes
+_TURN = const(512)  # bytes that are looked at in one turn
+_COST = const(16)  # of a write, in such bytes
 _REPLIES = const(6)  # messages that may wait for the phone
 _GAP_MS = const(1000)  # the pause after which a phone whose writes did not fit may start again
 _CONFIRM_MS = const(5000)  # a phone that does not confirm for so long is gone
@@ -112,23 +114,27 @@ class Phone:
 
     def receive(self, router: Any) -> bool:
         """Handle at most one message, so that others have their turn. False: there is no more for now."""
-        if self._messages is None:
-            if not self._writes:
-                return False
-            if self._assembler is None:
-                self._assembler = self._link.assembler()
-                if self._assembler is None:
+        budget = _TURN
+        while True:
+            if self._messages is None:
+                if not self._writes:
                     return False
-            when, data = self._writes.popleft()
-            self._out = (self._out + len(data)) & 0xFFFF
-            self._messages = self._assembler.feed(data, when)
-            if not self.subscribed and not self._pause:
-                self._probe(ticks_ms())
-        for message in self._messages:
-            router.handle(self, message)
-            return True
-        self._messages = None
-        return True
+                if budget <= 0:
+                    return True
+                if self._assembler is None:
+                    self._assembler = self._link.assembler()
+                    if self._assembler is None:
+                        return False
+                when, data = self._writes.popleft()
+                self._out = (self._out + len(data)) & 0xFFFF
+                budget -= len(data) + _COST
+                self._messages = self._assembler.feed(data, when)
+                if not self.subscribed and not self._pause:
+                    self._probe(ticks_ms())
+            for message in self._messages:
+                router.handle(self, message)
+                return True
+            self._messages = None
 
     def transmit(self, now: int) -> None:
         """Send the next piece, if the last one is confirmed."""
