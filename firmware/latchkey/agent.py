@@ -43,6 +43,7 @@ class Agent:
         self.car: Car | None = None
         self.links: list[Any] = []
         self._tasks: list[asyncio.Task[None]] = []
+        self._identity: tuple[bytes, bytes] | None = None
         self.settings = self._load()
         pins = dict(board.PINS)
         if self.settings:
@@ -53,7 +54,9 @@ class Agent:
         stored = provisioning.load(self.root)
         if stored is None:
             return None
-        text, self._private, self._public = stored
+        text, private, public = stored
+        if private and public:
+            self._identity = (private, public)
         settings = config.parse(text, tuple(self.board.PINS))
         self.vin = settings.vin
         return settings
@@ -62,11 +65,10 @@ class Agent:
         """Serve until something ends the agent. Raises what a task raised."""
         settings = self.settings
         if settings:
-            if self._private is None:
-                self._private, self._public = await _new_identity(self.root)
             from latchkey.car import Car
 
-            self.car = Car(self, settings.vin, self._private, self._public)
+            identity = self._identity or await _new_identity(self.root)
+            self.car = Car(self, settings.vin, identity[0], identity[1])
         bench = None
         if settings is None or settings.bench:
             bench = _bench(self)
@@ -185,7 +187,7 @@ def main(board: Any) -> None:
         asyncio.run(agent.run())
     except config.ConfigError as error:
         print("latchkey: settings refused:", error)
-    except files.UnknownVersion as error:
+    except files.StoreError as error:
         print("latchkey: store refused:", error)
     except Exception as error:  # noqa: BLE001 - whatever it was: locked, start off, and try again
         sys.print_exception(error)
