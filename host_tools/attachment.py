@@ -96,6 +96,7 @@ class Attachment:
         self._connections = itertools.cycle(range(1, 256))
         self._stop = False
         self._written = 0.0
+        self._prompt = False  # the board's REPL has shown itself
         self._thread = threading.Thread(target=self._run, name=f"latchkey {path}", daemon=True)
         self._thread.start()
         try:
@@ -173,7 +174,7 @@ class Attachment:
             if self._failed:
                 raise self._failed
             if not self._synced:
-                raise NoAnswer(f"no car answered on {self.path} in time")
+                raise self._silence()
             return self._generation
 
     def _deliver(self, frame: lines.Frame, generation: int, deadline: float) -> None:
@@ -194,6 +195,14 @@ class Attachment:
             if time.monotonic() >= deadline:
                 self._fall_out()  # the board has seen half a message: start afresh
                 raise NoAnswer(f"the car on {self.path} does not answer")
+
+    def _silence(self) -> NoAnswer:
+        if self._prompt:
+            return NoAnswer(
+                f"the board on {self.path} is at its MicroPython prompt, and no agent runs",
+                f"restart it: `mpremote connect {self.path} reset`",
+            )
+        return NoAnswer(f"no car answered on {self.path} in time")
 
     def _still(self, generation: int) -> None:
         if self._generation != generation:
@@ -289,6 +298,7 @@ class Attachment:
             with self._state:
                 self.hello = hello
                 self._synced = True
+                self._prompt = False
                 self._state.notify_all()
             for listener in list(self.listeners):
                 listener.hello(hello)
@@ -314,5 +324,6 @@ class Attachment:
 
     def _text(self, data: bytes) -> None:
         text = data.decode(errors="replace")
+        self._prompt = self._prompt or text.startswith(">>> ")
         for listener in list(self.listeners):
             listener.text(text)

@@ -28,7 +28,7 @@ from typing import Any, Self
 
 from host_tools import firmware, lines
 from host_tools.bench import Bench
-from host_tools.faults import LatchkeyError, Misuse
+from host_tools.faults import LatchkeyError, Misuse, NoAnswer
 from host_tools.port import runtime_path
 from host_tools.pump import Input, Output
 
@@ -134,18 +134,16 @@ class SimulatedBoard:
         """Switch it on; with a VIN, provision it if nobody has. It boots while the caller goes on."""
         with contextlib.ExitStack() as stack:
             self._lock_image(stack)
+            built = self._firmware or _build(self._interpreter)
             folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="latchkey-"))
             self._heartbeat = Path(folder, "heartbeat")
-            self._master, slave = os.openpty()
-            stack.callback(os.close, self._master)
-            stack.callback(os.close, slave)
-            tty.setraw(slave)
+            self._master, self._slave = os.openpty()  # the thread closes them
+            tty.setraw(self._slave)
             os.set_blocking(self._master, False)
-            self._device = os.ttyname(slave)
+            self._device = os.ttyname(self._slave)
             self._wake_read, self._wake_write = os.pipe()
             stack.callback(os.close, self._wake_read)
             stack.callback(os.close, self._wake_write)
-            built = self._firmware or _build(self._interpreter)
             self._environment = {
                 **{key: value for key, value in os.environ.items() if not _private(key)},
                 "LATCHKEY_IMAGE": str(self.image),
@@ -200,10 +198,8 @@ class SimulatedBoard:
             with Bench.open(self._device, timeout=20) as car:
                 if not car.info()["provisioned"]:
                     car.provision(vin)
-        except LatchkeyError:
-            if self.failure:
-                raise BoardDied(self.failure) from None
-            raise
+        except NoAnswer as error:
+            raise BoardDied(self.failure or f"{error.text}. It said:\n{self._last_lines()}") from None
 
     def _halt(self) -> None:
         self._stop = True
@@ -226,7 +222,8 @@ class SimulatedBoard:
                 if code == -signal.SIGTERM:
                     self.failure = self._last_lines()
                     return
-                short_lives = short_lives + 1 if time.monotonic() - started < _SHORT_LIFE and not talked else 0
+                short = time.monotonic() - started < _SHORT_LIFE and not talked and code != 0
+                short_lives = short_lives + 1 if short else 0
                 if short_lives >= _CRASHES:
                     self.failure = f"it died {_CRASHES} times in a row. It said:\n{self._last_lines()}"
                     return
@@ -235,7 +232,11 @@ class SimulatedBoard:
                 cause = _WATCHDOG if by_watchdog else _SOFT if code == 0 else _HARD
                 if code == 0:
                     output.feed(b"MPY: soft reboot\r\n")
+        except OSError as error:
+            self.failure = f"it cannot be started: {error}"
         finally:
+            os.close(self._master)
+            os.close(self._slave)
             self._ended.set()
 
     def _live(self, output: Output, cause: int, safe: bool) -> tuple[int, bool, bool]:

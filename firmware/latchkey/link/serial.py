@@ -52,10 +52,11 @@ class SerialConnection:
 class SerialLink:
     """`bench` may be None: then the bench channel is not there. `hello` tells the host who this is."""
 
-    def __init__(self, router: Any, bench: Any, hello: Callable[[], dict[str, Any]], output: Any = None) -> None:
+    def __init__(self, router: Any, bench: Any, hello: Callable[[], dict[str, Any]], port: Any = None) -> None:
         self._router = router
         self._hello = hello
-        self._output = output or sys.stdout.buffer
+        self._input = port or sys.stdin.buffer
+        self._output = port or sys.stdout.buffer
         self._reader = lines.Reader()
         self._writer = lines.Writer()
         self._message = bytearray(MAX_MESSAGE)
@@ -156,7 +157,7 @@ class SerialLink:
     # In
 
     async def _read(self) -> None:
-        port = sys.stdin.buffer
+        port = self._input
         stream = asyncio.StreamReader(port)
         poller = select.poll()
         poller.register(port, select.POLLIN)
@@ -165,18 +166,17 @@ class SerialLink:
             first = await stream.read(1)
             if not first:
                 raise EOFError
-            self.feed(first[0])
+            self._feed(first[0])
             for _ in range(_BURST):
                 for _ready in poller.ipoll(0):
                     break
                 else:
                     break
                 if port.readinto(byte):
-                    self.feed(byte[0])
+                    self._feed(byte[0])
             await asyncio.sleep_ms(0)
 
-    def feed(self, byte: int) -> None:
-        """Take one byte from the port."""
+    def _feed(self, byte: int) -> None:
         if byte == 0x03:
             raise KeyboardInterrupt
         if not self._reader.feed(byte):

@@ -1,0 +1,485 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The serial link: lines are taken once and in order, connections are apart, and a new host finds a clean table."""
+
+import asyncio
+import io
+import json
+
+from latchkey.link import lines
+from latchkey.link.serial import SerialLink
+
+
+class _Port(io.IOBase):
+    """A serial port whose other end is this test."""
+
+    def __init__(self):
+        self.incoming = b""
+        self.outgoing = b""
+
+    def ioctl(self, op, arg):
+        if op == 3:  # poll
+            return arg & 1 if self.incoming else 0
+        return -1
+
+    def read(self, size):
+        data, self.incoming = self.incoming[:size], self.incoming[size:]
+        return data
+
+    def readinto(self, buffer):
+        data = self.read(len(buffer))
+        buffer[: len(data)] = data
+        return len(data)
+
+    def write(self, data):
+        self.outgoing += bytes(data)
+        return len(data)
+
+
+class _Router:
+    def __init__(self):
+        self.handled = []
+        self.ended = []
+        self.answer = None
+
+    def handle(self, conn, message):
+        self.handled.append((conn.number, bytes(message)))
+        if self.answer:
+            self.answer(conn, message)
+
+    def closed(self, conn):
+        self.ended.append(conn.number)
+
+
+class _Bench:
+    def __init__(self):
+        self.requests = []
+        self.event = asyncio.Event()
+
+    def handle(self, request):
+        self.requests.append(request)
+        op = request.get("op")
+        if op == "later":
+            return self._later(request)
+        if op == "fail":
+            raise ValueError("a secret")
+        if op == "nothing":
+            return None
+        return {"ok": True, "result": op}
+
+    async def _later(self, request):
+        await self.event.wait()
+        return {"ok": True, "result": "later"}
+
+
+class _Host:
+    """What a host does, without waiting for acknowledgements: those are asked for in the tests."""
+
+    def __init__(self, bench=None):
+        self.port = _Port()
+        self.router = _Router()
+        self.link = SerialLink(self.router, bench, lambda: {"boot": "abcd", "vin": None}, self.port)
+        self.writer = lines.Writer()
+        self.seq = 40
+        self.taken = 0
+
+    async def begin(self, sync=9):
+        self.task = asyncio.create_task(self.link.run())
+        await self.settle()
+        self.line("S", sync, self.seq)
+        await self.settle()
+        return self
+
+    def line(self, kind, conn, seq, part=lines.WHOLE, body=b""):
+        self.type(self.writer.line(ord(kind), conn, seq, part, body))
+
+    def type(self, data):
+        for byte in data:  # past the port, whose polling takes a millisecond a byte under the unix port
+            self.link._feed(byte)
+
+    async def say(self, kind, conn, message):
+        """A whole message, in new lines."""
+        pieces = [message[at : at + lines.PIECE] for at in range(0, len(message), lines.PIECE)] or [b""]
+        for at in range(len(pieces)):
+            if len(pieces) == 1:
+                part = lines.WHOLE
+            else:
+                part = lines.MIDDLE if at else lines.FIRST
+                if at == len(pieces) - 1:
+                    part = lines.LAST
+            self.seq = self.seq + 1 & 0xFF
+            self.line(kind, conn, self.seq, part, pieces[at])
+            await self.settle()
+
+    async def settle(self):
+        """Let the board take and say what there is."""
+        quiet = 0
+        for _ in range(5000):
+            before = len(self.port.outgoing)
+            await asyncio.sleep_ms(0)
+            busy = self.port.incoming or self.link._queue or len(self.port.outgoing) != before
+            quiet = 0 if busy else quiet + 1
+            if quiet == 4:
+                return
+        raise AssertionError("the link does not come to rest")
+
+    def frames(self):
+        """What the board has said since the last time."""
+        reader = lines.Reader()
+        said = []
+        for byte in self.port.outgoing[self.taken :]:
+            if reader.feed(byte):
+                said.append((chr(reader.kind), reader.conn, reader.seq, reader.body))
+        self.taken = len(self.port.outgoing)
+        return said
+
+    def messages(self, kind):
+        """Whole messages of one kind since the last time."""
+        said = []
+        data = b""
+        reader = lines.Reader()
+        for byte in self.port.outgoing[self.taken :]:
+            if reader.feed(byte) and chr(reader.kind) == kind:
+                data = reader.body if reader.first else data + reader.body
+                if reader.last:
+                    said.append((reader.conn, data))
+        self.taken = len(self.port.outgoing)
+        return said
+
+    def answers(self):
+        return [json.loads(data) for _, data in self.messages("b")]
+
+
+async def test_at_boot_the_board_says_hello():
+    host = _Host()
+    task = asyncio.create_task(host.link.run())
+    await host.settle()
+    ((kind, sync, _, body),) = host.frames()
+    assert (kind, sync) == ("s", 0)
+    assert json.loads(body) == {"boot": "abcd", "vin": None, "bench": False}
+    task.cancel()
+
+
+async def test_what_comes_in_at_the_port_is_answered_at_the_port():
+    host = _Host()
+    asyncio.create_task(host.link.run())
+    await host.settle()
+    host.frames()
+    host.port.incoming = b"noise" + bytes(host.writer.line(ord("S"), 3, 7, lines.WHOLE, b""))
+    await host.settle()
+    host.port.incoming = bytes(host.writer.line(ord("V"), 1, 8, lines.WHOLE, b"hello"))
+    await host.settle()
+    assert [frame[:2] for frame in host.frames()] == [("s", 3), ("a", 0)]
+    assert host.router.handled == [(1, b"hello")]
+
+
+async def test_a_host_is_answered_with_the_number_of_its_sync():
+    host = await _Host(_Bench()).begin(sync=77)
+    kind, sync, _, body = host.frames()[-1]
+    assert (kind, sync) == ("s", 77)
+    assert json.loads(body)["bench"] is True
+
+
+async def test_before_a_sync_nothing_is_taken_and_the_board_says_hello():
+    host = _Host()
+    asyncio.create_task(host.link.run())
+    await host.settle()
+    host.frames()
+    await host.say("V", 1, b"early")
+    assert [frame[:2] for frame in host.frames()] == [("s", 0)]
+    assert host.router.handled == []
+
+
+async def test_a_message_is_handled_and_each_of_its_lines_acknowledged():
+    host = await _Host().begin()
+    host.frames()
+    message = bytes(range(250))
+    await host.say("V", 3, message)
+    assert host.router.handled == [(3, message)]
+    assert [frame[:3] for frame in host.frames()] == [("a", 0, 41), ("a", 0, 42), ("a", 0, 43)]
+
+
+async def test_a_line_sent_again_is_acknowledged_again_and_handled_once():
+    host = await _Host().begin()
+    await host.say("V", 1, b"once")
+    host.frames()
+    host.line("V", 1, host.seq, lines.WHOLE, b"once")
+    await host.settle()
+    assert host.frames() == [("a", 0, host.seq, b"")]
+    assert host.router.handled == [(1, b"once")]
+
+
+async def test_a_middle_line_sent_again_is_in_the_message_once():
+    host = await _Host().begin()
+    host.line("V", 1, 41, lines.FIRST, b"ab")
+    host.line("V", 1, 41, lines.FIRST, b"ab")
+    host.line("V", 1, 42, lines.MIDDLE, b"cd")
+    host.line("V", 1, 42, lines.MIDDLE, b"cd")
+    host.line("V", 1, 43, lines.LAST, b"ef")
+    await host.settle()
+    assert host.router.handled == [(1, b"abcdef")]
+
+
+async def test_after_a_missing_line_the_board_asks_for_a_new_start():
+    host = await _Host().begin()
+    host.frames()
+    host.line("V", 1, host.seq + 2, lines.WHOLE, b"gap")
+    await host.settle()
+    assert [frame[:2] for frame in host.frames()] == [("s", 0)]
+    assert host.router.handled == []
+
+
+async def test_the_numbers_go_round():
+    host = _Host()
+    host.seq = 254
+    await host.begin()
+    for i in range(4):
+        await host.say("V", 1, b"%d" % i)
+    assert host.router.handled == [(1, b"0"), (1, b"1"), (1, b"2"), (1, b"3")]
+
+
+async def test_garbage_between_lines_changes_nothing():
+    host = await _Host().begin()
+    host.type(b"\x00\xffnoise @V01")
+    await host.say("V", 1, b"good")
+    assert host.router.handled == [(1, b"good")]
+
+
+async def test_a_message_without_its_first_line_is_dropped():
+    host = await _Host().begin()
+    host.line("V", 1, 41, lines.MIDDLE, b"middle")
+    host.line("V", 1, 42, lines.LAST, b"last")
+    host.line("V", 1, 43, lines.WHOLE, b"next")
+    await host.settle()
+    assert host.router.handled == [(1, b"next")]
+
+
+async def test_lines_of_two_connections_are_never_one_message():
+    host = await _Host().begin()
+    host.line("V", 1, 41, lines.FIRST, b"one")
+    host.line("V", 2, 42, lines.LAST, b"two")
+    host.line("V", 1, 43, lines.WHOLE, b"next")
+    await host.settle()
+    assert host.router.handled == [(1, b"next")]
+
+
+async def test_too_long_a_message_is_dropped_whole():
+    host = await _Host().begin()
+    await host.say("V", 1, bytes(1025))
+    await host.say("V", 1, b"next")
+    assert host.router.handled == [(1, b"next")]
+
+
+async def test_the_longest_message_goes_both_ways():
+    host = await _Host().begin()
+    host.router.answer = lambda conn, message: conn.send(bytes(reversed(bytes(message))))
+    message = bytes(i * 7 & 0xFF for i in range(1024))
+    await host.say("V", 1, message)
+    assert host.messages("v") == [(1, bytes(reversed(message)))]
+
+
+async def test_an_answer_goes_to_the_connection_that_asked():
+    host = await _Host().begin()
+    host.router.answer = lambda conn, message: conn.send(b"to " + bytes(message))
+    await host.say("V", 1, b"one")
+    await host.say("V", 2, b"two")
+    assert host.messages("v") == [(1, b"to one"), (2, b"to two")]
+
+
+async def test_lines_to_the_host_are_numbered_without_a_gap():
+    host = await _Host().begin()
+    host.router.answer = lambda conn, message: conn.send(bytes(1000))
+    for _ in range(30):
+        await host.say("V", 1, b"x")
+    numbers = [frame[2] for frame in host.frames() if frame[0] != "a"]
+    assert len(numbers) > 256
+    assert numbers == [i & 0xFF for i in range(len(numbers))]
+
+
+async def test_a_connection_that_is_slow_loses_its_own_oldest_message():
+    host = await _Host().begin()
+
+    def flood(conn, message):
+        for i in range(6):
+            conn.send(b"%d" % i)
+
+    host.router.answer = flood
+    host.line("V", 1, 41, lines.WHOLE, b"go")
+    host.line("V", 2, 42, lines.WHOLE, b"go")
+    await host.settle()
+    said = host.messages("v")
+    assert [data for conn, data in said if conn == 1] == [b"2", b"3", b"4", b"5"]
+    assert [data for conn, data in said if conn == 2] == [b"2", b"3", b"4", b"5"]
+
+
+async def test_a_broadcast_goes_to_every_connection():
+    host = await _Host().begin()
+    await host.say("V", 1, b"x")
+    await host.say("V", 5, b"x")
+    host.link.broadcast(b"news")
+    await host.settle()
+    assert sorted(host.messages("v")) == [(1, b"news"), (5, b"news")]
+
+
+async def test_closing_a_connection_tells_the_router_and_drops_what_waits():
+    host = await _Host().begin()
+    host.router.answer = lambda conn, message: conn.send(b"late")
+    host.line("V", 4, 41, lines.WHOLE, b"x")
+    host.line("C", 4, 42)
+    await host.settle()
+    assert host.router.ended == [4]
+
+
+async def test_a_connection_too_many_is_closed_and_the_others_go_on():
+    host = await _Host().begin()
+    for conn in range(1, 10):
+        await host.say("V", conn, b"x")
+    assert [frame[:2] for frame in host.frames() if frame[0] == "c"] == [("c", 9)]
+    await host.say("V", 8, b"y")
+    assert host.router.handled[-1] == (8, b"y")
+    assert len(host.router.handled) == 9
+
+
+async def test_connection_zero_is_no_phone():
+    host = await _Host().begin()
+    await host.say("V", 0, b"x")
+    assert host.router.handled == []
+
+
+async def test_a_new_host_ends_the_connections_of_the_one_before():
+    host = await _Host().begin()
+    await host.say("V", 1, b"x")
+    await host.say("V", 2, b"x")
+    host.line("S", 10, 200)
+    await host.settle()
+    assert sorted(host.router.ended) == [1, 2]
+    host.seq = 200
+    await host.say("V", 1, b"new")
+    assert host.router.handled[-1] == (1, b"new")
+
+
+async def test_a_host_that_says_good_bye_gets_no_events_until_it_is_back():
+    host = await _Host().begin()
+    await host.say("V", 1, b"x")
+    await host.say("C", 0, b"")
+    assert host.router.ended == [1]
+    host.link.event({"event": "unheard"})
+    await host.settle()
+    assert host.messages("e") == []
+    host.line("A", 0, 0)
+    await host.settle()
+    host.link.event({"event": "heard"})
+    await host.settle()
+    assert host.messages("e") == [(0, b'{"event": "heard"}')]
+
+
+async def test_events_without_a_host_go_nowhere():
+    host = _Host()
+    host.link.event({"event": "boot"})
+    asyncio.create_task(host.link.run())
+    await host.settle()
+    assert host.messages("e") == []
+
+
+async def test_events_that_find_no_room_are_counted_in_the_next_one():
+    host = await _Host().begin()
+    for i in range(20):
+        host.link.event({"event": "n", "n": i})
+    await host.settle()
+    assert len(host.messages("e")) == 16
+    host.link.event({"event": "n", "n": 20})
+    await host.settle()
+    ((_, data),) = host.messages("e")
+    assert json.loads(data) == {"event": "n", "n": 20, "lost": 4}
+
+
+async def test_a_bench_request_is_answered_under_its_id():
+    host = await _Host(_Bench()).begin()
+    await host.say("B", 0, b'{"id": 5, "op": "tap"}')
+    assert host.answers() == [{"id": 5, "ok": True, "result": "tap"}]
+
+
+async def test_asking_again_gives_the_same_answer_and_does_nothing_twice():
+    bench = _Bench()
+    host = await _Host(bench).begin()
+    for _ in range(3):
+        await host.say("B", 0, b'{"id": 5, "op": "tap"}')
+    assert host.answers() == [{"id": 5, "ok": True, "result": "tap"}] * 3
+    assert len(bench.requests) == 1
+
+
+async def test_a_slow_answer_comes_later_and_meanwhile_the_bench_is_busy():
+    bench = _Bench()
+    host = await _Host(bench).begin()
+    await host.say("B", 0, b'{"id": 5, "op": "later"}')
+    await host.say("B", 0, b'{"id": 5, "op": "later"}')
+    await host.say("B", 0, b'{"id": 6, "op": "tap"}')
+    assert host.answers() == [{"id": 6, "ok": False, "error": "busy with another request"}]
+    bench.event.set()
+    await host.settle()
+    assert host.answers() == [{"id": 5, "ok": True, "result": "later"}]
+    assert len(bench.requests) == 1
+
+
+async def test_a_request_that_fails_inside_says_so_without_details():
+    host = await _Host(_Bench()).begin()
+    await host.say("B", 0, b'{"id": 5, "op": "fail"}')
+    (answer,) = host.answers()
+    assert answer["ok"] is False
+    assert "ValueError" in answer["error"] and "secret" not in answer["error"]
+    await host.say("B", 0, b'{"id": 6, "op": "tap"}')
+    assert host.answers()[0]["ok"] is True
+
+
+async def test_a_request_without_an_answer_is_answered_with_nothing():
+    host = await _Host(_Bench()).begin()
+    await host.say("B", 0, b'{"id": 5, "op": "nothing"}')
+    assert host.answers() == [{"id": 5, "ok": True, "result": None}]
+
+
+async def test_what_is_no_request_is_refused():
+    bench = _Bench()
+    host = await _Host(bench).begin()
+    for text in (b"", b"{", b"[]", b"7", b"{}", b'{"id": "x"}', b"\xff\xfe", b'{"op": "tap"}'):
+        await host.say("B", 0, text)
+        (answer,) = host.answers()
+        assert answer["id"] is None and answer["ok"] is False, text
+    assert bench.requests == []
+
+
+async def test_a_new_host_does_not_get_the_answers_of_the_one_before():
+    bench = _Bench()
+    host = await _Host(bench).begin()
+    await host.say("B", 0, b'{"id": 5, "op": "tap"}')
+    host.line("S", 10, host.seq)
+    await host.settle()
+    await host.say("B", 0, b'{"id": 5, "op": "brake"}')
+    assert [request["op"] for request in bench.requests] == ["tap", "brake"]
+
+
+async def test_without_a_bench_its_requests_are_acknowledged_and_ignored():
+    host = await _Host().begin()
+    host.frames()
+    await host.say("B", 0, b'{"id": 5, "op": "tap"}')
+    assert host.frames() == [("a", 0, host.seq, b"")]
+
+
+async def test_ctrl_c_interrupts():
+    host = _Host()
+    try:
+        host.link._feed(3)
+    except KeyboardInterrupt:
+        return
+    raise AssertionError("Ctrl-C was swallowed")
+
+
+async def test_the_end_of_the_input_ends_the_link():
+    class _Closed(_Port):
+        def ioctl(self, op, arg):
+            return arg & 1 if op == 3 else -1
+
+    link = SerialLink(_Router(), None, dict, _Closed())
+    try:
+        await link.run()
+    except EOFError:
+        return
+    raise AssertionError("a closed port went unnoticed")
