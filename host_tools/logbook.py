@@ -7,35 +7,40 @@ from typing import Any
 
 from rich.table import Table
 
-from host_tools.faults import keychain_fault, message_fault
+from host_tools.faults import keychain_fault, message_fault, nominal_error
 from host_tools.phone import messages
 
 _COMMANDS = {number: name for name, number in messages.ACTIONS.items()} | {64: "closures", 128: "charge port"}
+_NOMINAL = 0x100  # in `detail`, a GenericError is marked by this; without it, it is a keychain's refusal
 
 
 def described(entry: dict[str, Any]) -> dict[str, Any]:
     """An entry with the names of its command and of its fault beside their numbers."""
     words = dict(entry)
-    if entry.get("kind") == "command":
-        words["did"] = _COMMANDS.get(entry.get("command", -1), f"command {entry.get('command')}")
-    if entry.get("kind") == "refused" and entry.get("outcome"):
-        words["fault"] = message_fault(entry["outcome"])
+    if entry["kind"] == "command":
+        words["did"] = _COMMANDS.get(entry["command"], f"command {entry['command']}")
+    elif entry["kind"] == "refused":
+        words["fault"] = _fault(entry["outcome"], entry.get("detail", 0))
     return words
 
 
 def table(entries: list[dict[str, Any]], labels: dict[str, str]) -> Table:
     """The entries for people, oldest first. `labels` are the names of the keys that are enrolled now."""
-    found = Table("no.", "at", "what", "key", "over", "how it ended", title="Access log")
+    found = Table("no.", "boot", "at", "what", "key", "over", "how it ended", title="Access log")
     for entry in entries:
-        key = entry.get("key") or ""
+        key = entry["key"] or ""
         who = f"{key} {labels.get(key, '')}".strip()
-        times = f" x{entry['count']}" if entry.get("count", 1) > 1 else ""
-        what = entry.get("did") or entry.get("kind", "")
-        outcome = entry.get("fault") or ("refused" if entry.get("kind") == "refused" else "done")
-        found.add_row(
-            str(entry.get("seq", "")), f"{entry.get('at', '')} s", what, who, entry.get("conn", ""), outcome + times
-        )
+        what = entry.get("did") or entry["kind"]
+        ended = entry.get("fault", "done") + (f", {entry['count']} times" if entry["count"] > 1 else "")
+        if entry["kind"] == "dropped":
+            what, ended = f"{entry['count']} entries found no room", ""
+        found.add_row(str(entry["seq"]), str(entry["boot"]), f"{entry['at']} s", what, who, entry["conn"], ended)
     return found
 
 
-__all__ = ["described", "keychain_fault", "table"]
+def _fault(outcome: int, detail: int) -> str:
+    if outcome:
+        return message_fault(outcome)
+    if detail & _NOMINAL:
+        return nominal_error(detail & ~_NOMINAL)
+    return keychain_fault(detail) if detail else "refused"

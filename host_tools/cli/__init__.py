@@ -9,7 +9,6 @@ about boards.
 
 from __future__ import annotations
 
-import importlib.metadata
 from typing import Annotated
 
 import typer
@@ -56,7 +55,9 @@ app.add_typer(keyring.app, name="keys", rich_help_panel=_OWNER)
 
 def _version(wanted: bool) -> None:
     if wanted:
-        typer.echo(f"latchkey {importlib.metadata.version('latchkey')}")
+        from importlib.metadata import version  # slow to import, and seldom wanted
+
+        typer.echo(f"latchkey {version('latchkey')}")
         raise typer.Exit
 
 

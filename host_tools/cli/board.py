@@ -78,22 +78,32 @@ def provision(
 def monitor(port: Port = None, timeout: Timeout = PATIENCE, as_json: Json = False) -> None:
     """Show what the car prints and does, until Ctrl-C. Other commands can use the port meanwhile.
 
-    With --json, each line is one JSON object.
+    With --json, each event is one JSON object in a line of its own.
     """
     with Report(as_json) as report, open_car(port, timeout, share=True) as car:
-        report.say(f"Listening to car {car.hello.get('vin')} on {port}; Ctrl-C ends it.")
-        printed = told = 0
+        vin = car.hello.get("vin")
+        report.done(f"Listening to car {vin} on {port}; Ctrl-C ends it.", did="monitor", vin=vin)
+        seen = car.log_text
         try:
             while True:
-                text, events = car.log_text, car.events
-                fresh = [] if as_json else text[printed:].splitlines()
-                lines = fresh + [json.dumps(event) for event in events[told:]]
-                printed, told = len(text), len(events)
-                for line in lines:
-                    typer.echo(line)
+                text = car.log_text
+                if not as_json and text != seen:
+                    typer.echo(_fresh(seen, text), nl=False)
+                seen = text
+                while car.events:
+                    typer.echo(json.dumps(car.events.pop(0)))
+                sys.stdout.flush()
                 time.sleep(0.1)
         except KeyboardInterrupt:
             return
+
+
+def _fresh(old: str, new: str) -> str:
+    """What is new in a text that grows at its end and may lose its beginning."""
+    if new.startswith(old):
+        return new[len(old) :]
+    tail = old[-200:]
+    return new[new.rfind(tail) + len(tail) :] if tail in new else new
 
 
 def bridge(
