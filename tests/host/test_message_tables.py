@@ -23,7 +23,9 @@ names = [name for name in dir(messages) if isinstance(getattr(messages, name), t
 tables = {name: getattr(messages, name) for name in names}
 def kind(k):
     return [n for n in names if tables[n] is k][0] if isinstance(k, tuple) else k
-print(json.dumps({n: [[f[0], f[1], kind(f[2]), f[3]] for f in tables[n]] for n in names}))
+def fields(t):
+    return [[t[i], t[i + 1], kind(t[i + 2]), t[i + 3]] for i in range(0, len(t), 4)]
+print(json.dumps({n: fields(tables[n]) for n in names}))
 """
 
 DESCRIPTORS: dict[str, Descriptor] = {

@@ -12,7 +12,6 @@ from micropython import const
 
 from latchkey import crypto, faults
 from latchkey.faults import Fault, KeyRefused
-from latchkey.keys import whitelist
 from latchkey.keys.keychain import KeychainFull
 from latchkey.keys.record import key_id
 from latchkey.wire import answers
@@ -64,6 +63,8 @@ class Enrolment:
 
     def pair(self, operation: Fields, reply: Reply | BareReply) -> None:
         """An unsigned request: name its key as pending and say WAIT. Raises KeyRefused."""
+        from latchkey.keys import whitelist  # rare: loaded when a key first asks
+
         change = whitelist.plan_pairing(operation, self._keychain)
         if self.pending and self.pending.change.public != change.public:
             self._give_up(self.pending, faults.KEY_AUTH_CANCELLED, "another key asked")
@@ -76,6 +77,8 @@ class Enrolment:
         """A signed request: start the change. Raises KeyRefused; Fault BUSY while another change is being made."""
         if self._job:
             raise Fault(faults.BUSY, "a key is being changed")
+        from latchkey.keys import whitelist
+
         self._start(whitelist.plan(operation, actor, self._keychain), reply, actor.id)
 
     def tap(self) -> bytes | None:

@@ -3,164 +3,170 @@
 
 From universal_message.proto, signatures.proto, vcsec.proto and errors.proto of the public vehicle-command protocol;
 a test compares every number, kind and oneof with the published descriptors. Names here are those files' own.
+A table is flat: number, name, kind and oneof of its first field, then of the next (wire/pb.py).
 """
 
-from latchkey.wire.pb import BYTES, FIXED32, UINT
+from micropython import const
+
+# Kinds as in wire/pb.py: named again, so that a table is a constant that costs no code.
+_UINT = const(0)
+_BYTES = const(2)
+_FIXED32 = const(5)
 
 DESTINATION = (
-    (1, "domain", UINT, "sub_destination"),
-    (2, "routing_address", BYTES, "sub_destination"),
+    1, "domain", _UINT, "sub_destination",
+    2, "routing_address", _BYTES, "sub_destination",
 )
 SESSION_INFO_REQUEST = (
-    (1, "public_key", BYTES, None),
-    (2, "challenge", BYTES, None),
+    1, "public_key", _BYTES, None,
+    2, "challenge", _BYTES, None,
 )
 SESSION_INFO = (
-    (1, "counter", UINT, None),
-    (2, "publicKey", BYTES, None),
-    (3, "epoch", BYTES, None),
-    (4, "clock_time", FIXED32, None),
-    (5, "status", UINT, None),
-    (6, "handle", UINT, None),
+    1, "counter", _UINT, None,
+    2, "publicKey", _BYTES, None,
+    3, "epoch", _BYTES, None,
+    4, "clock_time", _FIXED32, None,
+    5, "status", _UINT, None,
+    6, "handle", _UINT, None,
 )
 KEY_IDENTITY = (
-    (1, "public_key", BYTES, "identity_type"),
-    (3, "handle", UINT, "identity_type"),
+    1, "public_key", _BYTES, "identity_type",
+    3, "handle", _UINT, "identity_type",
 )
 AES_GCM_PERSONALIZED = (
-    (1, "epoch", BYTES, None),
-    (2, "nonce", BYTES, None),
-    (3, "counter", UINT, None),
-    (4, "expires_at", FIXED32, None),
-    (5, "tag", BYTES, None),
+    1, "epoch", _BYTES, None,
+    2, "nonce", _BYTES, None,
+    3, "counter", _UINT, None,
+    4, "expires_at", _FIXED32, None,
+    5, "tag", _BYTES, None,
 )
-HMAC_SIGNATURE = ((1, "tag", BYTES, None),)
+HMAC_SIGNATURE = (1, "tag", _BYTES, None)
 HMAC_PERSONALIZED = (
-    (1, "epoch", BYTES, None),
-    (2, "counter", UINT, None),
-    (3, "expires_at", FIXED32, None),
-    (4, "tag", BYTES, None),
+    1, "epoch", _BYTES, None,
+    2, "counter", _UINT, None,
+    3, "expires_at", _FIXED32, None,
+    4, "tag", _BYTES, None,
 )
 AES_GCM_RESPONSE = (
-    (1, "nonce", BYTES, None),
-    (2, "counter", UINT, None),
-    (3, "tag", BYTES, None),
+    1, "nonce", _BYTES, None,
+    2, "counter", _UINT, None,
+    3, "tag", _BYTES, None,
 )
 SIGNATURE_DATA = (
-    (1, "signer_identity", KEY_IDENTITY, None),
-    (5, "AES_GCM_Personalized_data", AES_GCM_PERSONALIZED, "sig_type"),
-    (6, "session_info_tag", HMAC_SIGNATURE, "sig_type"),
-    (8, "HMAC_Personalized_data", HMAC_PERSONALIZED, "sig_type"),
-    (9, "AES_GCM_Response_data", AES_GCM_RESPONSE, "sig_type"),
+    1, "signer_identity", KEY_IDENTITY, None,
+    5, "AES_GCM_Personalized_data", AES_GCM_PERSONALIZED, "sig_type",
+    6, "session_info_tag", HMAC_SIGNATURE, "sig_type",
+    8, "HMAC_Personalized_data", HMAC_PERSONALIZED, "sig_type",
+    9, "AES_GCM_Response_data", AES_GCM_RESPONSE, "sig_type",
 )
 MESSAGE_STATUS = (
-    (1, "operation_status", UINT, None),
-    (2, "signed_message_fault", UINT, None),
+    1, "operation_status", _UINT, None,
+    2, "signed_message_fault", _UINT, None,
 )
 ROUTABLE_MESSAGE = (
-    (6, "to_destination", DESTINATION, None),
-    (7, "from_destination", DESTINATION, None),
-    (10, "protobuf_message_as_bytes", BYTES, "payload"),
-    (12, "signedMessageStatus", MESSAGE_STATUS, None),
-    (13, "signature_data", SIGNATURE_DATA, "sub_sigData"),
-    (14, "session_info_request", SESSION_INFO_REQUEST, "payload"),
-    (15, "session_info", BYTES, "payload"),
-    (50, "request_uuid", BYTES, None),
-    (51, "uuid", BYTES, None),
-    (52, "flags", UINT, None),
+    6, "to_destination", DESTINATION, None,
+    7, "from_destination", DESTINATION, None,
+    10, "protobuf_message_as_bytes", _BYTES, "payload",
+    12, "signedMessageStatus", MESSAGE_STATUS, None,
+    13, "signature_data", SIGNATURE_DATA, "sub_sigData",
+    14, "session_info_request", SESSION_INFO_REQUEST, "payload",
+    15, "session_info", _BYTES, "payload",
+    50, "request_uuid", _BYTES, None,
+    51, "uuid", _BYTES, None,
+    52, "flags", _UINT, None,
 )
 
 SIGNED_MESSAGE = (
-    (2, "protobufMessageAsBytes", BYTES, None),
-    (3, "signatureType", UINT, None),
+    2, "protobufMessageAsBytes", _BYTES, None,
+    3, "signatureType", _UINT, None,
 )
-TO_VCSEC = ((1, "signedMessage", SIGNED_MESSAGE, None),)
+TO_VCSEC = (1, "signedMessage", SIGNED_MESSAGE, None)
 
-KEY_IDENTIFIER = ((1, "publicKeySHA1", BYTES, None),)
-KEY_METADATA = ((1, "keyFormFactor", UINT, None),)
-PUBLIC_KEY = ((1, "PublicKeyRaw", BYTES, None),)
+KEY_IDENTIFIER = (1, "publicKeySHA1", _BYTES, None)
+KEY_METADATA = (1, "keyFormFactor", _UINT, None)
+PUBLIC_KEY = (1, "PublicKeyRaw", _BYTES, None)
 INFORMATION_REQUEST = (
-    (1, "informationRequestType", UINT, None),
-    (2, "keyId", KEY_IDENTIFIER, "key"),
-    (3, "publicKey", BYTES, "key"),
-    (4, "slot", UINT, "key"),
+    1, "informationRequestType", _UINT, None,
+    2, "keyId", KEY_IDENTIFIER, "key",
+    3, "publicKey", _BYTES, "key",
+    4, "slot", _UINT, "key",
 )
 CLOSURES = (
-    (1, "frontDriverDoor", UINT, None),
-    (2, "frontPassengerDoor", UINT, None),
-    (3, "rearDriverDoor", UINT, None),
-    (4, "rearPassengerDoor", UINT, None),
-    (5, "rearTrunk", UINT, None),
-    (6, "frontTrunk", UINT, None),
-    (7, "chargePort", UINT, None),
-    (8, "tonneau", UINT, None),
+    1, "frontDriverDoor", _UINT, None,
+    2, "frontPassengerDoor", _UINT, None,
+    3, "rearDriverDoor", _UINT, None,
+    4, "rearPassengerDoor", _UINT, None,
+    5, "rearTrunk", _UINT, None,
+    6, "frontTrunk", _UINT, None,
+    7, "chargePort", _UINT, None,
+    8, "tonneau", _UINT, None,
 )
 # 1001 is Latchkey's own: a label for people (docs/protocol.md); other implementations skip it.
 PERMISSION_CHANGE = (
-    (1, "key", PUBLIC_KEY, None),
-    (3, "secondsToBeActive", UINT, None),
-    (4, "keyRole", UINT, None),
-    (1001, "label", BYTES, None),
+    1, "key", PUBLIC_KEY, None,
+    3, "secondsToBeActive", _UINT, None,
+    4, "keyRole", _UINT, None,
+    1001, "label", _BYTES, None,
 )
 REPLACE_KEY = (
-    (1, "publicKeyToReplace", PUBLIC_KEY, "keyToReplace"),
-    (2, "slotToReplace", UINT, "keyToReplace"),
-    (3, "keyToAdd", PUBLIC_KEY, None),
-    (4, "keyRole", UINT, None),
-    (5, "impermanent", UINT, None),
+    1, "publicKeyToReplace", PUBLIC_KEY, "keyToReplace",
+    2, "slotToReplace", _UINT, "keyToReplace",
+    3, "keyToAdd", PUBLIC_KEY, None,
+    4, "keyRole", _UINT, None,
+    5, "impermanent", _UINT, None,
 )
 WHITELIST_OPERATION = (
-    (1, "addPublicKeyToWhitelist", PUBLIC_KEY, "sub_message"),
-    (2, "removePublicKeyFromWhitelist", PUBLIC_KEY, "sub_message"),
-    (3, "addPermissionsToPublicKey", PERMISSION_CHANGE, "sub_message"),
-    (4, "removePermissionsFromPublicKey", PERMISSION_CHANGE, "sub_message"),
-    (5, "addKeyToWhitelistAndAddPermissions", PERMISSION_CHANGE, "sub_message"),
-    (6, "metadataForKey", KEY_METADATA, None),
-    (7, "updateKeyAndPermissions", PERMISSION_CHANGE, "sub_message"),
-    (8, "addImpermanentKey", PERMISSION_CHANGE, "sub_message"),
-    (9, "addImpermanentKeyAndRemoveExisting", PERMISSION_CHANGE, "sub_message"),
-    (16, "removeAllImpermanentKeys", UINT, "sub_message"),
-    (17, "replaceKey", REPLACE_KEY, "sub_message"),
+    1, "addPublicKeyToWhitelist", PUBLIC_KEY, "sub_message",
+    2, "removePublicKeyFromWhitelist", PUBLIC_KEY, "sub_message",
+    3, "addPermissionsToPublicKey", PERMISSION_CHANGE, "sub_message",
+    4, "removePermissionsFromPublicKey", PERMISSION_CHANGE, "sub_message",
+    5, "addKeyToWhitelistAndAddPermissions", PERMISSION_CHANGE, "sub_message",
+    6, "metadataForKey", KEY_METADATA, None,
+    7, "updateKeyAndPermissions", PERMISSION_CHANGE, "sub_message",
+    8, "addImpermanentKey", PERMISSION_CHANGE, "sub_message",
+    9, "addImpermanentKeyAndRemoveExisting", PERMISSION_CHANGE, "sub_message",
+    16, "removeAllImpermanentKeys", _UINT, "sub_message",
+    17, "replaceKey", REPLACE_KEY, "sub_message",
 )
 UNSIGNED_MESSAGE = (
-    (1, "InformationRequest", INFORMATION_REQUEST, "sub_message"),
-    (2, "RKEAction", UINT, "sub_message"),
-    (4, "closureMoveRequest", CLOSURES, "sub_message"),
-    (16, "WhitelistOperation", WHITELIST_OPERATION, "sub_message"),
+    1, "InformationRequest", INFORMATION_REQUEST, "sub_message",
+    2, "RKEAction", _UINT, "sub_message",
+    4, "closureMoveRequest", CLOSURES, "sub_message",
+    16, "WhitelistOperation", WHITELIST_OPERATION, "sub_message",
 )
 
 VEHICLE_STATUS = (
-    (1, "closureStatuses", CLOSURES, None),
-    (2, "vehicleLockState", UINT, None),
-    (3, "vehicleSleepStatus", UINT, None),
-    (4, "userPresence", UINT, None),
+    1, "closureStatuses", CLOSURES, None,
+    2, "vehicleLockState", _UINT, None,
+    3, "vehicleSleepStatus", _UINT, None,
+    4, "userPresence", _UINT, None,
 )
 WHITELIST_STATUS = (
-    (1, "whitelistOperationInformation", UINT, None),
-    (2, "signerOfOperation", KEY_IDENTIFIER, None),
-    (3, "operationStatus", UINT, None),
+    1, "whitelistOperationInformation", _UINT, None,
+    2, "signerOfOperation", KEY_IDENTIFIER, None,
+    3, "operationStatus", _UINT, None,
 )
 COMMAND_STATUS = (
-    (1, "operationStatus", UINT, None),
-    (3, "whitelistOperationStatus", WHITELIST_STATUS, "sub_message"),
+    1, "operationStatus", _UINT, None,
+    3, "whitelistOperationStatus", WHITELIST_STATUS, "sub_message",
 )
 WHITELIST_INFO = (
-    (1, "numberOfEntries", UINT, None),
-    (2, "whitelistEntries", KEY_IDENTIFIER, None),
-    (3, "slotMask", UINT, None),
+    1, "numberOfEntries", _UINT, None,
+    2, "whitelistEntries", KEY_IDENTIFIER, None,
+    3, "slotMask", _UINT, None,
 )
 WHITELIST_ENTRY_INFO = (
-    (1, "keyId", KEY_IDENTIFIER, None),
-    (2, "publicKey", PUBLIC_KEY, None),
-    (4, "metadataForKey", KEY_METADATA, None),
-    (6, "slot", UINT, None),
-    (7, "keyRole", UINT, None),
+    1, "keyId", KEY_IDENTIFIER, None,
+    2, "publicKey", PUBLIC_KEY, None,
+    4, "metadataForKey", KEY_METADATA, None,
+    6, "slot", _UINT, None,
+    7, "keyRole", _UINT, None,
 )
-NOMINAL_ERROR = ((1, "genericError", UINT, None),)
+NOMINAL_ERROR = (1, "genericError", _UINT, None)
 FROM_VCSEC = (
-    (1, "vehicleStatus", VEHICLE_STATUS, "sub_message"),
-    (4, "commandStatus", COMMAND_STATUS, "sub_message"),
-    (16, "whitelistInfo", WHITELIST_INFO, "sub_message"),
-    (17, "whitelistEntryInfo", WHITELIST_ENTRY_INFO, "sub_message"),
-    (46, "nominalError", NOMINAL_ERROR, "sub_message"),
+    1, "vehicleStatus", VEHICLE_STATUS, "sub_message",
+    4, "commandStatus", COMMAND_STATUS, "sub_message",
+    16, "whitelistInfo", WHITELIST_INFO, "sub_message",
+    17, "whitelistEntryInfo", WHITELIST_ENTRY_INFO, "sub_message",
+    46, "nominalError", NOMINAL_ERROR, "sub_message",
 )

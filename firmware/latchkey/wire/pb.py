@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Protobuf wire format (protobuf.dev, "Encoding") over memoryviews, driven by tables.
 
-A table is a tuple of fields in ascending order: (number, name, kind, group). kind is UINT (varint of at most 32 bits),
-FIXED32, BYTES, or the table of a message; group names the oneof a field belongs to, or is None. Decoding follows only
+A table is one flat tuple with four items a field, in ascending order: number, name, kind, group. kind is UINT (varint
+of at most 32 bits), FIXED32, BYTES, or the table of a message; group names the oneof a field belongs to, or is None.
+Decoding follows only
 what its table knows, so nesting is bounded by the tables; unknown fields are skipped, the last of several wins, and a
 known field of another wire type is refused.
 """
@@ -22,7 +23,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    Table = tuple[tuple[Any, ...], ...]
+    Table = tuple[Any, ...]
     Fields = dict[str, Any]
 
 
@@ -89,13 +90,14 @@ class _Reader:
             wire = tag & 7
             if number == 0:
                 raise DecodeError("field number")
-            for field in table:
-                if field[0] == number:
+            for at in range(0, len(table), 4):
+                if table[at] == number:
                     break
             else:
                 self.skip(wire, end)
                 continue
-            kind = field[2]
+            name = table[at + 1]
+            kind = table[at + 2]
             nested = isinstance(kind, tuple)
             if wire != (BYTES if nested else kind):
                 raise DecodeError("wire type")
@@ -118,13 +120,13 @@ class _Reader:
                     data = self.data
                     value = data[start] | data[start + 1] << 8 | data[start + 2] << 16 | data[start + 3] << 24
                 self.pos = start + length
-            group = field[3]
+            group = table[at + 3]
             if group is not None:
                 other = out.get(group)
-                if other is not None and other != field[1]:
+                if other is not None and other != name:
                     del out[other]
-                out[group] = field[1]
-            out[field[1]] = value
+                out[group] = name
+            out[name] = value
         return out
 
 
@@ -154,21 +156,19 @@ def encode(table: Table, values: Fields) -> bytes:
 
 
 def _message(table: Table, values: Fields, end: int) -> int:
-    for i in range(len(table) - 1, -1, -1):
-        field = table[i]
-        value = values.get(field[1])
+    for at in range(len(table) - 4, -1, -4):
+        value = values.get(table[at + 1])
         if value is None:
             continue
         if isinstance(value, list):
-            for k in range(len(value) - 1, -1, -1):
-                end = _field(field, value[k], end)
+            for i in range(len(value) - 1, -1, -1):
+                end = _field(table[at], table[at + 2], value[i], end)
         else:
-            end = _field(field, value, end)
+            end = _field(table[at], table[at + 2], value, end)
     return end
 
 
-def _field(field: tuple[Any, ...], value: Any, end: int) -> int:
-    kind = field[2]
+def _field(number: int, kind: int | Table, value: Any, end: int) -> int:
     wire = BYTES
     pos = end
     if isinstance(kind, tuple):
@@ -190,7 +190,7 @@ def _field(field: tuple[Any, ...], value: Any, end: int) -> int:
     else:
         wire = UINT
         pos = _varint(value, pos)
-    return _varint(field[0] << 3 | wire, pos)
+    return _varint(number << 3 | wire, pos)
 
 
 def _varint(value: int, pos: int) -> int:
