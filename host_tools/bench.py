@@ -18,10 +18,11 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Any, Self
 
-from host_tools.attachment import Attachment, Channel, Listener, Restarted
+from host_tools.attachment import Attachment, Channel, Listener
 from host_tools.faults import LatchkeyError, NoAnswer
 from host_tools.port import PortBusy
 from host_tools.share import Server, SharedAttachment
+from host_tools.wire import Restarted
 
 _LOG_LINES = 2000
 _EVENTS = 2000
@@ -214,9 +215,9 @@ class Bench:
         while True:
             answer = self._dict("log", since=since, limit=16)
             found += answer["entries"]
-            if not answer["entries"] or answer["last"] <= since:
+            if not answer["entries"] or found[-1]["seq"] >= answer["last"]:
                 return found
-            since = answer["last"]
+            since = found[-1]["seq"]
 
     def reboot(self, timeout: float = 30.0) -> None:
         """Restart the car, and wait until it is up again."""

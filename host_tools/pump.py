@@ -81,7 +81,8 @@ class Output:
     """Board to host. Remembers how the REPL was left, because a soft reset from the raw REPL goes back to it."""
 
     def __init__(self, master: int) -> None:
-        self._master = master
+        """`master` is the board's end of the pty; reading it is not done here."""
+        self.master = master
         self._held = bytearray()
         self._progress = 0.0
         self._tail = b""
@@ -108,7 +109,7 @@ class Output:
         """Give the host what it takes, and drop the rest when it has stopped reading."""
         while self._held:
             try:
-                count = os.write(self._master, self._held)
+                count = os.write(self.master, self._held)
             except BlockingIOError:
                 break
             del self._held[:count]

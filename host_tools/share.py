@@ -16,9 +16,10 @@ import socket
 import threading
 from typing import Any, Self
 
-from host_tools.attachment import Attachment, Listener, Receiver, Restarted
+from host_tools.attachment import Attachment, Listener, Receiver
 from host_tools.faults import LatchkeyError, NoAnswer
 from host_tools.port import runtime_path
+from host_tools.wire import Restarted
 
 _LINE_LIMIT = 1 << 20
 

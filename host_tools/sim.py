@@ -7,15 +7,9 @@ Whenever the process ends, by a reset, a crash or a power cut, a new one starts 
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import fcntl
-import functools
 import os
-import re
-import selectors
-import shutil
 import signal
-import subprocess
 import sys
 import tempfile
 import threading
@@ -26,59 +20,23 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Self
 
-from host_tools import firmware, lines
 from host_tools.bench import Bench
 from host_tools.faults import LatchkeyError, Misuse, NoAnswer
+from host_tools.interpreter import build_firmware, find_micropython, heap_option
+from host_tools.life import HARD, PWRON, SOFT, WATCHDOG, Life
 from host_tools.port import runtime_path
-from host_tools.pump import Input, Output
+from host_tools.pump import Output
 
-ROOT = Path(__file__).parents[1]
-BOARD = ROOT / "boards" / "UNIX"
-
-_PWRON, _HARD, _WATCHDOG, _SOFT = 1, 2, 3, 5  # as machine.reset_cause() tells them
 _CRASHES = 5  # so many short lives in a row end the simulation
 _SHORT_LIFE = 1.0
 _LAST_LINES = 20
-_TICK = 0.1
-_ARCHITECTURES = {1: "x86", 2: "x64", 3: "armv6"}  # of native code, as sys.implementation._mpy >> 10 tells them
+_BOOT = 20.0
 
 
 class BoardDied(LatchkeyError):
     """The simulated board cannot run."""
 
     name = "BOARD_DIED"
-
-
-def find_micropython(given: str | None = None) -> str:
-    """The interpreter: as given, as MICROPYTHON says, or the one that was installed with this program."""
-    wanted = given or os.environ.get("MICROPYTHON") or str(Path(sys.executable).parent / "micropython")
-    found = shutil.which(wanted) or shutil.which("micropython")
-    if found is None:
-        raise Misuse(f"no MicroPython interpreter at {wanted}", "run `make setup`, or set MICROPYTHON")
-    return found
-
-
-def heap_option(heap: str) -> str:
-    """The interpreter's option for a heap in a board's kilobytes. Its `w` makes it as large again on 64 bits."""
-    match = re.fullmatch(r"(\d+)([KkMm]?)", heap)
-    if match is None or not int(match[1]):
-        raise Misuse(f"a heap size is a number with K or M, not {heap!r}", "for example 160K")
-    return f"heapsize={match[1]}w{match[2].upper()}"
-
-
-@functools.cache
-def _build(interpreter: str) -> Path:
-    """The firmware, compiled for this interpreter."""
-    asked = subprocess.run(
-        [interpreter, "-c", "import sys; print(getattr(sys.implementation, '_mpy', 0))"],
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    march = _ARCHITECTURES.get(int(asked.stdout) >> 10)
-    out = ROOT / "build" / f"sim-{march or 'bytecode'}"
-    firmware.build(out, march)
-    return out
 
 
 class SimulatedBoard:
@@ -97,7 +55,6 @@ class SimulatedBoard:
         on_text: Callable[[str], None] | None = None,
     ) -> None:
         self.image = Path(image).absolute()
-        self.heap = heap
         self.vin = vin
         self.boots = 0
         """How often it has started."""
@@ -112,13 +69,10 @@ class SimulatedBoard:
         self._radio = radio
         self._on_text = on_text
         self._text: deque[str] = deque(maxlen=2000)
-        self._process: subprocess.Popen[bytes] | None = None
+        self._life: Life | None = None
         self._stop = False
         self._ended = threading.Event()
-        self._thread: threading.Thread | None = None
         self._cleanup = contextlib.ExitStack()
-
-    # The public face
 
     @property
     def port(self) -> str:
@@ -134,28 +88,27 @@ class SimulatedBoard:
         """Switch it on; with a VIN, provision it if nobody has. It boots while the caller goes on."""
         with contextlib.ExitStack() as stack:
             self._lock_image(stack)
-            built = self._firmware or _build(self._interpreter)
-            folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="latchkey-"))
-            self._heartbeat = Path(folder, "heartbeat")
-            self._master, self._slave = os.openpty()  # the thread closes them
-            tty.setraw(self._slave)
-            os.set_blocking(self._master, False)
-            self._device = os.ttyname(self._slave)
-            self._wake_read, self._wake_write = os.pipe()
-            stack.callback(os.close, self._wake_read)
-            stack.callback(os.close, self._wake_write)
-            self._environment = {
-                **{key: value for key, value in os.environ.items() if not _private(key)},
-                "LATCHKEY_IMAGE": str(self.image),
-                "LATCHKEY_FIRMWARE": str(built),
-                "LATCHKEY_HEARTBEAT": str(self._heartbeat),
-                **({"LATCHKEY_RADIO": self._radio} if self._radio else {}),
-            }
+            folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="latchkey-")))
+            environment = {key: value for key, value in os.environ.items() if not _ours(key)}
+            environment["LATCHKEY_IMAGE"] = str(self.image)
+            environment["LATCHKEY_FIRMWARE"] = str(self._firmware or build_firmware(self._interpreter))
+            environment["LATCHKEY_HEARTBEAT"] = str(folder / "heartbeat")
+            if self._radio:
+                environment["LATCHKEY_RADIO"] = self._radio
+            stop_read, stop_write = os.pipe()
+            stack.callback(os.close, stop_read)
+            stack.callback(os.close, stop_write)
+            master, slave = os.openpty()  # the thread closes them
+            tty.setraw(slave)
+            os.set_blocking(master, False)
+            self._device = os.ttyname(slave)
             self._stop = False
             self._ended.clear()
-            self._thread = threading.Thread(target=self._run, name="simulated board", daemon=True)
-            self._thread.start()
-            stack.callback(self._halt)
+            thread = threading.Thread(
+                target=self._run, args=(environment, stop_read, master, slave), name="simulated board", daemon=True
+            )
+            thread.start()
+            stack.callback(self._halt, thread, stop_write)
             if self.vin:
                 self._provision(self.vin)
             if self._link:
@@ -170,9 +123,8 @@ class SimulatedBoard:
 
     def power_cycle(self) -> None:
         """Pull the plug, and put it back."""
-        if self._process is not None:
-            with contextlib.suppress(ProcessLookupError):
-                self._process.kill()
+        if self._life is not None:
+            self._life.kill()
 
     def wait(self, timeout: float | None = None) -> bool:
         """Wait until it has ended by itself; False if it still runs."""
@@ -184,8 +136,6 @@ class SimulatedBoard:
     def __exit__(self, *_: object) -> None:
         self.stop()
 
-    # Inside
-
     def _lock_image(self, stack: contextlib.ExitStack) -> None:
         lock = stack.enter_context(runtime_path(str(self.image), "lock").open("w"))
         try:
@@ -195,117 +145,59 @@ class SimulatedBoard:
 
     def _provision(self, vin: str) -> None:
         try:
-            with Bench.open(self._device, timeout=20) as car:
+            with Bench.open(self._device, _BOOT) as car:
                 if not car.info()["provisioned"]:
                     car.provision(vin)
         except NoAnswer as error:
             raise BoardDied(self.failure or f"{error.text}. It said:\n{self._last_lines()}") from None
 
-    def _halt(self) -> None:
+    def _halt(self, thread: threading.Thread, stop_write: int) -> None:
         self._stop = True
-        os.write(self._wake_write, b"x")
-        if self._thread:
-            self._thread.join()
+        os.write(stop_write, b"x")
+        thread.join()
 
-    def _run(self) -> None:
-        short_lives = 0
-        cause = _PWRON
-        safe = False
-        output = Output(self._master)
+    def _run(self, environment: dict[str, str], stop: int, master: int, slave: int) -> None:
+        """Life after life. The child processes die with this thread."""
         try:
-            while True:
-                started = time.monotonic()
-                self.boots += 1
-                code, talked, by_watchdog = self._live(output, cause, safe)
-                if self._stop:
-                    return
-                if code == -signal.SIGTERM:
-                    self.failure = self._last_lines()
-                    return
-                short = time.monotonic() - started < _SHORT_LIFE and not talked and code != 0
-                short_lives = short_lives + 1 if short else 0
-                if short_lives >= _CRASHES:
-                    self.failure = f"it died {_CRASHES} times in a row. It said:\n{self._last_lines()}"
-                    return
-                # Ctrl-D at the prompt ends the process normally; after the raw prompt's, main.py is not run.
-                safe = code == 0 and output.raw_repl
-                cause = _WATCHDOG if by_watchdog else _SOFT if code == 0 else _HARD
-                if code == 0:
-                    output.feed(b"MPY: soft reboot\r\n")
+            self._lives(environment, stop, Output(master))
         except OSError as error:
             self.failure = f"it cannot be started: {error}"
         finally:
-            os.close(self._master)
-            os.close(self._slave)
+            os.close(master)
+            os.close(slave)
             self._ended.set()
 
-    def _live(self, output: Output, cause: int, safe: bool) -> tuple[int, bool, bool]:
-        """One life of the board: its exit code, whether a host worked with it, whether the watchdog ended it."""
-        self._heartbeat.unlink(missing_ok=True)
-        environment = {**self._environment, "LATCHKEY_RESET_CAUSE": str(cause)}
-        if safe:
-            environment["LATCHKEY_SAFE"] = "1"
-        stdin_read, stdin_write = os.pipe()
-        with contextlib.ExitStack() as stack:
-            stack.callback(os.close, stdin_read)
-            stack.callback(os.close, stdin_write)
-            process = subprocess.Popen(
-                [self._interpreter, "-i", "-X", self._heap_option, str(BOARD / "start.py")],
-                stdin=stdin_read,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT,
-                bufsize=0,
-                env=environment,
-                start_new_session=True,  # Ctrl-C in our terminal is for us
-                preexec_fn=_die_with_parent,
-            )
-            stack.enter_context(process)
-            stack.callback(process.kill)
-            self._process = process
-            source = Input(process.pid, stdin_read, stdin_write)
-            if safe:
-                source.feed(b"\x01")
-            talked, by_watchdog = self._pump(process, source, output)
-            self.input_lost += source.lost
-            self._process = None
+    def _lives(self, environment: dict[str, str], stop: int, output: Output) -> None:
+        command = [self._interpreter, "-i", "-X", self._heap_option]
+        heartbeat = Path(environment["LATCHKEY_HEARTBEAT"])
+        short_lives = 0
+        cause = PWRON
+        at_raw_prompt = False
+        while True:
+            given = environment | {"LATCHKEY_RESET_CAUSE": str(cause)}
+            if at_raw_prompt:
+                given["LATCHKEY_SAFE"] = "1"
+            self._life = life = Life(command, given, heartbeat)
+            self.boots += 1
+            began = time.monotonic()
+            life.run(output, stop, self._print, b"\x01" if at_raw_prompt else b"")
+            self.input_lost += life.input_lost
             if self._stop:
-                process.kill()
-            return process.wait(), talked, by_watchdog
-
-    def _pump(self, process: subprocess.Popen[bytes], source: Input, output: Output) -> tuple[bool, bool]:
-        assert process.stdout is not None  # noqa: S101 - it is a pipe; this tells mypy
-        talked = by_watchdog = False
-        decoder = lines.LineDecoder()
-        watchdog = _Watchdog(self._heartbeat)
-        selector = selectors.DefaultSelector()
-        with selector:
-            selector.register(self._wake_read, selectors.EVENT_READ)
-            selector.register(self._master, selectors.EVENT_READ)
-            selector.register(process.stdout, selectors.EVENT_READ)
-            while not self._stop:
-                events = selectors.EVENT_READ | (selectors.EVENT_WRITE if output.held else 0)
-                selector.modify(self._master, events)
-                for key, mask in selector.select(_TICK):
-                    if key.fileobj is process.stdout:
-                        data = os.read(process.stdout.fileno(), 65536)
-                        if not data:
-                            self._print(decoder.flush())
-                            return talked, by_watchdog
-                        output.feed(data)
-                        for item in decoder.feed(data):
-                            if isinstance(item, bytes):
-                                self._print(item)
-                            elif item.kind == "a":
-                                talked = True
-                    elif key.fd == self._master and mask & selectors.EVENT_READ:
-                        with contextlib.suppress(BlockingIOError):
-                            source.feed(os.read(self._master, 4096))
-                output.push()
-                if not by_watchdog and watchdog.expired():
-                    by_watchdog = True
-                    self._print(b"watchdog: the board has hung, and restarts\n")
-                    process.kill()
-        return talked, by_watchdog
+                return
+            if life.code == -signal.SIGTERM:
+                self.failure = self._last_lines()  # it has said why it refuses to run
+                return
+            # A normal end is Ctrl-D at the prompt: a soft reset, after which the raw prompt comes back.
+            soft = life.code == 0
+            at_raw_prompt = soft and output.raw_repl
+            if soft:
+                output.feed(b"MPY: soft reboot\r\n")
+            cause = WATCHDOG if life.by_watchdog else SOFT if soft else HARD
+            crashed = time.monotonic() - began < _SHORT_LIFE and not life.talked and not soft
+            short_lives = short_lives + 1 if crashed else 0
+            if short_lives >= _CRASHES:
+                self.failure = f"it died {_CRASHES} times in a row. It said:\n{self._last_lines()}"
+                return
 
     def _print(self, data: bytes) -> None:
         if data:
@@ -318,34 +210,14 @@ class SimulatedBoard:
         return "\n".join(self.text.splitlines()[-_LAST_LINES:])
 
 
-class _Watchdog:
-    """Watches the file that the board's WDT writes: its timeout in milliseconds, and a count."""
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._seen = ""
-        self._since = time.monotonic()
-
-    def expired(self) -> bool:
-        try:
-            content = self._path.read_text()
-        except FileNotFoundError:
-            return False
-        now = time.monotonic()
-        if content != self._seen or not content:
-            self._seen, self._since = content, now
-            return False
-        return now - self._since > int(content.split()[0]) / 1000
-
-
 def run_foreground(
     image: str,
     port: str,
     vin: str | None = None,
     heap: str = "160K",
     micropython: str | None = None,
-) -> int:
-    """`latchkey sim`: run a board until Ctrl-C, printing what it prints. The exit code."""
+) -> None:
+    """`latchkey sim`: run a board until Ctrl-C, printing what it prints. Raises BoardDied if it ends by itself."""
 
     def show(text: str) -> None:
         sys.stdout.write(text)
@@ -362,13 +234,13 @@ def run_foreground(
             while not board.wait(0.5):
                 pass
     except KeyboardInterrupt:
-        return 0
+        return
     finally:
         signal.signal(signal.SIGTERM, previous)
     raise BoardDied(f"the simulated board has ended: {board.failure}")
 
 
-def _private(key: str) -> bool:
+def _ours(key: str) -> bool:
     """Variables that the child does not inherit: without HOME the REPL keeps no history file."""
     return key == "HOME" or key.startswith(("LATCHKEY_", "MICROPY"))
 
@@ -391,12 +263,3 @@ def _unlink(link: Path, device: str) -> None:
     with contextlib.suppress(OSError):
         if os.readlink(link) == device:
             link.unlink()
-
-
-_LIBC = ctypes.CDLL(None) if sys.platform == "linux" else None
-
-
-def _die_with_parent() -> None:
-    """In the child: end when the thread that made it ends. Elsewhere the end of its input ends it."""
-    if _LIBC is not None:
-        _LIBC.prctl(1, signal.SIGKILL)

@@ -1,0 +1,143 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One life of the simulated board: a process, from power-on to whatever ends it."""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import os
+import selectors
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from host_tools import lines
+from host_tools.pump import Input, Output
+
+START = Path(__file__).parents[1] / "boards" / "UNIX" / "start.py"
+
+# As machine.reset_cause() tells them.
+PWRON, HARD, WATCHDOG, SOFT = 1, 2, 3, 5
+
+_TICK = 0.1
+
+
+class Life:
+    """`run` lasts until the process has ended; then the fields say how it was."""
+
+    def __init__(self, command: list[str], environment: dict[str, str], heartbeat: Path) -> None:
+        self.code = 0
+        """Exit code; negative for a signal."""
+        self.talked = False
+        """Whether a host worked with it."""
+        self.by_watchdog = False
+        self.input_lost = 0
+        self._command = command
+        self._environment = environment
+        self._heartbeat = heartbeat
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def kill(self) -> None:
+        """End it, as a power cut does."""
+        if self._process is not None:
+            with contextlib.suppress(ProcessLookupError):
+                self._process.kill()
+
+    def run(self, output: Output, stop: int, text: Callable[[bytes], None], first_input: bytes = b"") -> None:
+        """Live, between `output` and the pty behind it, until the process ends or `stop` becomes readable."""
+        self._heartbeat.unlink(missing_ok=True)
+        stdin_read, stdin_write = os.pipe()
+        with contextlib.ExitStack() as stack:
+            stack.callback(os.close, stdin_read)
+            stack.callback(os.close, stdin_write)
+            process = subprocess.Popen(
+                [*self._command, str(START)],
+                stdin=stdin_read,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                bufsize=0,
+                env=self._environment,
+                start_new_session=True,  # Ctrl-C in our terminal is for us
+                preexec_fn=_die_with_parent,
+            )
+            stack.enter_context(process)
+            stack.callback(process.kill)
+            self._process = process
+            source = Input(process.pid, stdin_read, stdin_write)
+            source.feed(first_input)
+            self._pump(process, source, output, stop, text)
+            self.input_lost = source.lost
+        self.code = process.returncode
+
+    def _pump(
+        self,
+        process: subprocess.Popen[bytes],
+        source: Input,
+        output: Output,
+        stop: int,
+        text: Callable[[bytes], None],
+    ) -> None:
+        assert process.stdout is not None  # noqa: S101 - it is a pipe; this tells mypy
+        spoken = process.stdout.fileno()
+        decoder = lines.LineDecoder()
+        watchdog = _Watchdog(self._heartbeat)
+        with selectors.DefaultSelector() as selector:
+            for descriptor in (stop, output.master, spoken):
+                selector.register(descriptor, selectors.EVENT_READ)
+            while True:
+                writable = selectors.EVENT_WRITE if output.held else 0
+                selector.modify(output.master, selectors.EVENT_READ | writable)
+                ready = {key.fd for key, mask in selector.select(_TICK) if mask & selectors.EVENT_READ}
+                if stop in ready:
+                    return
+                if spoken in ready:
+                    data = os.read(spoken, 65536)
+                    if not data:
+                        text(decoder.flush())
+                        return
+                    output.feed(data)
+                    for item in decoder.feed(data):
+                        if isinstance(item, bytes):
+                            text(item)
+                        else:
+                            self.talked |= item.kind == "a"
+                if output.master in ready:
+                    with contextlib.suppress(BlockingIOError):
+                        source.feed(os.read(output.master, 4096))
+                output.push()
+                if not self.by_watchdog and watchdog.expired():
+                    self.by_watchdog = True
+                    text(b"watchdog: the board has hung, and restarts\n")
+                    process.kill()
+
+
+class _Watchdog:
+    """Watches the file that the board's WDT writes: its timeout in milliseconds, and a count."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._seen = ""
+        self._since = time.monotonic()
+
+    def expired(self) -> bool:
+        try:
+            content = self._path.read_text()
+        except FileNotFoundError:
+            return False
+        now = time.monotonic()
+        if content != self._seen or not content:
+            self._seen, self._since = content, now
+            return False
+        return now - self._since > int(content.split()[0]) / 1000
+
+
+_LIBC = ctypes.CDLL(None) if sys.platform == "linux" else None
+
+
+def _die_with_parent() -> None:
+    """In the child: end when the thread that made it ends. Elsewhere the end of its input ends it."""
+    if _LIBC is not None:
+        _LIBC.prctl(1, signal.SIGKILL)
