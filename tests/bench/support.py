@@ -13,14 +13,15 @@ from tesla_protocol.command import universal_message_pb2 as universal
 from tesla_protocol.command import vcsec_pb2 as vcsec
 
 from host_tools import decode
-from host_tools.bench import Bench, VehicleConnection
+from host_tools.bench import Bench
 from host_tools.faults import message_fault
-from host_tools.phone import Phone, keyfile, messages, pair, session
+from host_tools.phone import Connection, Phone, keyfile, messages, pair, session
 
 VIN = "5YJ30123456789ABC"
 ANSWER = 5.0
-SILENCE = 0.3  # after which an answer is taken not to come; a car that answers does so in a tenth of that
 
+ADDRESS, UUID = b"\x07" * 16, b"\x17" * 16  # of forged messages
+Property = Callable[[str, object], None]  # pytest's record_property
 Command = vcsec.UnsignedMessage
 
 
@@ -75,21 +76,30 @@ def nothing_changes(car: Bench, owner: Phone) -> Iterator[None]:
     assert owner.resyncs == corrections, "the owner's session was put out of step"
 
 
-def ask(connection: VehicleConnection, message: bytes, timeout: float = ANSWER) -> decode.Decoded | None:
-    """Send bytes as they are. The envelope that answers them, or None."""
+def reboot(car: Bench, *phones: Phone) -> None:
+    """Restart the car; these phones come up to it again."""
+    car.reboot()
+    for phone in phones:
+        phone.connection = car.connect()
+
+
+def ask(car: Bench, connection: Connection, message: bytes) -> decode.Decoded | None:
+    """Send bytes as they are. The envelope that answers them at once, or None for silence.
+
+    A car answers in the order it was asked, so nothing more can come once it has answered the bench.
+    """
     connection.send(message)
-    return answer(connection, timeout)
+    car.info()
+    return answer(connection, 0)
 
 
-def answer(connection: VehicleConnection, timeout: float = ANSWER) -> decode.Decoded | None:
+def answer(connection: Connection, timeout: float = ANSWER) -> decode.Decoded | None:
     """The next envelope from the car; its broadcasts are passed over."""
     deadline = time.monotonic() + timeout
-    while (left := deadline - time.monotonic()) > 0:
-        data = connection.receive(left)
-        if data is not None:
-            decoded = decode.decode(data)
-            if decoded.kind != decode.BROADCAST:
-                return decoded
+    while (data := connection.receive(max(0.0, deadline - time.monotonic()))) is not None:
+        decoded = decode.decode(data)
+        if decoded.kind != decode.BROADCAST:
+            return decoded
     return None
 
 
@@ -103,7 +113,7 @@ def fault(reply: decode.Decoded | None) -> str:
 
 def forge(
     phone: Phone,
-    command: Command,
+    command: Command | bytes,
     method: str = "gcm",
     *,
     ahead: int = 1,
@@ -118,7 +128,8 @@ def forge(
     """
     current = phone.session or phone.handshake()
     forged = replace(current, counter=current.counter + ahead, **session_fields)
-    message = messages.routable(command, b"\x07" * 16, b"\x17" * 16)
+    message = messages.routable(None, ADDRESS, UUID)
+    message.protobuf_message_as_bytes = command if isinstance(command, bytes) else command.SerializeToString()
     message.flags = messages.FLAG_ENCRYPT_RESPONSE
     signer = session.sign_hmac if method == "hmac" else session.sign_gcm
     until = forged.expires_at(time.time(), 5.0) if expires_at is None else expires_at
@@ -126,6 +137,19 @@ def forge(
     if change is not None:
         change(message)
     return message
+
+
+def tell(car: Bench, phone: Phone, command: Command | bytes) -> vcsec.FromVCSECMessage | str:
+    """Give a genuine command once, whatever is in it: the proven answer to it, or the fault in that answer."""
+    phone.wake()  # in step
+    message = forge(phone, command)
+    assert phone.session is not None
+    phone.session.counter += 1
+    reply = ask(car, phone.connection, message.SerializeToString())
+    assert reply is not None
+    request_hash = bytes([5]) + message.signature_data.AES_GCM_Personalized_data.tag
+    proven = phone.read_answer(reply.envelope, request_hash, set())  # raises unless its tag is right
+    return proven if fault(reply) == "no fault" and proven is not None else fault(reply)
 
 
 def refusals(car: Bench, since: int) -> list[dict[str, Any]]:
