@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from rich import box
 from rich.table import Table
 
 from host_tools.faults import keychain_fault, message_fault, nominal_error
@@ -26,7 +27,10 @@ def described(entry: dict[str, Any]) -> dict[str, Any]:
 
 def table(entries: list[dict[str, Any]], labels: dict[str, str]) -> Table:
     """The entries for people, oldest first. `labels` are the names of the keys that are enrolled now."""
-    found = Table("no.", "boot", "at", "what", "key", "over", "how it ended", title="Access log")
+    found = Table(title="Access log", box=box.SIMPLE_HEAD)
+    for name in ("no.", "boot", "at", "what", "key", "over"):
+        found.add_column(name, no_wrap=True)
+    found.add_column("how it ended", overflow="fold")
     for entry in entries:
         key = entry["key"] or ""
         who = f"{key} {labels.get(key, '')}".strip()
