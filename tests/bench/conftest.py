@@ -14,13 +14,11 @@ import pytest
 from host_tools.bench import Bench
 from host_tools.phone import Phone
 from host_tools.sim import SimulatedBoard
-from tests.bench.support import VIN, RealBoard, new_phone, rest
+from tests.bench.support import VIN, AnyBoard, RealBoard, new_phone, rest
 
 
 @pytest.fixture(scope="module")
-def board(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[SimulatedBoard | RealBoard]:
+def board(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[AnyBoard]:
     """The board. What can be done to a simulated one only asks for `simulated`."""
     port = request.config.getoption("--port")
     if port:
@@ -32,7 +30,7 @@ def board(
 
 
 @pytest.fixture(scope="module")
-def simulated(board: SimulatedBoard | RealBoard) -> SimulatedBoard:
+def simulated(board: AnyBoard) -> SimulatedBoard:
     """The board, when its plug can be pulled in the middle of anything."""
     if not isinstance(board, SimulatedBoard):
         pytest.skip("only a simulated board can do this")
@@ -40,7 +38,7 @@ def simulated(board: SimulatedBoard | RealBoard) -> SimulatedBoard:
 
 
 @pytest.fixture(scope="module")
-def car(board: SimulatedBoard | RealBoard) -> Iterator[Bench]:
+def car(board: AnyBoard) -> Iterator[Bench]:
     """The car: a new identity, and no keys yet."""
     with Bench.open(board.port, timeout=30) as bench:
         bench.provision(VIN, force=True)

@@ -16,6 +16,7 @@ from host_tools import decode
 from host_tools.bench import Bench
 from host_tools.faults import message_fault
 from host_tools.phone import Connection, Phone, keyfile, messages, pair, session
+from host_tools.sim import SimulatedBoard
 
 VIN = "5YJ30123456789ABC"
 ANSWER = 5.0
@@ -30,6 +31,9 @@ class RealBoard:
     """A board on a serial port."""
 
     port: str
+
+
+AnyBoard = RealBoard | SimulatedBoard
 
 
 def stranger(car: Bench, key: keyfile.Key | None = None) -> Phone:
