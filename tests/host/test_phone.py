@@ -15,7 +15,8 @@ from host_tools.faults import Misuse, NoAnswer, Refused
 from host_tools.phone import CarChanged, Key, Phone, SessionCache, keyfile, messages, pair
 from tests.host.car_model import VIN, CarModel, ModelConnection
 
-FAST = {"timeout": 0.2, "pause": 0.01}
+PATIENT = {"timeout": 10.0, "pause": 0.01}  # answers come at once: only silence takes this long
+SHORT = 0.2
 
 
 @pytest.fixture
@@ -30,7 +31,7 @@ def key(tmp_path: Path) -> Key:
 
 def a_phone(car: CarModel, key: Key, **options: float) -> tuple[Phone, ModelConnection]:
     connection = ModelConnection(car)
-    return Phone(connection, VIN, key, **{**FAST, **options}), connection  # type: ignore[arg-type]
+    return Phone(connection, VIN, key, **{**PATIENT, **options}), connection  # type: ignore[arg-type]
 
 
 @pytest.fixture
@@ -124,6 +125,7 @@ def test_a_busy_car_is_asked_again(car: CarModel, phone: Phone) -> None:
 
 def test_a_car_that_stays_busy_is_given_up_by_name(car: CarModel, phone: Phone) -> None:
     phone.handshake()
+    phone.timeout = SHORT
     car.faults.extend([universal.MESSAGEFAULT_ERROR_BUSY] * 1000)
     with pytest.raises(Refused) as caught:
         phone.unlock()
@@ -170,6 +172,7 @@ def test_a_role_without_the_right_is_refused_by_name(car: CarModel, key: Key) ->
 
 def test_silence_is_no_answer_and_says_that_the_command_may_have_run(car: CarModel, phone: Phone) -> None:
     phone.handshake()
+    phone.timeout = SHORT
     car.drop = 1
     with pytest.raises(NoAnswer) as caught:
         phone.unlock()
@@ -179,6 +182,7 @@ def test_silence_is_no_answer_and_says_that_the_command_may_have_run(car: CarMod
 
 def test_a_lost_answer_never_makes_the_command_run_twice(car: CarModel, phone: Phone) -> None:
     phone.handshake()
+    phone.timeout = SHORT
     car.drop = 1
     with pytest.raises(NoAnswer):
         phone.move("trunk", "move")
@@ -192,6 +196,7 @@ def test_a_success_in_the_clear_is_not_believed(car: CarModel, phone: Phone) -> 
             reply.ClearField("signature_data")
             reply.protobuf_message_as_bytes = b""
 
+    phone.timeout = SHORT
     car.tamper = strip
     with pytest.raises(NoAnswer, match="proved nothing"):
         phone.lock()
@@ -216,6 +221,7 @@ def test_an_answer_changed_on_its_way_is_not_believed(car: CarModel, phone: Phon
         else:
             reply.signedMessageStatus.signed_message_fault = universal.MESSAGEFAULT_ERROR_BUSY
 
+    phone.timeout = SHORT
     car.tamper = change
     with pytest.raises(NoAnswer, match="proved nothing"):
         phone.lock()
@@ -249,6 +255,7 @@ def test_a_handshake_with_a_wrong_tag_is_ignored(car: CarModel, phone: Phone) ->
     def forge(reply: universal.RoutableMessage) -> None:
         reply.signature_data.session_info_tag.tag = bytes(32)
 
+    phone.timeout = SHORT
     car.tamper = forge
     with pytest.raises(NoAnswer, match="proved nothing"):
         phone.unlock()
@@ -378,7 +385,7 @@ def test_pairing_follows_a_car_that_was_provisioned_anew(phone: Phone, key: Key)
 def test_a_silent_car_is_no_answer_to_pairing(car: CarModel, key: Key) -> None:
     car.drop = 1000
     with pytest.raises(NoAnswer):
-        pair(a_phone(car, key)[0])
+        pair(a_phone(car, key, timeout=SHORT)[0])
 
 
 def test_unknown_roles_and_forms_are_misuse(car: CarModel, key: Key) -> None:
@@ -394,7 +401,7 @@ def test_a_phone_without_a_file_keeps_its_session_in_memory(car: CarModel) -> No
     car.enrol(key.public)
     cache = SessionCache()
     for _ in range(2):
-        Phone(ModelConnection(car), VIN, key, cache, timeout=0.2).unlock()
+        Phone(ModelConnection(car), VIN, key, cache).unlock()
     assert [request.WhichOneof("payload") for request in car.requests].count("session_info_request") == 1
 
 
