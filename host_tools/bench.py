@@ -97,7 +97,6 @@ class Bench:
         """What the car did and why it refused, oldest first."""
         self._log: deque[str] = deque(maxlen=_LOG_LINES)
         self._news = threading.Condition()
-        self._boots = 0
         self._server: Server | None = None
         listener = Listener(self._event, self._log.append, self._booted)
         deadline = time.monotonic() + timeout
@@ -282,5 +281,4 @@ class Bench:
 
     def _booted(self, hello: dict[str, Any]) -> None:
         with self._news:
-            self._boots += 1
             self._news.notify_all()

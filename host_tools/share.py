@@ -81,8 +81,7 @@ class _Client:
         self._attachment.listeners.append(listener)
         try:
             with self._socket.makefile("rb") as lines, contextlib.suppress(OSError):
-                while line := lines.readline(_LINE_LIMIT):
-                    asked = json.loads(line)
+                while isinstance(asked := _parse(lines.readline(_LINE_LIMIT)), dict):
                     # Each in a thread of its own: a slow request does not hold up the next.
                     threading.Thread(target=self._answer, args=(asked,), daemon=True).start()
         finally:
@@ -218,9 +217,9 @@ class SharedAttachment:
     def _read(self) -> None:
         try:
             with self._socket.makefile("rb") as lines:
-                while line := lines.readline(_LINE_LIMIT):
-                    self._take(json.loads(line))
-        except (OSError, ValueError):
+                while isinstance(item := _parse(lines.readline(_LINE_LIMIT)), dict):
+                    self._take(item)
+        except OSError:
             pass
         self._ended = True
         for waiting in list(self._waiting.values()):
@@ -247,6 +246,14 @@ class SharedAttachment:
                 self.hello = hello
                 self._greeted.set()
                 self._listener.hello(hello)
+
+
+def _parse(line: bytes) -> Any:
+    """The value of a line; None at the end, and for what is no JSON: whoever sends that is not talked to."""
+    try:
+        return json.loads(line)
+    except ValueError:
+        return None
 
 
 def _gone() -> NoAnswer:

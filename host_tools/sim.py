@@ -30,7 +30,6 @@ from host_tools.pump import Output
 _CRASHES = 5  # so many short lives in a row end the simulation
 _SHORT_LIFE = 1.0
 _LAST_LINES = 20
-_BOOT = 20.0
 
 
 class BoardDied(LatchkeyError):
@@ -62,6 +61,8 @@ class SimulatedBoard:
         """Why it cannot run, when it has ended by itself."""
         self.input_lost = 0
         """Bytes that came while the board's input buffer was full."""
+        self.boot_timeout = 20.0
+        """Seconds to wait for the board when it is to be provisioned."""
         self._link = Path(port).absolute() if port else None
         self._interpreter = find_micropython(micropython)
         self._heap_option = heap_option(heap)
@@ -145,7 +146,7 @@ class SimulatedBoard:
 
     def _provision(self, vin: str) -> None:
         try:
-            with Bench.open(self._device, _BOOT) as car:
+            with Bench.open(self._device, self.boot_timeout) as car:
                 if not car.info()["provisioned"]:
                     car.provision(vin)
         except NoAnswer as error:

@@ -171,7 +171,8 @@ class Wire:
 
     def _take(self, frame: lines.Frame, joiner: lines.Joiner) -> None:
         if not frame.kind.islower():
-            self._text(frame.encode())  # our own line: a REPL echoes it
+            self._prompt = True  # our own line: only a prompt echoes it
+            self._text(frame.encode())
         elif frame.kind == "a":
             with self._state:
                 self._acknowledged = frame.seq
@@ -220,5 +221,5 @@ class Wire:
 
     def _text(self, data: bytes) -> None:
         text = data.decode(errors="replace")
-        self._prompt = self._prompt or text.startswith(">>> ")
+        self._prompt = self._prompt or text.startswith((">>> ", "... "))
         self._handlers.text(text)
