@@ -145,7 +145,7 @@ def forge(
 
 def tell(car: Bench, phone: Phone, command: Command | bytes) -> vcsec.FromVCSECMessage | str:
     """Give a genuine command once, whatever is in it: the proven answer to it, or the fault in that answer."""
-    phone.wake()  # in step
+    phone.handshake()
     message = forge(phone, command)
     assert phone.session is not None
     phone.session.counter += 1
