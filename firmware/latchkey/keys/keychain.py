@@ -25,7 +25,7 @@ _VERSION = const(1)
 _BUCKETS = const(64)
 _FOLDERS = const(8)  # littlefs takes the square of a folder's entries to compact it
 _ENTRIES = const(128)  # a bucket; its mean is 64 when the keychain is full, 128 is 8 standard deviations above
-_HEAD = const(16)  # version, its complement, entries, 5 spare, digest of all the rest
+_HEAD = const(16)  # mark, entries, 3 spare, digest of all the rest
 _INDEX = const(1040)  # head and index
 _ENTRY = "<4sHBB"
 _LISTED = const(32)  # slots that a whitelist answer tells of: their ids are kept in RAM
@@ -47,7 +47,7 @@ def _path(root: str, bucket: int) -> str:
     return f"{root}/keys{bucket % _FOLDERS}/{bucket:02x}"
 
 
-def create(root: str) -> None:
+def create(root: str) -> Generator[None]:
     """Make the bucket files that are not there."""
     try:
         os.stat(_path(root, _BUCKETS - 1))  # the last one made
@@ -55,11 +55,12 @@ def create(root: str) -> None:
         for bucket in range(_BUCKETS):
             files.make_folder(_folder(root, bucket))
             open(_path(root, bucket), "ab").close()
+            yield
 
 
 def wipe(root: str) -> Generator[None]:
     """Empty every bucket: carried out under a journal."""
-    create(root)
+    yield from create(root)
     for bucket in range(_BUCKETS):
         if os.stat(_path(root, bucket))[6]:
             open(_path(root, bucket), "wb").close()
@@ -77,10 +78,11 @@ class Keychain:
         self._slots = bytearray(self.CAPACITY)  # the bucket of each slot
         self._lasting = bytearray(_BUCKETS)  # owners that last, by bucket
         self._ids = bytearray(4 * _LISTED)
+        self._begun = False  # the change that is being made has changed a bucket
 
     def open(self) -> None:
         """Finish what a power cut interrupted, then read the indexes. UnknownVersion means: keep off this store."""
-        create(self._root)
+        files.run(create(self._root))
         files.run(self._recover())
         for folder in range(_FOLDERS):
             files.sweep(_folder(self._root, folder))
@@ -165,10 +167,10 @@ class Keychain:
             return 0
         path = _path(self._root, bucket)
         try:
-            files.check_version(path, index, _VERSION)
+            files.check_mark(path, index, _VERSION)
             view = memoryview(index)
-            if size == _INDEX and files.digest(view[:8], view[_HEAD:]) == index[8:_HEAD] and index[2] <= _ENTRIES:
-                return index[2]
+            if size == _INDEX and files.digest(view[:8], view[_HEAD:]) == index[8:_HEAD] and index[4] <= _ENTRIES:
+                return index[4]
         except files.Damaged:
             pass
         self._report(path + ": damaged index, made anew from its records")
@@ -194,7 +196,14 @@ class Keychain:
             for public in gone:
                 body += public
             await files.pace(journal.commit(self._root, journal.KEYS, body))
-            await files.pace(self._redo(body))
+            self._begun = False
+            try:
+                await files.pace(self._redo(body))
+            except OSError:
+                if self._begun:
+                    raise  # half done: the next change or boot does the rest
+                journal.clear(self._root)
+                raise
             journal.clear(self._root)
 
     async def _free_slot(self, add: Record, gone: list[bytes], drop_impermanent: bool) -> int:
@@ -265,10 +274,12 @@ class Keychain:
                 _enter(new, len(keep), add)
             elif len(keep) == entries:
                 return
-            new[:3] = bytes((_VERSION, _VERSION ^ 0xFF, len(keep) + bool(add)))
+            new[:5] = files.mark(_VERSION) + bytes((len(keep) + bool(add),))
             new[8:_HEAD] = files.digest(memoryview(new)[:8], memoryview(new)[_HEAD:])
-            chunks = _chunks(f, new, keep, add) if new[2] else ()
-            yield from files.write(_path(self._root, bucket), chunks)
+            chunks = _chunks(f, new, keep, add) if new[4] else ()
+            yield from files.prepare(_folder(self._root, bucket), chunks)
+            self._begun = True
+            files.put(_folder(self._root, bucket), _path(self._root, bucket))
         self._learn(bucket)
 
     def _learn(self, bucket: int) -> None:

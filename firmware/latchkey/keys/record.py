@@ -17,9 +17,9 @@ IMPERMANENT = const(1)  # flag
 _VERSION = const(1)
 _LABEL = const(24)
 _BODY = const(152)
-# version, its complement, slot, role, form, origin, flags, public x and y, shared key, label,
+# mark, slot, role, form, origin, flags, public x and y, shared key, label,
 # signer id, seconds, commands, not before, not after, powered seconds, uses, added at, reserved
-_LAYOUT = "<BBHBBBB64s16s24s4sIIIIIII8x"
+_LAYOUT = "<4sHBBBB64s16s24s4sIIIIIII6x"
 
 
 def key_id(public: bytes | memoryview) -> bytes:
@@ -97,8 +97,7 @@ class Record:
             _LAYOUT,
             raw,
             0,
-            _VERSION,
-            _VERSION ^ 0xFF,
+            files.mark(_VERSION),
             self.slot,
             self.role,
             self.form,
@@ -122,10 +121,10 @@ class Record:
 
 def unpack(raw: bytes | bytearray | memoryview) -> Record:
     """Raises Damaged or UnknownVersion."""
-    files.check_version("a key's record", raw, _VERSION)
+    files.check_mark("a key's record", raw, _VERSION)
     if len(raw) != SIZE or files.digest(memoryview(raw)[:_BODY]) != bytes(memoryview(raw)[_BODY:]):
         raise files.Damaged("a key's record is damaged")
-    _, _, slot, role, form, origin, flags, point, shared, label, *rest = struct.unpack_from(_LAYOUT, raw, 0)
+    _, slot, role, form, origin, flags, point, shared, label, *rest = struct.unpack_from(_LAYOUT, raw, 0)
     record = Record(b"\x04" + point, shared, role, form, origin, flags, label.rstrip(b"\0").decode(), *rest)
     record.slot = slot
     return record

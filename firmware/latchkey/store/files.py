@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 _BLOCK = const(4096)
 _ENOENT = const(2)
 _EEXIST = const(17)
-DIGEST = const(8)
+MARK, DIGEST = const(4), const(8)  # bytes
 
 
 class StoreError(Exception):
@@ -62,12 +62,16 @@ def digest(*parts: bytes | bytearray | memoryview) -> bytes:
     return h.digest()[:DIGEST]
 
 
-def check_version(what: str, head: bytes | bytearray | memoryview, version: int) -> None:
-    """A format's first two bytes are its version and the complement, so that bit rot is not taken for a version."""
-    if len(head) < 2 or head[0] ^ head[1] != 0xFF:
+def mark(version: int) -> bytes:
+    """What each format begins with: so long that bit rot is not taken for another version."""
+    return bytes((0x4C, 0x6B, version, version ^ 0xFF))
+
+
+def check_mark(what: str, head: bytes | bytearray | memoryview, version: int) -> None:
+    if len(head) < MARK or bytes(head[:MARK]) != mark(head[2]):
         raise Damaged(f"{what} is damaged")
-    if head[0] != version:
-        raise UnknownVersion(what, head[0])
+    if head[2] != version:
+        raise UnknownVersion(what, head[2])
 
 
 def make_folder(path: str) -> None:
@@ -106,8 +110,19 @@ def read(path: str) -> bytes | None:
 
 
 def write(path: str, chunks: Iterable[bytes | bytearray | memoryview]) -> Generator[None]:
-    """Replace a file: the last step is its rename. Yields about once a flash block."""
-    temporary = _temporary(path[: path.rfind("/")])
+    """Replace a file: the last step is its rename."""
+    folder = path[: path.rfind("/")]
+    yield from prepare(folder, chunks)
+    put(folder, path)
+
+
+def put(folder: str, path: str) -> None:
+    os.rename(_temporary(folder), path)
+
+
+def prepare(folder: str, chunks: Iterable[bytes | bytearray | memoryview]) -> Generator[None]:
+    """Write what `put` puts in a file's place. Yields about once a flash block."""
+    temporary = _temporary(folder)
     try:
         with open(temporary, "wb") as f:
             room = _BLOCK
@@ -120,7 +135,6 @@ def write(path: str, chunks: Iterable[bytes | bytearray | memoryview]) -> Genera
                         yield
                         room = _BLOCK
         yield
-        os.rename(temporary, path)
     except OSError:
         remove(temporary)
         raise
@@ -131,13 +145,13 @@ def read_sealed(path: str, version: int) -> memoryview | None:
     data = read(path)
     if data is None:
         return None
-    check_version(path, data, version)
-    body = memoryview(data)[2 + DIGEST :]
-    if digest(data[:2], body) != data[2 : 2 + DIGEST]:
+    check_mark(path, data, version)
+    body = memoryview(data)[MARK + DIGEST :]
+    if digest(data[:MARK], body) != data[MARK : MARK + DIGEST]:
         raise Damaged(f"{path} is damaged")
     return body
 
 
 def write_sealed(path: str, version: int, body: bytes | bytearray | memoryview) -> Generator[None]:
-    head = bytes((version, version ^ 0xFF))
+    head = mark(version)
     return write(path, (head, digest(head, body), body))

@@ -1,0 +1,76 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A board that loses its power in the middle of an act, and what its next boot finds."""
+
+import asyncio
+
+from latchkey.keys.keychain import Keychain
+from latchkey.keys.record import IMPERMANENT, OWNER_COMMAND
+from latchkey.store import provisioning
+from ramflash import ROOT, RamFlash, fresh, key, mount
+
+PRIVATE, CAR = b"p" * 32, b"\x04" + b"c" * 64
+SETTINGS = b'{"vin": "5YJ30123456789ABC"}'
+DRIVER = 3
+
+
+def neighbour(i):
+    """The number of another key in the same bucket."""
+    bucket = key(i).id[0] & 63
+    n = i + 1000
+    while key(n).id[0] & 63 != bucket:
+        n += 1
+    return n
+
+
+class Board:
+    """What a boot finds."""
+
+    def __init__(self, image):
+        self.flash = mount(RamFlash(image))
+        self.reports = []
+        self.identity = provisioning.load(ROOT)
+        self.keys = Keychain(ROOT, self.reports.append)
+        if self.identity:
+            self.keys.open()
+        assert not self.reports, self.reports
+
+    def seen(self):
+        """All there is to see of the store."""
+        if not self.identity:
+            return None
+        keys = [bytes(record.pack()) for record in self.keys.entries()]
+        assert self.keys.count == len(keys)
+        assert not self.reports, self.reports
+        return self.identity, keys, self.keys.lasting_owners(), self.keys.slot_mask(), list(self.keys.ids())
+
+
+def prepared(*records):
+    """The image of a provisioned car with these keys."""
+    flash = fresh()
+
+    async def prepare():
+        await provisioning.provision(ROOT, SETTINGS, PRIVATE, CAR)
+        keys = Keychain(ROOT)
+        keys.open()
+        for record in records:
+            await keys.apply(record)
+
+    asyncio.run(prepare())
+    return flash.image()
+
+
+def cut(image, act, n, torn):
+    """Do the act on a board whose power fails at its n-th flash operation. (acknowledged, image; None: no cut.)"""
+    board = Board(image)
+    board.flash.cut_after(n, torn)
+    try:
+        asyncio.run(act(board))
+        acknowledged = True
+    except OSError:
+        acknowledged = False
+    return acknowledged, board.flash.image() if board.flash.dead else None
+
+
+def with_guests():
+    guests = [key(i, DRIVER, flags=IMPERMANENT, origin=OWNER_COMMAND) for i in range(4, 8)]
+    return prepared(key(1), key(2), *guests)

@@ -1,0 +1,165 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The power fails at every flash operation of every change: the store is the old one or the new one (law 6)."""
+
+import asyncio
+
+from cuts import CAR, DRIVER, PRIVATE, SETTINGS, Board, cut, neighbour, prepared, with_guests
+
+from latchkey.keys.record import IMPERMANENT
+from latchkey.store import provisioning
+from latchkey.store.accesslog import AccessLog
+from ramflash import ROOT, RamFlash, fresh, key, mount, public
+
+
+def cut_everywhere(name, image, act):
+    """Every operation, torn and just done: what the next boot finds is old or new, and it can be changed again."""
+    board = Board(image)
+    old = board.seen()
+    asyncio.run(act(board))
+    new = Board(board.flash.image()).seen()
+    assert new != old, "an act that changes nothing shows nothing"
+    count = 0
+    outcomes = set()
+    for torn in (True, False):
+        n = 0
+        while True:
+            n += 1
+            acknowledged, left = cut(image, act, n, torn)
+            if left is None:
+                break
+            count += 1
+            board = Board(left)
+            seen = board.seen()
+            where = "operation %d, %s" % (n, "torn" if torn else "done")
+            assert seen in (old, new), where
+            assert seen == new or not acknowledged, "less than acknowledged: " + where
+            outcomes.add(seen == new)
+            if not torn:
+                continue  # what is done at n differs from torn at n + 1 by its first bytes only
+            if not seen:
+                asyncio.run(act(board))
+                assert Board(board.flash.image()).seen() == new, "no second try after " + where
+                continue
+            asyncio.run(board.keys.apply(key(99, DRIVER)))
+            later = Board(board.flash.image())
+            assert later.keys.find(public(99)), "no change after " + where
+            assert len(later.seen()[1]) == len(seen[1]) + 1, where
+    assert outcomes == {True, False}, "cuts on both sides of the commit"
+    print("note: %s: %d power cuts" % (name, count))
+
+
+def test_provisioning_a_new_board():
+    flash = fresh()
+    cut_everywhere("provision", flash.image(), lambda board: provisioning.provision(ROOT, SETTINGS, PRIVATE, CAR))
+
+
+def test_provisioning_over_a_car_with_keys():
+    image = prepared(key(1), key(2, DRIVER), key(3, DRIVER))
+    act = lambda board: provisioning.provision(ROOT, b'{"vin": "other"}', b"q" * 32, CAR)  # noqa: E731
+    cut_everywhere("provision again", image, act)
+
+
+def test_pairing():
+    cut_everywhere("pair", prepared(), lambda board: board.keys.apply(key(1)))
+
+
+def test_adding_a_key_to_a_car_with_keys():
+    cut_everywhere("add", prepared(key(1), key(2)), lambda board: board.keys.apply(key(3, DRIVER)))
+
+
+def test_updating_a_role():
+    def act(board):
+        record = board.keys.find(public(2))
+        record.role = DRIVER
+        return board.keys.apply(record)
+
+    cut_everywhere("update", prepared(key(1), key(2), key(neighbour(2))), act)
+
+
+def test_removing_a_key():
+    image = prepared(key(1), key(2), key(neighbour(2)))
+    cut_everywhere("remove", image, lambda board: board.keys.apply(None, [public(2)]))
+
+
+def test_replacing_a_key_is_one_change():
+    image = prepared(key(1), key(2), key(neighbour(2)))
+    cut_everywhere("replace", image, lambda board: board.keys.apply(key(4), [public(2)]))
+
+
+def test_dropping_impermanent_keys_is_one_change():
+    cut_everywhere("drop impermanent", with_guests(), lambda board: board.keys.apply(None, (), True))
+
+
+def test_an_impermanent_key_in_place_of_all_others_is_one_change():
+    guest = lambda: key(9, DRIVER, flags=IMPERMANENT)  # noqa: E731
+    cut_everywhere("add and drop impermanent", with_guests(), lambda board: board.keys.apply(guest(), (), True))
+
+
+def test_an_identity_for_settings_put_there_by_hand():
+    flash = fresh()
+    with open(ROOT + "/config.json", "wb") as f:
+        f.write(SETTINGS)
+    image = flash.image()
+    count = 0
+    for torn in (True, False):
+        n = 0
+        while True:
+            n += 1
+            flash = mount(RamFlash(image))
+            assert provisioning.load(ROOT) == (SETTINGS, None, None)
+            flash.cut_after(n, torn)
+            try:
+                asyncio.run(provisioning.set_identity(ROOT, PRIVATE, CAR))
+                acknowledged = True
+            except OSError:
+                acknowledged = False
+            if not flash.dead:
+                break
+            count += 1
+            mount(RamFlash(flash.image()))
+            found = provisioning.load(ROOT)
+            assert found == (SETTINGS, PRIVATE, CAR) or (found == (SETTINGS, None, None) and not acknowledged)
+    print("note: identity: %d power cuts" % count)
+
+
+def test_the_access_log_loses_what_was_not_written_and_nothing_else():
+    count = 0
+    for before in (3, 62, 510):  # inside a segment, over its end, over the end of the ring
+        flash = fresh()
+        log = AccessLog(ROOT, lambda: 7)
+
+        async def fill(log=log, before=before):
+            for i in range(before):
+                log.append("command", "ble/0", b"keyA", i, 0)
+                if i % 8 == 7:
+                    await log.flush()
+            await log.flush()
+
+        asyncio.run(fill())
+        image = flash.image()
+        old = list(log.entries(0, 1000))
+        for torn in (True, False):
+            n = 0
+            while True:
+                n += 1
+                flash = mount(RamFlash(image))
+                log = AccessLog(ROOT, lambda: 8)
+                for i in range(4):
+                    log.append("refused", "ble/0", b"keyB", i, 5)
+                flash.cut_after(n, torn)
+                asyncio.run(log.flush())
+                if not flash.dead:
+                    break
+                count += 1
+                mount(RamFlash(flash.image()))
+                log = AccessLog(ROOT, lambda: 9)
+                found = list(log.entries(0, 1000))
+                kept = [entry for entry in found if entry["seq"] <= before]
+                assert kept == old[-len(kept) :] and len(kept) >= len(old) - 64
+                numbers = [entry["seq"] for entry in found]
+                assert numbers == list(range(numbers[0], numbers[-1] + 1)), "no holes"
+                assert before <= log.last == numbers[-1] <= before + 4
+                log.append("command", "ble/0", b"keyA", 1, 0)
+                asyncio.run(log.flush())
+                assert next(AccessLog(ROOT, lambda: 9).entries(log.last - 1))["command"] == 1
+    print("note: access log: %d power cuts" % count)

@@ -1,0 +1,71 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The simulated flash in RAM: copied as often as a test cuts its power. And keys to fill it with."""
+
+import os
+from hashlib import sha256
+
+import vfs
+from flash import BLOCK, Flash
+
+from latchkey.keys.record import CARD_TAP, Record
+
+ROOT = "/data"
+_ERASED = b"\xff" * BLOCK
+
+
+class RamFlash(Flash):
+    """A copy shares its blocks with the image until it writes to them."""
+
+    def __init__(self, image=None, blocks=128):
+        self._image = list(image) if image else [_ERASED] * blocks
+        self.blocks = len(self._image)
+        self._start()
+        self.on_cut = lambda: None  # from then on every operation fails
+
+    @property
+    def dead(self):
+        return self._dead
+
+    def image(self):
+        return [bytes(block) if isinstance(block, bytearray) else block for block in self._image]
+
+    def _get(self, block, offset, buf):
+        buf[:] = memoryview(self._image[block])[offset : offset + len(buf)]
+
+    def _put(self, block, offset, data):
+        if not isinstance(self._image[block], bytearray):
+            self._image[block] = bytearray(self._image[block])
+        memoryview(self._image[block])[offset : offset + len(data)] = data
+
+
+def mount(flash, fresh=False):
+    """What a reset does: whatever was mounted is gone."""
+    if ROOT[1:] in os.listdir("/"):
+        vfs.umount(ROOT)
+    if fresh:
+        vfs.VfsLfs2.mkfs(flash)
+    vfs.mount(vfs.VfsLfs2(flash), ROOT)
+    return flash
+
+
+def fresh():
+    return mount(RamFlash(), fresh=True)
+
+
+def public(i):
+    """Not a point of the curve: the store does not mind."""
+    return b"\x04" + sha256(b"x%d" % i).digest() + sha256(b"y%d" % i).digest()
+
+
+def key(i, role=2, **fields):
+    fields = dict({"origin": CARD_TAP, "label": "key %d" % i}, **fields)
+    return Record(public(i), sha256(b"k%d" % i).digest()[:16], role, **fields)
+
+
+def flip(path, at, mask=1):
+    """Bit rot."""
+    with open(path, "rb") as f:
+        data = bytearray(f.read())
+    data[at] ^= mask
+    with open(path, "wb") as f:
+        f.write(data)

@@ -1,0 +1,324 @@
+# SPDX-License-Identifier: Apache-2.0
+import asyncio
+import os
+
+from latchkey.store.accesslog import AccessLog
+from ramflash import ROOT, RamFlash, flip, fresh, mount
+
+
+class Time:
+    def __init__(self):
+        self.now = 100
+
+    def __call__(self):
+        return self.now
+
+
+def opened():
+    log = AccessLog(ROOT, Time())
+    log.time = log._now
+    return log
+
+
+def flush(log):
+    asyncio.run(log.flush())
+
+
+def did(log, command, key=b"keyA"):
+    log.append("command", "ble/0", key, command, 0)
+
+
+def refuse(log, outcome, key=b"keyB"):
+    log.append("refused", "serial/3", key, 0, outcome)
+
+
+def fill(log, count):
+    for i in range(count):
+        did(log, i)
+        flush(log)
+
+
+def numbers(log, *args):
+    return [entry["seq"] for entry in log.entries(*args)]
+
+
+def test_a_new_log_is_empty():
+    fresh()
+    log = opened()
+    assert (list(log.entries()), log.last, log.dropped, log.due()) == ([], 0, 0, False)
+
+
+def test_an_entry_says_who_did_what_and_how_it_ended_before_and_after_a_reboot():
+    fresh()
+    log = opened()
+    log.append("refused", "ble/2", b"\x01\x02\x03\x04", 20, 7, 513)
+    log.append("removed", "", None, 0, 0)
+    expected = [
+        {
+            "seq": 1,
+            "boot": 1,
+            "at": 100,
+            "kind": "refused",
+            "conn": "ble",
+            "key": "01020304",
+            "command": 20,
+            "outcome": 7,
+            "detail": 513,
+            "count": 1,
+        },
+        {
+            "seq": 2,
+            "boot": 1,
+            "at": 100,
+            "kind": "removed",
+            "conn": "",
+            "key": None,
+            "command": 0,
+            "outcome": 0,
+            "detail": 0,
+            "count": 1,
+        },
+    ]
+    assert list(log.entries()) == expected
+    flush(log)
+    assert list(log.entries()) == expected
+    assert list(opened().entries()) == expected
+
+
+def test_numbers_and_boots_go_on_after_a_reboot():
+    fresh()
+    for boot in range(1, 4):
+        log = opened()
+        log.append("boot", "", None, 0, 0)
+        did(log, 1)
+        assert log.last == 2 * boot
+        flush(log)
+    assert [(entry["seq"], entry["boot"]) for entry in log.entries()] == [(1, 1), (2, 1), (3, 2), (4, 2), (5, 3), (6, 3)]
+
+
+def test_what_was_not_flushed_is_lost_with_the_power_and_nothing_else():
+    fresh()
+    log = opened()
+    fill(log, 3)
+    did(log, 99)
+    assert numbers(log) == [1, 2, 3, 4]
+    assert numbers(opened()) == [1, 2, 3]
+
+
+def test_the_ring_keeps_at_least_the_last_448_entries_and_its_size():
+    flash = fresh()
+    log = opened()
+    fill(log, 1300)
+    for log in (log, opened()):
+        kept = numbers(log, 0, 2000)
+        assert kept == list(range(kept[0], 1301)) and 448 <= len(kept) <= 512
+        assert [entry["command"] for entry in log.entries(1290)] == list(range(1290, 1300))
+    sizes = [os.stat("%s/log/%s" % (ROOT, name))[6] for name in os.listdir(ROOT + "/log")]
+    assert len(sizes) == 8 and max(sizes) == 4096
+    assert mount(flash)
+
+
+def test_entries_are_read_in_pages():
+    fresh()
+    log = opened()
+    fill(log, 150)
+    did(log, 150)
+    did(log, 151)
+    found = []
+    since = 0
+    while True:
+        page = list(log.entries(since, 16))
+        if not page:
+            break
+        assert len(page) <= 16
+        found += page
+        since = page[-1]["seq"]
+    assert [entry["seq"] for entry in found] == list(range(1, 153))
+    assert numbers(log, 10**6) == numbers(log, 0, 0) == []
+
+
+def test_what_was_done_is_due_at_once_and_a_boot_soon():
+    fresh()
+    log = opened()
+    log.append("boot", "", None, 0, 0)
+    assert not log.due()
+    did(log, 1)
+    assert log.due()
+    flush(log)
+    assert not log.due()
+    for kind in ("enrolled", "removed", "updated", "replaced", "something new"):
+        log.append(kind, "", b"keyA", 0, 0)
+        assert log.due(), kind
+        flush(log)
+    log.append("boot", "", None, 0, 0)
+    log.time.now += 2
+    assert log.due()
+
+
+def test_equal_refusals_are_counted_up():
+    fresh()
+    log = opened()
+    for _ in range(70000):
+        refuse(log, 6)
+    refuse(log, 17)
+    refuse(log, 6, b"keyC")
+    refuse(log, 6, None)
+    flush(log)
+    found = [(entry["key"], entry["outcome"], entry["count"]) for entry in log.entries()]
+    assert found == [(b"keyB".hex(), 6, 65535), (b"keyB".hex(), 17, 1), (b"keyC".hex(), 6, 1), (None, 6, 1)]
+    assert log.dropped == 0
+
+
+def test_many_different_refusals_push_out_nothing_and_their_number_is_logged():
+    fresh()
+    log = opened()
+    fill(log, 3)
+    for i in range(50):
+        refuse(log, i)
+    did(log, 7)
+    flush(log)
+    assert log.dropped == 46
+    kinds = [(entry["kind"], entry["count"]) for entry in log.entries(3)]
+    assert kinds == [("refused", 1)] * 4 + [("command", 1), ("dropped", 46)]
+    refuse(log, 1)
+    flush(log)
+    assert [entry["kind"] for entry in log.entries(9)] == ["refused"], "the count is logged once"
+
+
+def test_a_stranger_cannot_wear_out_the_flash_or_the_log():
+    flash = fresh()
+    log = opened()
+    fill(log, 5)
+    flushes = 0
+    before = flash.operations
+    for _ in range(24 * 3600):  # a day of refusals, all different
+        log.time.now += 1
+        for i in range(3):
+            refuse(log, log.time.now & 0xFFFF, b"%04d" % (log.time.now % 10000))
+        if log.due():
+            flush(log)
+            flushes += 1
+    print("note: a day of refusals: %d flushes, %d flash operations" % (flushes, flash.operations - before))
+    assert flushes <= 8 + 24 * 6
+    assert flash.operations - before < 30 * flushes
+    assert numbers(opened(), 0, 1) == [1] or log.last > 448
+    refuse(log, 1)
+    did(log, 77)
+    assert log.due(), "and what is done is still written at once"
+    flush(log)
+    assert list(opened().entries(log.last - 3))[-1]["kind"] in ("command", "dropped")
+
+
+def test_a_full_waiting_room_drops_and_counts():
+    fresh()
+    log = opened()
+    for i in range(40):
+        did(log, i)
+    assert log.dropped == 25
+    flush(log)
+    found = list(opened().entries(0, 100))
+    assert [entry["command"] for entry in found[:15]] == list(range(15))
+    assert (found[15]["kind"], found[15]["count"]) == ("dropped", 25)
+
+
+def test_entries_that_come_during_a_flush_are_kept():
+    fresh()
+    log = opened()
+
+    async def both():
+        did(log, 1)
+        refuse(log, 6)
+        task = asyncio.create_task(log.flush())
+        await asyncio.sleep_ms(0)
+        for _ in range(3):
+            refuse(log, 6)
+        did(log, 2)
+        await task
+        await log.flush()
+
+    asyncio.run(both())
+    found = [(entry["kind"], entry["count"]) for entry in opened().entries()]
+    assert found in ([("command", 1), ("refused", 1), ("refused", 3), ("command", 1)],
+                     [("command", 1), ("refused", 4), ("command", 1)])  # fmt: skip
+
+
+def test_a_flash_that_fails_ends_nothing_and_the_entries_are_written_later():
+    flash = fresh()
+    log = opened()
+    fill(log, 2)
+    image = flash.image()
+    did(log, 3)
+    flash.cut_after(1)
+    for _ in range(3):
+        flush(log)
+    assert numbers(log)[-1] == 3
+    mount(RamFlash(image))
+    did(log, 4)
+    flush(log)
+    assert numbers(opened()) == [1, 2, 3, 4]
+
+
+def test_a_damaged_entry_is_left_out_and_never_read_as_another():
+    fresh()
+    log = opened()
+    fill(log, 5)
+    for at in range(64):
+        flip(ROOT + "/log/0", 64 + at)
+        assert numbers(opened()) == [1, 3, 4, 5]
+        flip(ROOT + "/log/0", 64 + at)
+
+
+def test_a_log_with_any_damage_at_its_end_goes_on():
+    for damage in (0, 4 * 64 + 5):  # its first, its last entry
+        fresh()
+        fill(opened(), 5)
+        flip(ROOT + "/log/0", damage)
+        log = opened()
+        did(log, 42)
+        flush(log)
+        found = list(opened().entries())
+        assert found[-1]["command"] == 42 and len(found) == 5
+        assert opened().last == log.last
+
+
+def test_a_log_cut_short_or_too_long_goes_on_in_the_next_segment():
+    for size in (1, 63, 65, 5 * 64 - 1, 5 * 64 + 1, 4096 + 64):
+        fresh()
+        fill(opened(), 5)
+        with open(ROOT + "/log/0", "rb") as f:
+            data = f.read() + bytes(8192)
+        with open(ROOT + "/log/0", "wb") as f:
+            f.write(data[:size])
+        log = opened()
+        whole = min(size // 64, 5)
+        assert numbers(log) == list(range(1, whole + 1)), size
+        did(log, 42)
+        flush(log)
+        did(log, 43)
+        flush(log)
+        found = list(opened().entries())
+        assert [entry["command"] for entry in found[-2:]] == [42, 43], size
+        assert len(found) == whole + 2
+
+
+def test_garbage_and_missing_segments_are_survived():
+    fresh()
+    fill(opened(), 300)
+    os.remove(ROOT + "/log/1")
+    with open(ROOT + "/log/2", "wb") as f:
+        f.write(os.urandom(4096))
+    log = opened()
+    assert log.last == 300
+    assert numbers(log, 0, 1000) == list(range(1, 65)) + list(range(193, 301))
+    assert numbers(log, 0, 70)[-1] == 198
+    did(log, 1)
+    flush(log)
+    assert opened().last == 301
+
+
+def test_32_bytes_of_an_entry_are_left_for_a_hash_chain():
+    fresh()
+    fill(opened(), 1)
+    with open(ROOT + "/log/0", "rb") as f:
+        raw = f.read()
+    assert len(raw) == 64 and raw[28:60] == bytes(32) and raw[:28] != bytes(28)

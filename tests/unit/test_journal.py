@@ -1,0 +1,78 @@
+# SPDX-License-Identifier: Apache-2.0
+import os
+
+from latchkey.store import files, journal
+from ramflash import ROOT, flip, fresh
+
+REDO = ROOT + "/journal/redo"
+
+
+def pending():
+    reports = []
+    change = journal.pending(ROOT, reports.append)
+    return (change[0], bytes(change[1])) if change else None, reports
+
+
+def test_nothing_is_pending_on_a_new_board():
+    fresh()
+    assert pending() == (None, [])
+
+
+def test_a_committed_change_is_pending_until_it_is_cleared():
+    fresh()
+    files.run(journal.commit(ROOT, journal.KEYS, b"change"))
+    assert pending() == ((journal.KEYS, b"change"), [])
+    assert pending() == ((journal.KEYS, b"change"), []), "looking takes nothing away"
+    journal.clear(ROOT)
+    assert pending() == (None, [])
+    journal.clear(ROOT)
+
+
+def test_a_change_is_committed_by_its_last_step():
+    fresh()
+    for _ in journal.commit(ROOT, journal.KEYS, b"change"):
+        assert files.read(REDO) is None
+    assert pending() == ((journal.KEYS, b"change"), [])
+
+
+def test_a_new_commit_takes_the_place_of_a_pending_one():
+    fresh()
+    files.run(journal.commit(ROOT, journal.KEYS, b"keys"))
+    files.run(journal.commit(ROOT, journal.PROVISION, b"all"))
+    assert pending() == ((journal.PROVISION, b"all"), [])
+    journal.clear(ROOT)
+    assert pending() == (None, [])
+
+
+def test_a_damaged_journal_is_set_aside_and_reported():
+    fresh()
+    files.run(journal.commit(ROOT, journal.KEYS, b"change"))
+    flip(REDO, 14)
+    change, reports = pending()
+    assert change is None and len(reports) == 1 and "redo is damaged" in reports[0], reports
+    assert pending() == (None, []), "once"
+    assert "damaged" in os.listdir(ROOT + "/journal"), "kept for who wants to know"
+    files.run(journal.commit(ROOT, journal.KEYS, b"next"))
+    assert pending() == ((journal.KEYS, b"next"), [])
+
+
+def test_a_journal_of_another_version_is_refused_and_kept():
+    fresh()
+    files.make_folder(ROOT + "/journal")
+    files.run(files.write_sealed(REDO, 9, b"\x01change"))
+    for _ in range(2):
+        try:
+            pending()
+        except files.UnknownVersion as error:
+            assert error.version == 9
+        else:
+            raise AssertionError("taken for version 1")
+
+
+def test_what_an_interrupted_commit_left_is_removed():
+    fresh()
+    pending()
+    with open(ROOT + "/journal/new.tmp", "wb") as f:
+        f.write(b"half")
+    assert pending() == (None, [])
+    assert os.listdir(ROOT + "/journal") == []
