@@ -55,9 +55,13 @@ app.add_typer(keyring.app, name="keys", rich_help_panel=_OWNER)
 
 def _version(wanted: bool) -> None:
     if wanted:
-        from importlib.metadata import version  # slow to import, and seldom wanted
+        from importlib import metadata  # slow to import, and seldom wanted
 
-        typer.echo(f"latchkey {version('latchkey')}")
+        try:
+            number = metadata.version("latchkey")
+        except metadata.PackageNotFoundError:
+            number = "(not installed)"
+        typer.echo(f"latchkey {number}")
         raise typer.Exit
 
 

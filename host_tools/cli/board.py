@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import signal
 import sys
@@ -15,10 +16,11 @@ from typing import Annotated, Any
 import typer
 
 from host_tools import demo as story
+from host_tools.bench import Bench
 from host_tools.bridge import Bridge, parse_listen
-from host_tools.cli.options import PATIENCE, Json, Port, Timeout, open_car
+from host_tools.cli.options import PATIENCE, Json, Port, Timeout, check_vin, open_car
 from host_tools.cli.report import Report
-from host_tools.faults import Misuse, Refused
+from host_tools.faults import LatchkeyError, Misuse, Refused
 from host_tools.sim import BoardDied, SimulatedBoard, run_foreground
 
 
@@ -35,21 +37,40 @@ def sim(
 ) -> None:
     """Run a simulated board until Ctrl-C."""
     with Report(as_json) as report:
+        if vin is not None:
+            check_vin(vin)
+        for path in (image, port):
+            if not path.parent.is_dir():
+                raise Misuse(f"the folder {path.parent} does not exist", "make it first, or check the path")
         if not as_json:
             run_foreground(str(image), str(port), vin, heap)
             return
         signal.signal(signal.SIGTERM, signal.default_int_handler)
-        try:
-            with SimulatedBoard(
-                image, heap, vin, port=port, on_text=lambda text: print(text, end="", file=sys.stderr)
-            ) as board:
-                report.done(did="sim", port=str(port), image=str(image), vin=vin)
-                sys.stdout.flush()
-                while not board.wait(0.5):
-                    pass
-                raise BoardDied(f"the simulated board has ended: {board.failure}")
-        except KeyboardInterrupt:
-            return
+        with (
+            contextlib.suppress(KeyboardInterrupt),
+            SimulatedBoard(image, heap, vin, port=port, on_text=_aside) as board,
+        ):
+            _wait_ready(board)
+            report.done(did="sim", port=str(port), image=str(image), vin=vin)
+            sys.stdout.flush()
+            while not board.wait(0.5):
+                pass
+            raise BoardDied(f"the simulated board has ended: {board.failure}")
+
+
+def _aside(text: str) -> None:
+    """What a board prints, out of the way of JSON."""
+    print(text, end="", file=sys.stderr)
+
+
+def _wait_ready(board: SimulatedBoard) -> None:
+    """Until the board answers, or has ended."""
+    try:
+        Bench.open(board.port, 20.0).close()
+    except LatchkeyError:
+        if board.wait(1.0):
+            raise BoardDied(f"the simulated board has ended: {board.failure}") from None
+        raise
 
 
 def provision(
@@ -62,6 +83,7 @@ def provision(
 ) -> None:
     """Give a new board its identity and settings."""
     with Report(as_json) as report:
+        check_vin(vin)
         settings = _settings(config, vin)
         with open_car(port, timeout) as car, report.working("making the car's key, and restarting"):
             known = car.hello.get("vin")

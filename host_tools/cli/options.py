@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Literal
@@ -63,6 +64,12 @@ BENCH_CLOSURES = {
     "charge-port": "charge_port",
     "tonneau": "tonneau",
 }
+
+
+def check_vin(vin: str) -> None:
+    """A VIN as ISO 3779 has it."""
+    if not re.fullmatch(r"[0-9A-HJ-NPR-Z]{17}", vin):
+        raise Misuse(f"{vin!r} is not a VIN", "it has 17 digits and capital letters, and none of them is I, O or Q")
 
 
 def open_car(port: str | None, timeout: float, share: bool = False) -> Bench:

@@ -26,6 +26,7 @@ class Report:
 
     def __init__(self, as_json: bool) -> None:
         self.as_json = as_json
+        self._told = False
 
     def __enter__(self) -> Self:
         return self
@@ -78,4 +79,7 @@ class Report:
             yield
 
     def _object(self, value: dict[str, Any]) -> None:
+        if self._told:
+            return  # it is about what ran until Ctrl-C, and ended otherwise: stderr and the exit code say so
+        self._told = True
         typer.echo(json.dumps(value, indent=2 if sys.stdout.isatty() else None))

@@ -386,3 +386,14 @@ def test_a_monitor_shows_what_the_car_does_while_others_use_the_port(port: str, 
         code, _, err = program.interrupt()
     assert (code, err) == (0, "")
     assert event["key"] == keyfile.load(owner).id
+
+
+def test_a_board_that_cannot_run_is_one_object_and_one_line(tmp_path: Path) -> None:
+    (tmp_path / "flash.img").write_bytes(b"not a file system")
+    code = "from host_tools.cli import main; main()"
+    arguments = ["sim", "--json", "--image", str(tmp_path / "flash.img"), "--port", str(tmp_path / "car")]
+    command = [sys.executable, "-c", code, *arguments]
+    result = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert result.returncode == 1
+    assert json.loads(result.stdout)["error"]["name"] == "BOARD_DIED"
+    assert result.stderr.splitlines()[-1].startswith("BOARD_DIED: ")

@@ -189,6 +189,12 @@ def test_a_silent_car_exits_3_and_says_that_it_may_have_run(bench: FakeBench, ow
         "bridge --listen 0.0.0.0:4242",
         "unlock --key owner.pem --timeout 0",
         "sim --image x",
+        "sim --image no/such/folder/x --port car",
+        "sim --image x --port no/such/folder/car",
+        "sim --image x --port car --vin SHORT",
+        "provision --vin SHORT",
+        "provision --vin 5yj30123456789abc",
+        "provision --vin 5YJ3O123456789ABC",
     ],
 )
 def test_wrong_usage_exits_2_without_a_traceback(
@@ -363,10 +369,11 @@ def test_settings_that_cannot_be_meant_are_wrong_usage(bench: FakeBench, tmp_pat
     assert result.exit_code == 2 and result.stderr.count("\n") == 1
 
 
-def test_what_the_car_says_of_bad_settings_reaches_the_person(bench: FakeBench) -> None:
+def test_what_the_car_says_of_bad_settings_reaches_the_person(bench: FakeBench, tmp_path: Path) -> None:
     bench.hello["vin"] = None
-    result = run("provision", "--vin", "SHORT")
-    assert result.exit_code == 1 and "must be 17 characters" in result.stderr
+    (tmp_path / "a.json").write_text('{"radoi": false}')
+    result = run("provision", "--vin", VIN, "--config", tmp_path / "a.json")
+    assert result.exit_code == 1 and "radoi: unknown setting" in result.stderr
 
 
 def test_ctrl_c_ends_a_command_quietly(bench: FakeBench, owner: Key, monkeypatch: pytest.MonkeyPatch) -> None:
