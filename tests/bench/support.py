@@ -13,7 +13,7 @@ from tesla_protocol.command import universal_message_pb2 as universal
 from tesla_protocol.command import vcsec_pb2 as vcsec
 
 from host_tools import decode
-from host_tools.bench import Bench
+from host_tools.bench import Bench, VehicleConnection
 from host_tools.faults import message_fault
 from host_tools.phone import Connection, Phone, keyfile, messages, pair, session
 from host_tools.sim import SimulatedBoard
@@ -24,6 +24,9 @@ ANSWER = 5.0
 ADDRESS, UUID = b"\x07" * 16, b"\x17" * 16  # of forged messages
 Property = Callable[[str, object], None]  # pytest's record_property
 Command = vcsec.UnsignedMessage
+
+
+_VISITORS: list[VehicleConnection] = []
 
 
 @dataclass
@@ -37,8 +40,10 @@ AnyBoard = RealBoard | SimulatedBoard
 
 
 def stranger(car: Bench, key: keyfile.Key | None = None) -> Phone:
-    """A phone that nobody has enrolled, on a connection of its own."""
-    return Phone(car.connect(), VIN, key or keyfile.generate())
+    """A phone that nobody has enrolled, on a connection of its own. It leaves when the car comes to rest."""
+    connection = car.connect()
+    _VISITORS.append(connection)
+    return Phone(connection, VIN, key or keyfile.generate())
 
 
 def new_phone(car: Bench, role: str, label: str = "", by: Phone | None = None, impermanent: bool = False) -> Phone:
@@ -52,9 +57,16 @@ def new_phone(car: Bench, role: str, label: str = "", by: Phone | None = None, i
 
 
 def rest(car: Bench, owner: Phone) -> None:
-    """Brake up, doors shut, locked, and nobody enrolled but that owner."""
+    """Brake up, doors shut, locked, and nobody there or enrolled but that owner."""
+    for connection in _VISITORS:
+        if connection is not owner.connection:
+            connection.close()
+    _VISITORS.clear()
     car.brake(False)
-    closures: dict[str, str] = car.state()["closures"]
+    state = car.state()
+    if state["pending"]:
+        car.clock(31)
+    closures: dict[str, str] = state["closures"]
     for name, position in closures.items():
         if position == "open":
             car.door(name, False)

@@ -66,6 +66,7 @@ class Enrolment:
         from latchkey.keys import whitelist  # rare: loaded when a key first asks
 
         change = whitelist.plan_pairing(operation, self._keychain)
+        self.tick()
         if self.pending and self.pending.change.public != change.public:
             self._give_up(self.pending, faults.KEY_AUTH_CANCELLED, "another key asked")
             raise KeyRefused(faults.KEY_COULD_NOT_START_AUTH, "another key was pending: both turned away")
