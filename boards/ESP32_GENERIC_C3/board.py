@@ -1,0 +1,20 @@
+# SPDX-License-Identifier: Apache-2.0
+"""ESP32-C3: which GPIO is which wire (README.md says why these)."""
+
+from micropython import const
+
+NAME = "ESP32_GENERIC_C3"
+PINS = {
+    "start": 4,
+    "lock": 5,
+    "led": 10,
+    "card": 6,
+    "brake": 7,
+    "door": 3,
+}
+
+# For the host, which reads them here; they take no room on the board.
+_CHIP = const("ESP32C3")  # as MicroPython names it
+_MARCH = const("rv32imc")  # what native code is compiled for
+_SERIAL = const("usb")  # the chip's own USB, whose port goes away when the board restarts
+_MHZ = const(160)  # its full speed
