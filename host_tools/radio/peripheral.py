@@ -22,6 +22,7 @@ _LOG = logging.getLogger(__name__)
 
 _WINDOW = 16  # writes of one phone that the board has not taken yet
 _FLOOD = 4096  # writes of one phone that wait here before it is thrown out
+_FAREWELL = 2.0  # seconds
 _CATCH_UP = 0.005  # seconds by which the simulated air may be late
 _NOT_CONNECTED, _TIMED_OUT = 7, 13  # statuses, as the stack of a board numbers them
 
@@ -31,7 +32,8 @@ Tell = Callable[[bytes, int, int, bytes], None]
 class _Link:
     """A connected phone."""
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, number: int, connection: Connection) -> None:
+        self.number = number
         self.connection = connection
         self.waiting: deque[tuple[int, bytes, asyncio.Future[None]]] = deque()
         self.taken: deque[asyncio.Future[None]] = deque()
@@ -46,6 +48,7 @@ class Peripheral:
         self._timed = timed
         self._tell = tell
         self._links: dict[int, _Link] = {}
+        self._last = 0  # number of a connection; none comes again before what was on its way to the one before is there
         self._values: dict[int, bytes] = {}
         self._characteristics: dict[int, Characteristic[bytes]] = {}
         self._declared = ""
@@ -53,6 +56,8 @@ class Peripheral:
         self._change = asyncio.Event()
         self._work = asyncio.Event()
         self._tasks = [asyncio.create_task(self._advertise()), asyncio.create_task(self._carry())]
+        for task in self._tasks:
+            task.add_done_callback(_report)
         device.on(Device.EVENT_CONNECTION, self._connected)
 
     async def close(self) -> None:
@@ -64,11 +69,12 @@ class Peripheral:
         """The board has gone: so has everything on the air that was its."""
         self._advertising = None
         self._change.set()
-        for link in list(self._links.values()):
-            try:
-                await link.connection.disconnect()
-            except core.BaseBumbleError as error:
-                _LOG.debug("a phone was gone already: %s", error)
+        going = [link.connection.disconnect() for link in self._links.values()]
+        for outcome in await asyncio.gather(
+            *(asyncio.wait_for(each, _FAREWELL) for each in going), return_exceptions=True
+        ):
+            if outcome:
+                _LOG.debug("a phone was gone already: %r", outcome)
 
     def order(self, what: bytes, conn: int, value: int, data: bytes) -> None:
         """Do what the board asks for."""
@@ -132,7 +138,7 @@ class Peripheral:
 
     def _writer(self, handle: int) -> Callable[[Connection, bytes], Any]:
         async def write(connection: Connection, data: bytes) -> None:
-            link = self._links.get(connection.handle)
+            link = next((each for each in self._links.values() if each.connection is connection), None)
             if link is None:
                 return
             if len(link.waiting) >= _FLOOD:
@@ -160,33 +166,32 @@ class Peripheral:
                     if not link.waiting or len(link.taken) >= _WINDOW:
                         continue
                     ready = True
+                    handle, data, taken = link.waiting.popleft()
+                    link.taken.append(taken)
                     if self._timed:
                         await asyncio.sleep(max(0, free - now()))
-                        free = max(free, now() - _CATCH_UP) + _air_time(len(link.waiting[0][1]))
-                    if link.waiting:
-                        handle, data, taken = link.waiting.popleft()
-                        link.taken.append(taken)
-                        self._tell(b"W", link.connection.handle, handle, data)
+                        free = max(free, now() - _CATCH_UP) + _air_time(len(data))
+                    if self._links.get(link.number) is link:
+                        self._tell(b"W", link.number, handle, data)
 
     def _connected(self, connection: Connection) -> None:
-        conn = connection.handle
-        self._links[conn] = link = _Link(connection)
+        self._last = conn = self._last % 0x0EFF + 1
+        self._links[conn] = link = _Link(conn, connection)
 
         def mtu() -> None:
             self._tell(b"M", conn, connection.att_mtu, b"")
 
         def gone(_: int) -> None:
-            if self._links.get(conn) is link:
-                del self._links[conn]
-                for task in link.tasks:
-                    task.cancel()
-                for taken in [*link.taken, *(each[2] for each in link.waiting)]:
-                    _settle(taken)
-                link.waiting.clear()
-                self._tell(b"D", conn, 0, b"")
+            del self._links[conn]
+            for task in link.tasks:
+                task.cancel()
+            for taken in [*link.taken, *(each[2] for each in link.waiting)]:
+                _settle(taken)
+            link.waiting.clear()
+            self._tell(b"D", conn, 0, b"")
 
         connection.on(Connection.EVENT_CONNECTION_ATT_MTU_UPDATE, mtu)
-        connection.on(Connection.EVENT_DISCONNECTION, gone)
+        connection.once(Connection.EVENT_DISCONNECTION, gone)
         self._advertising = None  # a connection ends advertising
         address = connection.peer_address
         self._tell(b"C", conn, 0, bytes((address.address_type & 1,)) + bytes(address))
@@ -202,7 +207,7 @@ class Peripheral:
             status = 0
         except TimeoutError:
             status = _TIMED_OUT
-        self._tell(b"I", link.connection.handle, value, bytes((status,)))
+        self._tell(b"I", link.number, value, bytes((status,)))
 
     def _spawn(self, link: _Link, work: Any) -> None:
         task = asyncio.create_task(_quietly(work))
@@ -242,6 +247,11 @@ async def _quietly(work: Any) -> None:
         await work
     except (core.BaseBumbleError, hci.HCI_Error) as error:
         _LOG.debug("a phone was gone already: %s", error)
+
+
+def _report(task: asyncio.Task[None]) -> None:
+    if not task.cancelled() and task.exception():
+        _LOG.error("a part of the radio failed", exc_info=task.exception())
 
 
 def _settle(taken: asyncio.Future[None]) -> None:

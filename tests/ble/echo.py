@@ -17,9 +17,9 @@ from bumble.device import Connection, Device, Peer
 from bumble.transport import open_transport
 
 from host_tools import frames
+from host_tools.interpreter import find_micropython
 from host_tools.radio import RadioBridge
 from host_tools.radio.phone import READ, SERVICE, WRITE, local_name
-from host_tools.sim import find_micropython
 
 P = ParamSpec("P")
 ROOT = Path(__file__).parents[2]

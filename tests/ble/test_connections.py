@@ -229,9 +229,9 @@ async def test_a_flood_of_garbage_does_not_hold_up_another_phone(board: EchoBoar
         stop = asyncio.Event()
 
         async def pour() -> None:
-            while not stop.is_set():
+            while not stop.is_set() and not flood.gone.is_set():
                 await flood.write(os.urandom(200), response=False)
-                await asyncio.sleep(0)
+                await asyncio.sleep(0.001)  # twice what the air can carry
 
         pouring = asyncio.create_task(pour())
         for n in range(20):
