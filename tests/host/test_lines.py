@@ -4,12 +4,14 @@
 from __future__ import annotations
 
 import zlib
+from pathlib import Path
 
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from host_tools.lines import LINE, MAX_MESSAGE, PIECE, Frame, Joiner, LineDecoder, Numbers, decode_frame, split
 
+DOCUMENT = Path(__file__).parents[2] / "docs" / "bench.md"
 KINDS = "VBSACvbesac"
 frames = st.builds(
     Frame,
@@ -47,6 +49,22 @@ def only_frames(items: list[Frame | bytes]) -> list[Frame]:
 
 def as_bytes(items: list[Frame | bytes]) -> bytes:
     return b"".join(item.encode() if isinstance(item, Frame) else item for item in items)
+
+
+def test_the_example_of_the_document_is_a_conversation() -> None:
+    example = [line.split() for line in DOCUMENT.read_text().splitlines() if line.startswith(("> @", "< @"))]
+    assert len(example) > 10
+    for direction, line in example:
+        frame = decode_frame(line.encode())
+        assert frame is not None, line
+        assert frame.kind.isupper() == (direction == ">"), line
+    for sender in "><":
+        joiner = Joiner()
+        spoken = [decode_frame(line.encode()) for direction, line in example if direction == sender]
+        for frame in spoken:
+            if frame and frame.kind != "a":
+                joiner.add(frame)
+        assert joiner.lost == 0
 
 
 def test_the_lines_of_the_document_are_read_and_written() -> None:

@@ -4,6 +4,7 @@
 import asyncio
 import io
 import json
+import time
 
 from latchkey.link import lines
 from latchkey.link.serial import SerialLink
@@ -370,6 +371,20 @@ async def test_a_host_that_says_good_bye_gets_no_events_until_it_is_back():
     host.link.event({"event": "heard"})
     await host.settle()
     assert host.messages("e") == [(0, b'{"event": "heard"}')]
+
+
+async def test_a_host_that_falls_silent_has_left():
+    host = await _Host().begin()
+    await host.say("V", 1, b"x")
+    host.link._heard = time.ticks_add(time.ticks_ms(), -14_000)
+    host.link._look_for_host()
+    assert host.router.ended == []
+    host.link._heard = time.ticks_add(time.ticks_ms(), -15_000)
+    host.link._look_for_host()
+    assert host.router.ended == [1]
+    host.link.event({"event": "unheard"})
+    await host.settle()
+    assert host.messages("e") == []
 
 
 async def test_events_without_a_host_go_nowhere():

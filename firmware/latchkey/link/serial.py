@@ -135,8 +135,7 @@ class SerialLink:
             try:
                 await asyncio.wait_for_ms(self._wake.wait(), _GONE_MS // 3)
             except asyncio.TimeoutError:
-                if self._attached and not 0 <= ticks_diff(ticks_ms(), self._heard) < _GONE_MS:
-                    self._leave()
+                self._look_for_host()
                 continue
             self._wake.clear()
             while self._queue:
@@ -203,6 +202,10 @@ class SerialLink:
         self._synced = self._attached = True
         self._heard = ticks_ms()
         self._say_hello(sync)
+
+    def _look_for_host(self) -> None:
+        if self._attached and not 0 <= ticks_diff(ticks_ms(), self._heard) < _GONE_MS:
+            self._leave()
 
     def _leave(self) -> None:
         self._attached = False
