@@ -97,8 +97,12 @@ class Agent:
 
         self._later = asyncio.create_task(later())
 
-    def reset_soon(self, ms: int) -> None:
-        self.after(ms, self.reset)
+    async def restart(self, ms: int) -> None:
+        """A reset that was asked for: answers leave and the log is written first."""
+        await asyncio.sleep_ms(ms)
+        if self.car:
+            await self.car.log.flush()
+        self.reset()
 
     def reset(self) -> None:
         self.pins.safe()
@@ -148,7 +152,7 @@ class _Unprovisioned:
     """Stands for the router on a board without an identity: it has nothing to sign a reply with."""
 
     def handle(self, conn: Any, data: memoryview) -> None:
-        from latchkey.faults import NOT_PROVISIONED_WITH_IDENTITY, Unanswerable
+        from latchkey.faults import NOT_PROVISIONED, Unanswerable
         from latchkey.session.reply import Reply
         from latchkey.wire import envelope
 
@@ -156,7 +160,7 @@ class _Unprovisioned:
             request = envelope.read(data)
         except Unanswerable:
             return
-        Reply(conn, request, b"", lambda conn, message: conn.send(message)).fault(NOT_PROVISIONED_WITH_IDENTITY)
+        Reply(conn, request, b"", lambda conn, message: conn.send(message)).fault(NOT_PROVISIONED)
 
     def closed(self, conn: Any) -> None:
         pass

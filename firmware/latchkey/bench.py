@@ -5,6 +5,7 @@ It can tap the card and cut the power, so a production build does not contain th
 say bench: false does not load it.
 """
 
+import asyncio
 import gc
 import sys
 import time
@@ -12,6 +13,7 @@ import time
 from micropython import const
 
 from latchkey import VERSION, config, crypto
+from latchkey.vehicle import state
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -22,16 +24,8 @@ if TYPE_CHECKING:
 _PAGE = const(16)  # keys or log entries in one answer
 _RESET_MS = const(200)  # time for an answer to leave before a reset
 
-CLOSURES = (
-    "front_driver_door",
-    "front_passenger_door",
-    "rear_driver_door",
-    "rear_passenger_door",
-    "rear_trunk",
-    "front_trunk",
-    "charge_port",
-    "tonneau",
-)
+# frontDriverDoor is front_driver_door here.
+CLOSURES = ["".join("_" + c.lower() if c.isupper() else c for c in name) for name in state.CLOSURES]
 
 
 class BenchError(Exception):
@@ -100,11 +94,11 @@ class Bench:
         private = await crypto.generate_private()
         public = await crypto.public_key(private)
         await provisioning.provision(agent.root, text, private, public)
-        agent.reset_soon(_RESET_MS)
+        self._restart()
         return {"public_key": public.hex()}
 
     def op_reboot(self, request: dict[str, Any]) -> None:
-        self._agent.reset_soon(_RESET_MS)
+        self._restart()
 
     def op_hang(self, request: dict[str, Any]) -> None:
         """Block the loop, as a bug would: the watchdog has to notice."""
@@ -137,7 +131,7 @@ class Bench:
         vehicle = car.vehicle
         pending = car.enrolment.pending
         closures = vehicle.closures
-        state = {
+        told = {
             "locked": vehicle.locked,
             "start_enabled": vehicle.start_enabled,
             "start_left": vehicle.start_left(),
@@ -150,8 +144,8 @@ class Bench:
         if pending:
             change = pending.change
             left = pending.deadline - self._agent.clock.now()
-            state["pending"] = {"key": change.key_id.hex(), "role": change.role, "left": left}
-        return state
+            told["pending"] = {"key": change.key_id.hex(), "role": change.role, "left": left}
+        return told
 
     def op_tap(self, request: dict[str, Any]) -> dict[str, str | None]:
         approved = self._car().tap()
@@ -220,6 +214,9 @@ class Bench:
         log = self._car().log
         limit = min(request.get("limit", _PAGE), _PAGE)
         return {"entries": list(log.entries(request.get("since", 0), limit)), "last": log.last}
+
+    def _restart(self) -> None:
+        self._later_reset = asyncio.create_task(self._agent.restart(_RESET_MS))
 
     def _car(self) -> Any:
         car = self._agent.car

@@ -3,6 +3,8 @@
 
 import asyncio
 
+from micropython import const
+
 from latchkey.keys.enrolment import Enrolment
 from latchkey.keys.keychain import Keychain
 from latchkey.router import Router
@@ -18,6 +20,9 @@ if TYPE_CHECKING:
 
     from latchkey.agent import Agent
     from latchkey.keys.whitelist import Change
+    from latchkey.router import Connection
+
+_KEY_CHANGE = const(512)  # in the access log, the command of a key that changed another
 
 
 class Car:
@@ -77,7 +82,12 @@ class Car:
     def _key_done(self, change: Change, actor: bytes | None, code: int, why: str) -> None:
         event = "refused" if code else change.event
         key_id = change.key_id
-        self._record(event, None, key_id, 0, code)
+        if code:
+            self._record(event, None, actor or key_id, _KEY_CHANGE, 0, code)
+        else:
+            if actor:
+                self._record("command", None, actor, _KEY_CHANGE, 0)
+            self._record(event, None, key_id, 0, 0)
         told: dict[str, Any] = {"event": event, "by": actor.hex() if actor else "card"}
         if key_id:
             told["key"] = key_id.hex()
@@ -86,8 +96,10 @@ class Car:
             told["why"] = why
         self._agent.emit(told)
 
-    def _record(self, kind: str, conn: Any, key_id: bytes | None, command: int, outcome: int) -> None:
-        self.log.append(kind, conn.name if conn else "", key_id, command, outcome)
+    def _record(
+        self, kind: str, conn: Connection | None, key_id: bytes | None, command: int, outcome: int, detail: int = 0
+    ) -> None:
+        self.log.append(kind, conn.name if conn else "", key_id, command, outcome, detail)
         if self.log.due():
             self._flush.set()
 

@@ -44,6 +44,7 @@ if TYPE_CHECKING:
         def send(self, message: bytes) -> None: ...
 
 _VEHICLE_SECURITY = const(2)
+_NOMINAL = const(0x100)  # marks a GenericError where a refusal's detail may be a whitelist information
 _BAD_TAGS = const(8)  # in a row, before a connection is made to wait a second for each
 
 
@@ -68,7 +69,7 @@ class Limiter:
 
 
 class Router:
-    """record(kind, conn, key id or None, command, fault) writes the access log; emit(dict) tells the bench."""
+    """record(kind, conn, key id or None, command, fault, detail) writes the access log; emit(dict) tells the bench."""
 
     def __init__(
         self,
@@ -78,7 +79,7 @@ class Router:
         enrolment: Enrolment,
         vehicle: Vehicle,
         clock: Clock,
-        record: Callable[[str, Connection | None, bytes | None, int, int], None],
+        record: Callable[[str, Connection | None, bytes | None, int, int, int], None],
         emit: Callable[[dict[str, Any]], None],
     ) -> None:
         self._vin = vin
@@ -121,7 +122,7 @@ class Router:
             self._refused(conn, who, 0, refusal.code, refusal.why)
             reply.payload(answers.whitelist_status(refusal.code, who.record.id if who else None))
         except Refused as refusal:
-            self._refused(conn, _signer(reply), 0, 0, "vehicle state", None, refusal.code)
+            self._refused(conn, _signer(reply), 0, _NOMINAL | refusal.code, "vehicle state")
             reply.payload(answers.nominal_error(refusal.code))
         except Exception as error:  # noqa: BLE001 - a bug must not strand a driver: it is told, and answered
             sys.print_exception(error)
@@ -215,7 +216,7 @@ class Router:
         except Unsupported:
             raise Fault(faults.INVALID_COMMAND, "unknown command")
         reply.payload(b"")
-        self._record("command", conn, record.id, command, 0)
+        self._record("command", conn, record.id, command, 0, 0)
         self._emit({"event": "command", "conn": conn.name, "key": record.id.hex(), "command": command})
 
     def _refused(
@@ -223,17 +224,17 @@ class Router:
         conn: Connection,
         who: Session | None,
         fault: int,
-        information: int,
+        detail: int,
         why: str,
         expected: object = None,
         got: object = None,
     ) -> None:
         self.refused += 1
         key_id = who.record.id if who else None
-        self._record("refused", conn, key_id, 0, fault or information)
+        self._record("refused", conn, key_id, 0, fault, detail)
         event = {"event": "refused", "conn": conn.name, "fault": fault, "why": why}
-        if information:
-            event["information"] = information
+        if detail:
+            event["error" if detail & _NOMINAL else "information"] = detail & 0xFF
         if key_id:
             event["key"] = key_id.hex()
         if expected is not None or got is not None:

@@ -77,7 +77,7 @@ async def test_without_a_tap_the_window_closes():
     assert bench.enrolment.pending
     bench.clock.advance(1)
     assert bench.enrolment.tap() is None
-    assert reply.information() == faults.KEY_TIMED_OUT_WAITING_FOR_TAP
+    assert reply.information() == faults.KEY_NO_TAP_IN_TIME
     await bench.settle()
     assert bench.keys.count == 0
 

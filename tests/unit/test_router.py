@@ -52,7 +52,7 @@ class Car:
             self.enrolment,
             self.vehicle,
             self.clock,
-            lambda kind, conn, key, command, outcome: self.logged.append((kind, key, command, outcome)),
+            lambda kind, conn, key, command, outcome, detail: self.logged.append((kind, key, command, outcome, detail)),
             self.events.append,
         )
         self.conn = Conn()
@@ -99,7 +99,7 @@ def test_a_good_command_is_done_and_answered_with_an_empty_payload():
     assert reply["to_destination"]["routing_address"] == ADDRESS
     assert reply["from_destination"]["domain"] == 2
     assert reply["request_uuid"] == UUID
-    assert car.logged[-1] == ("command", owner().id, 0, 0)
+    assert car.logged[-1] == ("command", owner().id, 0, 0, 0)
 
 
 def test_an_encrypted_answer_opens_with_the_requests_hash_for_both_methods():
@@ -164,7 +164,7 @@ def test_a_whitelist_entry_is_found_by_slot_id_and_public_key():
         assert (entry["slot"], entry["keyRole"], entry["metadataForKey"]["keyFormFactor"]) == (1, DRIVER, 7)
     missing = encode(messages.UNSIGNED_MESSAGE, {"InformationRequest": {"informationRequestType": 6, "slot": 9}})
     status = vcsec(car.unsigned(missing))["commandStatus"]["whitelistOperationStatus"]
-    assert status["whitelistOperationInformation"] == faults.KEY_PUBLIC_KEY_NOT_ON_WHITELIST
+    assert status["whitelistOperationInformation"] == faults.KEY_NOT_ON_WHITELIST
     odd = encode(messages.UNSIGNED_MESSAGE, {"InformationRequest": {"informationRequestType": 3}})
     assert fault(car.unsigned(odd)) == faults.BAD_PARAMETER
 
@@ -259,6 +259,7 @@ def test_the_vehicles_own_refusal_is_a_nominal_error():
     car.vehicle.door(0, True)
     car.command(UNLOCK)
     assert vcsec(car.command(LOCK)[1])["nominalError"]["genericError"] == 2
+    assert car.logged[-1] == ("refused", owner().id, 0, 0, 0x102)
 
 
 def test_a_key_whose_time_is_over_is_inactive():

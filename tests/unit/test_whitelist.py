@@ -43,7 +43,7 @@ def test_nothing_but_adding_itself_may_be_asked_unsigned():
     assert code(plan, removal(CLIENT_PUBLIC), keys) == faults.KEY_NO_PERMISSION_TO_REMOVE
     assert code(plan, {"sub_message": "removeAllImpermanentKeys"}, keys) == faults.KEY_NO_PERMISSION_TO_REMOVE
     update = operation("updateKeyAndPermissions")
-    assert code(plan, update, keys) == faults.KEY_NO_PERMISSION_TO_CHANGE_PERMISSIONS
+    assert code(plan, update, keys) == faults.KEY_NO_PERMISSION_TO_CHANGE
     for name in ("addImpermanentKey", "addImpermanentKeyAndRemoveExisting", "replaceKey", "addPublicKeyToWhitelist"):
         assert code(plan, operation(name, VEHICLE_PUBLIC), keys) == faults.KEY_NO_PERMISSION_TO_ADD
     assert code(plan, {}, keys) == faults.KEY_NO_PERMISSION_TO_ADD
@@ -54,7 +54,7 @@ def test_roles_that_cannot_be_enrolled_have_their_own_codes():
         assert code(whitelist.plan_pairing, operation(ADD, role=role), Keys()) == faults.KEY_WITHOUT_ROLE
     assert code(whitelist.plan_pairing, operation(ADD, role=1), Keys()) == faults.KEY_WITH_SERVICE_ROLE
     actor = owner(other_key(1))
-    wanted = faults.KEY_NON_SERVICE_ADDING_SERVICE
+    wanted = faults.KEY_ADDS_SERVICE
     assert code(whitelist.plan, operation(ADD, role=1), actor, Keys(actor)) == wanted
 
 
@@ -104,9 +104,9 @@ def test_an_owner_removes_another_and_nobody_removes_oneself():
     actor, friend = owner(other_key(1)), owner(other_key(2), role=DRIVER)
     keys = Keys(actor, friend)
     assert whitelist.plan(removal(friend.public), actor, keys).remove == (friend.public,)
-    assert code(whitelist.plan, removal(actor.public), actor, keys) == faults.KEY_NO_PERMISSION_TO_REMOVE_ONESELF
-    assert code(whitelist.plan, removal(other_key(9)), actor, keys) == faults.KEY_PUBLIC_KEY_NOT_ON_WHITELIST
-    assert code(whitelist.plan, removal(b"short"), actor, keys) == faults.KEY_PUBLIC_KEY_NOT_ON_WHITELIST
+    assert code(whitelist.plan, removal(actor.public), actor, keys) == faults.KEY_REMOVES_ONESELF
+    assert code(whitelist.plan, removal(other_key(9)), actor, keys) == faults.KEY_NOT_ON_WHITELIST
+    assert code(whitelist.plan, removal(b"short"), actor, keys) == faults.KEY_NOT_ON_WHITELIST
     assert code(whitelist.plan, removal(actor.public), friend, keys) == faults.KEY_NO_PERMISSION_TO_REMOVE
 
 
@@ -129,9 +129,9 @@ def test_the_last_lasting_owner_cannot_be_removed_or_demoted():
     for actor in (timed, passing):
         assert code(whitelist.plan, removal(last.public), actor, keys) == faults.KEY_NO_PERMISSION_TO_REMOVE
         demotion = operation("updateKeyAndPermissions", last.public, DRIVER)
-        assert code(whitelist.plan, demotion, actor, keys) == faults.KEY_NO_PERMISSION_TO_CHANGE_PERMISSIONS
+        assert code(whitelist.plan, demotion, actor, keys) == faults.KEY_NO_PERMISSION_TO_CHANGE
         timing = operation("updateKeyAndPermissions", last.public, OWNER, secondsToBeActive=5)
-        assert code(whitelist.plan, timing, actor, keys) == faults.KEY_NO_PERMISSION_TO_CHANGE_PERMISSIONS
+        assert code(whitelist.plan, timing, actor, keys) == faults.KEY_NO_PERMISSION_TO_CHANGE
     keys.put(owner(other_key(4)))
     assert whitelist.plan(removal(last.public), timed, keys).remove == (last.public,)
 
@@ -143,11 +143,11 @@ def test_an_update_keeps_the_key_and_changes_its_role():
     assert (change.record.public, change.record.role, change.record.label) == (friend.public, GUEST, "Bo")
     assert change.record.shared == friend.shared and not change.needs_agreement
     demotion = operation("updateKeyAndPermissions", actor.public, DRIVER)
-    assert code(whitelist.plan, demotion, actor, keys) == faults.KEY_ATTEMPTING_TO_REMOVE_OWN_PERMISSIONS
+    assert code(whitelist.plan, demotion, actor, keys) == faults.KEY_REMOVES_OWN_PERMISSIONS
     unknown = operation("updateKeyAndPermissions", other_key(9), DRIVER)
-    assert code(whitelist.plan, unknown, actor, keys) == faults.KEY_PUBLIC_KEY_NOT_ON_WHITELIST
+    assert code(whitelist.plan, unknown, actor, keys) == faults.KEY_NOT_ON_WHITELIST
     by_driver = operation("updateKeyAndPermissions", actor.public, DRIVER)
-    wanted = faults.KEY_NO_PERMISSION_TO_CHANGE_PERMISSIONS
+    wanted = faults.KEY_NO_PERMISSION_TO_CHANGE
     assert code(whitelist.plan, by_driver, friend, keys) == wanted
 
 
@@ -170,7 +170,7 @@ def test_a_key_is_replaced_by_public_key_or_slot_in_one_change():
         change = whitelist.plan(replacement(old), actor, keys)
         assert change.remove == (actor.public,)
         assert change.record.public == CLIENT_PUBLIC
-    assert code(whitelist.plan, replacement(7), actor, keys) == faults.KEY_PUBLIC_KEY_NOT_ON_WHITELIST
+    assert code(whitelist.plan, replacement(7), actor, keys) == faults.KEY_NOT_ON_WHITELIST
     assert code(whitelist.plan, replacement(0, DRIVER), actor, keys) == faults.KEY_NO_PERMISSION_TO_REMOVE
     assert code(whitelist.plan, replacement(0, impermanent=1), actor, keys) == faults.KEY_NO_PERMISSION_TO_REMOVE
 

@@ -95,7 +95,7 @@ class Enrolment:
     def tick(self) -> None:
         """Housekeeping: the window for a tap closes."""
         if self.pending and self._clock.now() >= self.pending.deadline:
-            self._give_up(self.pending, faults.KEY_TIMED_OUT_WAITING_FOR_TAP, "no card was tapped")
+            self._give_up(self.pending, faults.KEY_NO_TAP_IN_TIME, "no card was tapped")
 
     async def run(self) -> None:
         """The worker task."""

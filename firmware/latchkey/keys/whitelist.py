@@ -49,7 +49,7 @@ def plan_pairing(operation: Fields, keychain: Keychain) -> Change:
     name = operation.get("sub_message", "")
     if name != "addKeyToWhitelistAndAddPermissions":
         if name in _UPDATES:
-            raise KeyRefused(faults.KEY_NO_PERMISSION_TO_CHANGE_PERMISSIONS, "unsigned")
+            raise KeyRefused(faults.KEY_NO_PERMISSION_TO_CHANGE, "unsigned")
         if name in ("removePublicKeyFromWhitelist", "removeAllImpermanentKeys", "removePermissionsFromPublicKey"):
             raise KeyRefused(faults.KEY_NO_PERMISSION_TO_REMOVE, "unsigned")
         raise KeyRefused(faults.KEY_NO_PERMISSION_TO_ADD, "unsigned")
@@ -64,7 +64,7 @@ def plan(operation: Fields, actor: Record, keychain: Keychain) -> Change:
     value: Any = operation.get(name)
     if name in _ADDS:
         _demand(actor, policy.ADD_KEY, faults.KEY_NO_PERMISSION_TO_ADD)
-        role = _role(value.get("keyRole", 0), faults.KEY_NON_SERVICE_ADDING_SERVICE)
+        role = _role(value.get("keyRole", 0), faults.KEY_ADDS_SERVICE)
         impermanent = name != _ADDS[0]
         record = _added(operation, value, role, keychain, OWNER_COMMAND, actor, impermanent)
         return Change("enrolled", record, drop=name == _ADDS[2])
@@ -85,18 +85,18 @@ def plan(operation: Fields, actor: Record, keychain: Keychain) -> Change:
 
 
 def _plan_update(value: Fields, actor: Record, keychain: Keychain) -> Change:
-    _demand(actor, policy.CHANGE_KEY, faults.KEY_NO_PERMISSION_TO_CHANGE_PERMISSIONS)
-    role = _role(value.get("keyRole", 0), faults.KEY_NON_SERVICE_ADDING_SERVICE)
+    _demand(actor, policy.CHANGE_KEY, faults.KEY_NO_PERMISSION_TO_CHANGE)
+    role = _role(value.get("keyRole", 0), faults.KEY_ADDS_SERVICE)
     record = _enrolled(value.get("key", {}).get("PublicKeyRaw", b""), keychain)
     if record.public == actor.public and role != policy.OWNER:
-        raise KeyRefused(faults.KEY_ATTEMPTING_TO_REMOVE_OWN_PERMISSIONS, "oneself")
+        raise KeyRefused(faults.KEY_REMOVES_OWN_PERMISSIONS, "oneself")
     owner = record.lasting_owner
     record.role = role
     record.seconds = value.get("secondsToBeActive", 0)
     if "label" in value:
         record.label = clean_label(_label(value))
     if owner and not record.lasting_owner and keychain.lasting_owners() <= 1:
-        raise KeyRefused(faults.KEY_NO_PERMISSION_TO_CHANGE_PERMISSIONS, "the last owner key")
+        raise KeyRefused(faults.KEY_NO_PERMISSION_TO_CHANGE, "the last owner key")
     return Change("updated", record)
 
 
@@ -104,7 +104,7 @@ def _plan_removal(public: bytes | memoryview, actor: Record, keychain: Keychain)
     _demand(actor, policy.REMOVE_KEY, faults.KEY_NO_PERMISSION_TO_REMOVE)
     record = _enrolled(public, keychain)
     if record.public == actor.public:
-        raise KeyRefused(faults.KEY_NO_PERMISSION_TO_REMOVE_ONESELF, "oneself")
+        raise KeyRefused(faults.KEY_REMOVES_ONESELF, "oneself")
     if actor.role == policy.SERVICE and record.role not in policy.SERVICE_MAY_REMOVE:
         raise KeyRefused(faults.KEY_NO_PERMISSION_TO_REMOVE, "service may not remove this role")
     _keep_an_owner(record, keychain)
@@ -113,11 +113,11 @@ def _plan_removal(public: bytes | memoryview, actor: Record, keychain: Keychain)
 
 def _plan_replacement(operation: Fields, value: Fields, actor: Record, keychain: Keychain) -> Change:
     _demand(actor, policy.ADD_KEY, faults.KEY_NO_PERMISSION_TO_ADD)
-    role = _role(value.get("keyRole", 0), faults.KEY_NON_SERVICE_ADDING_SERVICE)
+    role = _role(value.get("keyRole", 0), faults.KEY_ADDS_SERVICE)
     if value.get("keyToReplace") == "slotToReplace":
         old = keychain.find_slot(value["slotToReplace"])
         if old is None:
-            raise KeyRefused(faults.KEY_PUBLIC_KEY_NOT_ON_WHITELIST, "empty slot")
+            raise KeyRefused(faults.KEY_NOT_ON_WHITELIST, "empty slot")
     else:
         old = _enrolled(value.get("publicKeyToReplace", {}).get("PublicKeyRaw", b""), keychain)
     impermanent = bool(value.get("impermanent"))
@@ -144,7 +144,7 @@ def _role(role: int, service_code: int) -> int:
 def _enrolled(public: bytes | memoryview, keychain: Keychain) -> Record:
     record = keychain.find(public) if len(public) == 65 else None
     if record is None:
-        raise KeyRefused(faults.KEY_PUBLIC_KEY_NOT_ON_WHITELIST, "not enrolled")
+        raise KeyRefused(faults.KEY_NOT_ON_WHITELIST, "not enrolled")
     return record
 
 
