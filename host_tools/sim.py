@@ -39,7 +39,10 @@ class BoardDied(LatchkeyError):
 
 
 class SimulatedBoard:
-    """`port` becomes a link to the serial port while the board runs; without it the port has a name of its own."""
+    """`port` becomes a link to the serial port while the board runs; without it the port has a name of its own.
+
+    `radio` is `virtual` or a Bluetooth adapter as Bumble names it (`usb:0`); without it the board has no radio.
+    """
 
     def __init__(
         self,
@@ -63,6 +66,8 @@ class SimulatedBoard:
         """Bytes that came while the board's input buffer was full."""
         self.boot_timeout = 20.0
         """Seconds to wait for the board when it is to be provisioned."""
+        self.air: str | None = None
+        """Where phones join its virtual radio, as Bumble names it; the link LINK.radio leads there too."""
         self._link = Path(port).absolute() if port else None
         self._interpreter = find_micropython(micropython)
         self._heap_option = heap_option(heap)
@@ -95,7 +100,7 @@ class SimulatedBoard:
             environment["LATCHKEY_FIRMWARE"] = str(self._firmware or build_firmware(self._interpreter))
             environment["LATCHKEY_HEARTBEAT"] = str(folder / "heartbeat")
             if self._radio:
-                environment["LATCHKEY_RADIO"] = self._radio
+                self._start_radio(self._radio, environment, stack)
             stop_read, stop_write = os.pipe()
             stack.callback(os.close, stop_read)
             stack.callback(os.close, stop_write)
@@ -117,6 +122,19 @@ class SimulatedBoard:
                 stack.callback(_unlink, self._link, self._device)
             self._cleanup = stack.pop_all()
         return self
+
+    def _start_radio(self, radio: str, environment: dict[str, str], stack: contextlib.ExitStack) -> None:
+        from host_tools.radio import RadioBridge  # late: Bumble is large
+
+        bridge = RadioBridge(radio)
+        environment.update(bridge.start())
+        stack.callback(bridge.stop)
+        self.air = bridge.address
+        if self.air and self._link:
+            beside = self._link.with_name(self._link.name + ".radio")
+            beside.unlink(missing_ok=True)
+            beside.symlink_to(self.air.removeprefix("unix:"))
+            stack.callback(beside.unlink, missing_ok=True)
 
     def stop(self) -> None:
         """Switch it off."""

@@ -54,9 +54,17 @@ def _given(name: str) -> str:
     return value
 
 
+def _aioble() -> list[str]:
+    """Where aioble is. An interpreter with a radio of its own has the real one where mip put it."""
+    try:
+        import bluetooth  # noqa: F401
+    except ImportError:
+        return [sys.path[0] + "/radio"] if os.getenv("LATCHKEY_RADIO") else []
+    return [folder for folder in sys.path[1:] if folder]
+
+
 os.chdir(_given("LATCHKEY_FIRMWARE"))
-_radio = [sys.path[0] + "/radio"] if os.getenv("LATCHKEY_RADIO") else []  # a board without one has no aioble
-sys.path[:] = ["", sys.path[0]] + _radio + [".frozen"]
+sys.path[:] = ["", sys.path[0]] + _aioble() + [".frozen"]
 _mount(_given("LATCHKEY_IMAGE"))
 execfile("boot.py")  # noqa: F821 - a builtin of this interpreter
 if not os.getenv("LATCHKEY_SAFE"):

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """A phone's connection to a car over BLE: whole messages, as `VehicleConnection` carries them over a serial port.
 
-Below it is the bleak library: on the system's own adapter, or on the one that `radio` names as Bumble does.
+Below it is the bleak library: on the system's own adapter, or on the one that `radio` names as Bumble does. The link
+to a simulated car's radio, LINK.radio, is such a name too.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import queue
 import threading
 import time
 from collections.abc import Coroutine
+from pathlib import Path
 from typing import Any, Self
 
 from bleak import BleakClient, BleakScanner
@@ -46,6 +48,8 @@ class BlePhone:
         self._arrived: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
         self._ended = False
         self._assembler = frames.Assembler()
+        if radio and Path(radio).is_socket():
+            radio = f"unix:{Path(radio).resolve()}"
         self._adapter = Adapter(radio, mtu) if radio else None
         self._client: BleakClient | None = None
         self._loop = asyncio.new_event_loop()
