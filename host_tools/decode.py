@@ -20,10 +20,11 @@ from tesla_protocol.command import vcsec_pb2 as vcsec
 from host_tools.faults import Misuse, keychain_fault, message_fault, nominal_error
 from host_tools.phone import messages
 from host_tools.phone.keyfile import key_id
+from host_tools.phone.outcome import is_broadcast
 
 # The kinds of message, as their first words say it.
 HANDSHAKE, COMMAND, PLAIN, PAIRING = "handshake", "signed command", "unsigned request", "pairing request"
-SESSION, FAULT, SEALED, ANSWER, BROADCAST = "session info", "fault", "encrypted answer", "answer", "bare message"
+SESSION, FAULT, SEALED, ANSWER, BROADCAST = "session info", "fault", "encrypted answer", "answer", "broadcast"
 
 REQUESTS = (HANDSHAKE, COMMAND, PLAIN, PAIRING)
 
@@ -81,7 +82,7 @@ class Decoded:
         """What vehicle security answers, if that can be read."""
         if isinstance(self.message, vcsec.FromVCSECMessage):
             return self.message
-        if self.kind == ANSWER:
+        if self.kind in {ANSWER, BROADCAST}:
             with contextlib.suppress(DecodeError):
                 return vcsec.FromVCSECMessage.FromString(self.envelope.protobuf_message_as_bytes)
         return None
@@ -136,6 +137,8 @@ def summary(message: Decoded) -> str:
             return _session_words(message.session_info)
         case "encrypted answer":
             return f"encrypted answer ({len(envelope.protobuf_message_as_bytes)} bytes)"
+        case "answer" if envelope.signedMessageStatus.operation_status == universal.OPERATIONSTATUS_WAIT:
+            return "wait"
         case _:
             return answer_words(message.answer)
 
@@ -194,7 +197,7 @@ def fields(message: Decoded) -> list[tuple[str, str]]:
     for name, inner in (
         ("session_info", message.session_info),
         ("request", message.request),
-        ("answer", message.answer if message.kind == ANSWER else None),
+        ("answer", message.answer if message.envelope.protobuf_message_as_bytes else None),
     ):
         if inner is not None:
             found += [(f"{name}.{path}", value) for path, value in _flat(inner)]
@@ -217,7 +220,7 @@ def _kind(envelope: universal.RoutableMessage) -> str:
     if envelope.HasField("session_info"):
         return SESSION
     if envelope.from_destination.HasField("domain"):
-        return ANSWER
+        return BROADCAST if is_broadcast(envelope) else ANSWER
     return COMMAND if envelope.HasField("signature_data") else PLAIN
 
 

@@ -44,7 +44,9 @@ class Car:
             self._record,
             agent.emit,
         )
+        self.router.on_command = self._commanded
         self._flush = asyncio.Event()
+        self._untold = asyncio.Event()
         pins = agent.pins
         pins.on_card = self.tap
         pins.on_brake = self.vehicle.brake
@@ -55,7 +57,7 @@ class Car:
 
     def tasks(self) -> tuple[tuple[str, Coroutine[Any, Any, None]], ...]:
         """The tasks without which there is no car, by name."""
-        return (("keys", self.enrolment.run()), ("log", self._write_log()))
+        return (("keys", self.enrolment.run()), ("log", self._write_log()), ("status", self._tell_phones()))
 
     def tick(self) -> None:
         """Housekeeping, about twice a second."""
@@ -74,10 +76,25 @@ class Car:
     def _changed(self) -> None:
         self._agent.pins.outputs(self.vehicle)
         self.router.relayed()
-        status = answers.vehicle_status(self.vehicle)
-        for link in self._agent.links:
-            link.broadcast(status)
+        self._untold.set()
         self._agent.emit({"event": "state", "locked": self.vehicle.locked, "start": self.vehicle.start_enabled})
+
+    async def _tell_phones(self) -> None:
+        """Broadcast the status when it has changed: by a task, and so after the answer to the command that did it."""
+        while True:
+            await self._untold.wait()
+            self._untold.clear()
+            status = self._status()
+            for link in self._agent.links:
+                link.broadcast(status)
+
+    def _commanded(self, conn: Connection) -> None:
+        """Clients take the status for the end of a command: one that changed nothing has it too."""
+        if not self._untold.is_set():
+            conn.send(self._status())
+
+    def _status(self) -> bytes:
+        return answers.broadcast(answers.vehicle_status(self.vehicle))
 
     def _key_done(self, change: Change, actor: bytes | None, code: int, why: str) -> None:
         event = "refused" if code else change.event

@@ -90,6 +90,7 @@ class Router:
         self._clock = clock
         self._record = record
         self._emit = emit
+        self.on_command: Callable[[Connection], None] | None = None  # a command was done and answered
         self.verified = 0
         self.refused = 0
         self.handshakes = 0
@@ -143,9 +144,13 @@ class Router:
 
     def _answer(self, conn: Connection, request: envelope.Request, reply: Reply) -> None:
         request.check()
-        if request.domain != _VEHICLE_SECURITY:
-            raise Fault(faults.INVALID_DOMAINS, "domain", None, _VEHICLE_SECURITY, request.domain)
         kind = request.body.get("payload")
+        if request.domain != _VEHICLE_SECURITY:
+            session = None
+            if kind == "session_info_request":
+                # Clients that open every domain first give up on all of them unless the info itself is sound.
+                session = self._sessions.find(request.body[kind].get("public_key", b""))
+            raise Fault(faults.INVALID_DOMAINS, "domain", session, _VEHICLE_SECURITY, request.domain)
         if kind == "session_info_request":
             self._handshake(request, reply)
             return
@@ -216,6 +221,8 @@ class Router:
         except Unsupported:
             raise Fault(faults.INVALID_COMMAND, "unknown command")
         reply.payload(b"")
+        if self.on_command:
+            self.on_command(conn)
         self._record("command", conn, record.id, command, 0, 0)
         self._emit({"event": "command", "conn": conn.name, "key": record.id.hex(), "command": command})
 

@@ -136,12 +136,12 @@ class Contact:
         data = self.connection.receive(timeout)
         if data is None:
             return None
-        message = outcome.parse_reply(data)
-        if message is None and self.on_broadcast is not None:
-            broadcast = outcome.parse_broadcast(data)
-            if broadcast is not None:
+        broadcast = outcome.parse_broadcast(data)
+        if broadcast is not None:
+            if self.on_broadcast is not None:
                 self.on_broadcast(broadcast)
-        return message
+            return None
+        return outcome.parse_reply(data)
 
     def read_answer(
         self, reply: universal.RoutableMessage, request_hash: bytes, counters: set[int]

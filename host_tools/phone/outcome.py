@@ -27,7 +27,7 @@ PASSING = frozenset({
 
 
 def parse_reply(data: bytes) -> universal.RoutableMessage | None:
-    """An envelope, or None for anything else that a car may send (a bare status broadcast, say)."""
+    """An envelope, or None for anything else that a car may send (a bare message, say)."""
     try:
         message = universal.RoutableMessage.FromString(data)
     except DecodeError:
@@ -35,10 +35,19 @@ def parse_reply(data: bytes) -> universal.RoutableMessage | None:
     return message if message.HasField("from_destination") else None
 
 
+def is_broadcast(message: universal.RoutableMessage) -> bool:
+    """Whether an envelope goes to whoever listens."""
+    to = message.to_destination
+    return bool(to.WhichOneof("sub_destination") == "domain" and to.domain == universal.DOMAIN_BROADCAST)
+
+
 def parse_broadcast(data: bytes) -> vcsec.FromVCSECMessage | None:
-    """A bare FromVCSECMessage, or None."""
+    """What vehicle security tells whoever listens, in an envelope or bare; None for anything else."""
+    envelope = parse_reply(data)
+    if envelope is not None and not is_broadcast(envelope):
+        return None
     try:
-        message = vcsec.FromVCSECMessage.FromString(data)
+        message = vcsec.FromVCSECMessage.FromString(envelope.protobuf_message_as_bytes if envelope else data)
     except DecodeError:
         return None
     return message if message.WhichOneof("sub_message") else None
@@ -72,6 +81,11 @@ def key_change_done(answer: vcsec.FromVCSECMessage) -> bool:
     """Whether this answer to a key operation is final. Raises Refused when it is an error."""
     _check(answer)
     return answer.commandStatus.HasField("whitelistOperationStatus")
+
+
+def asks_to_wait(reply: universal.RoutableMessage) -> bool:
+    """Whether an envelope says by itself that the answer comes later."""
+    return bool(reply.signedMessageStatus.operation_status == universal.OPERATIONSTATUS_WAIT)
 
 
 def is_waiting(answer: vcsec.FromVCSECMessage) -> bool:

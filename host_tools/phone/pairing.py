@@ -78,7 +78,7 @@ def _ask_in_envelope(phone: Phone, request: vcsec.UnsignedMessage, on_wait: Call
                 continue
             if outcome.key_change_done(answer):
                 return
-            if outcome.is_waiting(answer) and not waited:
+            if not waited and (outcome.is_waiting(answer) or outcome.asks_to_wait(reply)):
                 waited = True
                 on_wait()
         if waited and _enrolled(phone, _POLL * 2):

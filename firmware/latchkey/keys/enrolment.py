@@ -72,7 +72,7 @@ class Enrolment:
             raise KeyRefused(faults.KEY_COULD_NOT_START_AUTH, "another key was pending: both turned away")
         self.pending = Pending(change, reply, self._clock.now() + TAP_WINDOW)
         self._emit({"event": "pending", "key": key_id(change.public).hex(), "role": change.role})
-        reply.payload(answers.WAIT)
+        reply.waiting()
 
     def manage(self, operation: Fields, reply: Reply, actor: Record) -> None:
         """A signed request: start the change. Raises KeyRefused; Fault BUSY while another change is being made."""

@@ -7,7 +7,7 @@ increases with every encrypted answer to the same request (protocol.md, "Respons
 
 from latchkey import crypto, faults
 from latchkey.session import handshake, metadata
-from latchkey.wire import messages
+from latchkey.wire import answers, messages
 from latchkey.wire.pb import EncodeError, encode
 
 TYPE_CHECKING = False
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     Deliver = Callable[[Connection, bytes], None]
 
 _ENCRYPT_RESPONSE = 2
+_WAIT = 1
 _ERROR = 2
 
 _meta = metadata.Metadata()
@@ -78,6 +79,12 @@ class Reply:
             self._add_info(body, session, public, now)
         self._send(body)
 
+    def waiting(self) -> None:
+        """Say that the card is waited for. The status goes out as a broadcast: clients take the first payload that is
+        addressed to them for the end of it."""
+        self._deliver(self.conn, answers.broadcast(answers.WAIT))
+        self._send({"signedMessageStatus": {"operation_status": _WAIT}}, False)
+
     def session_info(self, session: Session | None, public: bytes, now: int) -> None:
         """Answer a handshake; an unknown key gets the status and no tag (there is no K to make one with)."""
         body: dict[str, Any] = {}
@@ -93,14 +100,14 @@ class Reply:
         tag = handshake.tag(session, self._vin, self._challenge, info)
         body["signature_data"] = {"session_info_tag": {"tag": tag}}
 
-    def _send(self, body: dict[str, Any]) -> None:
+    def _send(self, body: dict[str, Any], final: bool = True) -> None:
         address = self._address
         if isinstance(address, int):
             body["to_destination"] = {"domain": address}
         elif address is not None:
             body["to_destination"] = {"routing_address": address}
         body["from_destination"] = {"domain": self._domain if self._domain >= 0 else None}
-        if self._challenge:
+        if self._challenge and final:
             body["request_uuid"] = self._challenge
         try:
             message = encode(messages.ROUTABLE_MESSAGE, body)
@@ -111,7 +118,7 @@ class Reply:
 
 
 class BareReply:
-    """Answers the bare pairing form with bare FromVCSECMessages; it has no way to carry a message fault."""
+    """Answers the bare pairing form, which names no address: with broadcasts to its connection alone."""
 
     def __init__(self, conn: Connection, deliver: Deliver) -> None:
         self.conn = conn
@@ -120,7 +127,10 @@ class BareReply:
 
     def payload(self, payload: bytes, fault: int = 0) -> None:
         if payload:
-            self._deliver(self.conn, payload)
+            self._deliver(self.conn, answers.broadcast(payload))
+
+    def waiting(self) -> None:
+        self.payload(answers.WAIT)
 
     def fault(self, code: int, session: Session | None = None, public: bytes = b"", now: int = 0) -> None:
         pass

@@ -25,6 +25,16 @@ _LISTED = const(32)  # as many as the slot mask has bits; more would not fit a m
 WAIT = encode(messages.FROM_VCSEC, {"commandStatus": {"operationStatus": _WAIT}})
 
 
+def broadcast(payload: bytes) -> bytes:
+    """A message to whoever listens, as vehicles send them: from vehicle security, to no address."""
+    body = {
+        "to_destination": {"domain": 0},
+        "from_destination": {"domain": 2},
+        "protobuf_message_as_bytes": payload,
+    }
+    return encode(messages.ROUTABLE_MESSAGE, body)
+
+
 def vehicle_status(vehicle: Vehicle) -> bytes:
     return encode(messages.FROM_VCSEC, {"vehicleStatus": vehicle.status()})
 
@@ -57,7 +67,7 @@ def information(request: Fields, keychain: Keychain, vehicle: Vehicle) -> bytes:
         raise Fault(faults.BAD_PARAMETER, "unknown information request")
     record = _find(request, keychain)
     if record is None:
-        raise KeyRefused(faults.KEY_PUBLIC_KEY_NOT_ON_WHITELIST, "no such entry")
+        raise KeyRefused(faults.KEY_NOT_ON_WHITELIST, "no such entry")
     entry = {
         "keyId": {"publicKeySHA1": record.id},
         "publicKey": {"PublicKeyRaw": record.public},
