@@ -34,6 +34,8 @@ class Life:
         self.talked = False
         """Whether a host worked with it."""
         self.by_watchdog = False
+        self.killed = False
+        """Whether somebody pulled the plug."""
         self.input_lost = 0
         self._command = command
         self._environment = environment
@@ -42,6 +44,7 @@ class Life:
 
     def kill(self) -> None:
         """End it, as a power cut does."""
+        self.killed = True
         if self._process is not None:
             with contextlib.suppress(ProcessLookupError):
                 self._process.kill()

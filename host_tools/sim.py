@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
+import shutil
 import signal
 import sys
 import tempfile
@@ -28,7 +29,7 @@ from host_tools.port import runtime_path
 from host_tools.pump import Output
 
 _CRASHES = 5  # so many short lives in a row end the simulation
-_SHORT_LIFE = 1.0
+_SHORT_LIFE = 3.0  # seconds; an agent that fails waits one before it restarts
 _LAST_LINES = 20
 
 
@@ -95,9 +96,11 @@ class SimulatedBoard:
         with contextlib.ExitStack() as stack:
             self._lock_image(stack)
             folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="latchkey-")))
+            # A board keeps the firmware that it was flashed with, whatever is compiled meanwhile.
+            shutil.copytree(self._firmware or build_firmware(self._interpreter), folder / "firmware")
             environment = {key: value for key, value in os.environ.items() if not _ours(key)}
             environment["LATCHKEY_IMAGE"] = str(self.image)
-            environment["LATCHKEY_FIRMWARE"] = str(self._firmware or build_firmware(self._interpreter))
+            environment["LATCHKEY_FIRMWARE"] = str(folder / "firmware")
             environment["LATCHKEY_HEARTBEAT"] = str(folder / "heartbeat")
             if self._radio:
                 self._start_radio(self._radio, environment, stack)
@@ -212,7 +215,7 @@ class SimulatedBoard:
             if soft:
                 output.feed(b"MPY: soft reboot\r\n")
             cause = WATCHDOG if life.by_watchdog else SOFT if soft else HARD
-            crashed = time.monotonic() - began < _SHORT_LIFE and not life.talked and not soft
+            crashed = time.monotonic() - began < _SHORT_LIFE and not (life.talked or life.killed or soft)
             short_lives = short_lives + 1 if crashed else 0
             if short_lives >= _CRASHES:
                 self.failure = f"it died {_CRASHES} times in a row. It said:\n{self._last_lines()}"
