@@ -14,8 +14,10 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from rich.console import RenderableType
 
 from host_tools import demo as story
+from host_tools import picture
 from host_tools.bench import Bench
 from host_tools.bridge import Bridge, parse_listen
 from host_tools.cli.options import PATIENCE, Json, Port, Timeout, check_vin, open_car
@@ -84,7 +86,7 @@ def provision(
     """Give a new board its identity and settings."""
     with Report(as_json) as report:
         check_vin(vin)
-        settings = _settings(config, vin)
+        settings = read_settings(config, vin)
         with open_car(port, timeout) as car, report.working("making the car's key, and restarting"):
             known = car.hello.get("vin")
             if known and not force:
@@ -167,14 +169,31 @@ def bridge(
                 served.close()
 
 
-def demo(as_json: Json = False) -> None:
+def demo(
+    picture_file: Annotated[
+        Path | None, typer.Option("--picture", metavar="FILE", help="Also draw the terminal, as an SVG.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
     """Tell the story: pair, reboot cold, unlock and start, with no network anywhere."""
+    screen = picture.screen()
+
+    def say(text: str) -> None:
+        report.say(text)
+        screen.print(text, markup=False)
+
+    def show(*parts: RenderableType) -> None:
+        report.show(*parts)
+        screen.print(*parts)
+
     with Report(as_json) as report:
-        result = story.tell(report.say, report.show)
+        result = story.tell(say, show)
+        if picture_file is not None:
+            picture.save(screen, picture_file, "make demo")
         report.done(**result)
 
 
-def _settings(path: Path | None, vin: str) -> dict[str, Any]:
+def read_settings(path: Path | None, vin: str) -> dict[str, Any]:
     """The settings in a file. It may repeat the VIN, not contradict it."""
     if path is None:
         return {}
