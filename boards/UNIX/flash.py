@@ -30,7 +30,7 @@ def _die() -> None:
 class Flash:
     def __init__(self, path: str) -> None:
         self._file = open(path, "r+b")  # noqa: SIM115 - as long as the board has power; unbuffered, outlives a kill
-        self.blocks = self._file.seek(0, 2) // BLOCK
+        self.blocks: int = self._file.seek(0, 2) // BLOCK
         self._start()
 
     def _start(self) -> None:
@@ -68,12 +68,13 @@ class Flash:
         return 0
 
     def writeblocks(self, block: int, buf: memoryview, offset: int | None = None) -> int:
-        if offset is None:
-            for i in range(len(buf) // BLOCK):
-                if self.ioctl(6, block + i):
-                    return _EIO
-            offset = 0
-        return self._operate(block, offset, buf)
+        if offset is not None:
+            return self._operate(block, offset, buf)
+        for at in range(0, len(buf), BLOCK):
+            if self.ioctl(6, block) or self._operate(block, 0, memoryview(buf)[at : at + BLOCK]):
+                return _EIO
+            block += 1
+        return 0
 
     def ioctl(self, op: int, arg: int) -> int:
         if op == 4:

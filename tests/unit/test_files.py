@@ -1,4 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
+"""A file is the old one or the new one, and a damaged one is found."""
+
 import asyncio
 import os
 

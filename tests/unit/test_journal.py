@@ -1,4 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
+"""A change is written down before it is made."""
+
 import os
 
 from latchkey.store import files, journal

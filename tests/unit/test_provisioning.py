@@ -1,4 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
+"""Identity and settings: made together, loaded, refused when damaged."""
+
 import asyncio
 import os
 

@@ -1,4 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
+"""One key as it lies in flash."""
+
 from latchkey.keys.record import (
     CARD_TAP,
     GRANT,

@@ -11,7 +11,10 @@ from latchkey.store import files
 SIZE = const(160)
 NO_SLOT = const(0xFFFF)
 ROLE_OWNER = const(2)
-CARD_TAP, OWNER_COMMAND, ROSTER, GRANT = const(1), const(2), const(3), const(4)  # origins
+CARD_TAP = const(1)  # origins
+OWNER_COMMAND = const(2)
+ROSTER = const(3)
+GRANT = const(4)
 IMPERMANENT = const(1)  # flag
 
 _VERSION = const(1)
@@ -23,7 +26,8 @@ _LAYOUT = "<4sHBBBB64s16s24s4sIIIIIII6x"
 
 
 def key_id(public: bytes | memoryview) -> bytes:
-    return sha1(public).digest()[:4]
+    id4: bytes = sha1(public).digest()[:4]
+    return id4
 
 
 def clean_label(label: str) -> str:

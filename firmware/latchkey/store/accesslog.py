@@ -25,10 +25,13 @@ _CONNS = ("", "serial", "ble")
 _SEGMENTS = const(8)
 _PLACES = const(64)  # a segment
 _SIZE = const(64)
-# number, boot, at, count; kind, conn, command, outcome, detail, key id; version, whether there is a key;
-# 32 bytes for a hash chain, and the CRC of all before it
-_LAYOUT = "<IIIHBBHHH4sBB"
-_WHAT, _WHAT_END = const(14), const(27)  # in it: what makes two entries equal
+# number, boot, at, count, what, version; 32 bytes for a hash chain, and the CRC of all before it
+_LAYOUT = "<IIIH13sB"
+# what: kind, conn, command, outcome, detail, key id, whether there is a key. Refusals alike in it are counted up.
+_WHAT = "<BBHHH4sB"
+_COUNT = const(12)
+_WHAT_AT = const(14)
+_WHAT_END = const(27)
 _CRC = const(60)
 _VERSION = const(1)
 
@@ -60,63 +63,43 @@ class AccessLog:
         for segment in range(_SEGMENTS):
             self._find_end(segment)
 
-    def append(
-        self, kind: str, conn: str, key_id: bytes | None, command: int, outcome: int, detail: int = 0
-    ) -> None:
-        now = self._now()
-        if self._n >= _WAITING - 1 or not self._put(now, kind, conn, key_id, command, outcome, detail):
-            self.dropped += 1
-            self._lost += 1
-        elif kind not in ("refused", "boot"):
-            self._urgent = True
-        elif self._n == 1:
-            self._since = now
-
-    def _put(
-        self,
-        now: int,
-        kind: str,
-        conn: str,
-        key_id: bytes | None,
-        command: int,
-        outcome: int,
-        detail: int,
-        count: int = 1,
-    ) -> bool:
-        """Add to what waits. False: one refusal too many."""
-        at = self._n * _SIZE
-        buf = self._waiting
+    def append(self, kind: str, conn: str, key_id: bytes | None, command: int, outcome: int, detail: int = 0) -> None:
+        waiting = self._waiting
         name = conn.split("/")[0]
-        struct.pack_into(
-            _LAYOUT,
-            buf,
-            at,
-            self.last + 1,
-            self._boot,
-            now,
-            count,
-            _KINDS.index(kind) if kind in _KINDS else 0,
-            _CONNS.index(name) if name in _CONNS else 0,
+        what = struct.pack(
+            _WHAT,
+            kind in _KINDS and _KINDS.index(kind),
+            name in _CONNS and _CONNS.index(name),
             command & 0xFFFF,
             outcome & 0xFFFF,
             detail & 0xFFFF,
             key_id or b"",
             key_id is not None,
-            _VERSION,
         )
-        if kind == "refused":
-            what = buf[at + _WHAT : at + _WHAT_END]
-            for old in range(self._writing, at, _SIZE):
-                if buf[old + _WHAT : old + _WHAT_END] == what:
-                    count = buf[old + 12] + (buf[old + 13] << 8)
-                    struct.pack_into("<H", buf, old + 12, min(count + 1, 0xFFFF))
-                    return True
-            if self._refusals >= _REFUSALS:
-                return False
+        refused = kind == "refused"
+        if refused:
+            for at in range(self._writing, self._n * _SIZE, _SIZE):
+                if waiting[at + _WHAT_AT : at + _WHAT_END] == what:
+                    count = struct.unpack_from("<H", waiting, at + _COUNT)[0]
+                    struct.pack_into("<H", waiting, at + _COUNT, min(count + 1, 0xFFFF))
+                    return
+        if self._n >= _WAITING - 1 or (refused and self._refusals >= _REFUSALS):
+            self.dropped += 1
+            self._lost += 1
+            return
+        if not self._n:
+            self._since = self._now()
+        self._put(what)
+        if refused:
             self._refusals += 1
+        elif kind != "boot":
+            self._urgent = True
+
+    def _put(self, what: bytes, count: int = 1) -> None:
         self.last += 1
+        at = self._n * _SIZE
+        struct.pack_into(_LAYOUT, self._waiting, at, self.last, self._boot, self._now(), count, what, _VERSION)
         self._n += 1
-        return True
 
     def due(self) -> bool:
         """Is it time for flush()?"""
@@ -135,7 +118,7 @@ class AccessLog:
                 self._ration = max(0, self._ration - 1)
             self._urgent = False
             if self._lost and self._n < _WAITING:
-                self._put(self._now(), "dropped", "", None, 0, 0, 0, min(self._lost, 0xFFFF))
+                self._put(struct.pack(_WHAT, _KINDS.index("dropped"), 0, 0, 0, 0, b"", 0), min(self._lost, 0xFFFF))
                 self._lost = 0
             self._refusals = 0
             try:
@@ -168,6 +151,7 @@ class AccessLog:
         place = max(since, (flushed - 1) // _PLACES * _PLACES - (_SEGMENTS - 1) * _PLACES, 0)
         while place < self.last and limit > 0:
             n = min(limit, _PLACES - place % _PLACES, flushed - place)
+            data: bytes | memoryview
             if n > 0:
                 data = self._read(place, n)
             else:
@@ -189,7 +173,7 @@ class AccessLog:
         try:
             with open(self._path(place), "rb") as f:
                 f.seek(place % _PLACES * _SIZE)
-                data = f.read(n * _SIZE)
+                data: bytes = f.read(n * _SIZE)
                 return data[: len(data) // _SIZE * _SIZE]
         except OSError:
             return b""
@@ -216,17 +200,17 @@ def _entry(raw: bytes | memoryview, number: int | None, in_ram: bool) -> dict[st
     """None for one that is damaged, or is not the one it should be."""
     if len(raw) != _SIZE or not (in_ram or crc32(raw[:_CRC]) == struct.unpack("<I", raw[_CRC:])[0]):
         return None
-    fields = struct.unpack_from(_LAYOUT, raw, 0)
-    seq, boot, at, count, kind, conn, command, outcome, detail, key, keyed, version = fields
+    seq, boot, at, count, what, version = struct.unpack_from(_LAYOUT, raw, 0)
     if version != _VERSION or number not in (None, seq):
         return None
+    kind, conn, command, outcome, detail, key, keyed = struct.unpack(_WHAT, what)
     return {
         "seq": seq,
         "boot": boot,
         "at": at,
-        "kind": _KINDS[kind] if kind < len(_KINDS) else "other",
-        "conn": _CONNS[conn] if conn < len(_CONNS) else "",
-        "key": bytes(key).hex() if keyed else None,
+        "kind": _KINDS[kind % len(_KINDS)],
+        "conn": _CONNS[conn % len(_CONNS)],
+        "key": key.hex() if keyed else None,
         "command": command,
         "outcome": outcome,
         "detail": detail,

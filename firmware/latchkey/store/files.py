@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 _BLOCK = const(4096)
 _ENOENT = const(2)
 _EEXIST = const(17)
-MARK, DIGEST = const(4), const(8)  # bytes
+_MARK = const(4)
+_DIGEST = const(8)
 
 
 class StoreError(Exception):
@@ -59,7 +60,8 @@ def digest(*parts: bytes | bytearray | memoryview) -> bytes:
     h = sha256()
     for part in parts:
         h.update(part)
-    return h.digest()[:DIGEST]
+    short: bytes = h.digest()[:_DIGEST]
+    return short
 
 
 def mark(version: int) -> bytes:
@@ -68,7 +70,7 @@ def mark(version: int) -> bytes:
 
 
 def check_mark(what: str, head: bytes | bytearray | memoryview, version: int) -> None:
-    if len(head) < MARK or bytes(head[:MARK]) != mark(head[2]):
+    if len(head) < _MARK or bytes(head[:_MARK]) != mark(head[2]):
         raise Damaged(f"{what} is damaged")
     if head[2] != version:
         raise UnknownVersion(what, head[2])
@@ -102,7 +104,8 @@ def sweep(folder: str) -> None:
 def read(path: str) -> bytes | None:
     try:
         with open(path, "rb") as f:
-            return f.read()
+            data: bytes = f.read()
+            return data
     except OSError as e:
         if e.errno != _ENOENT:
             raise
@@ -146,8 +149,8 @@ def read_sealed(path: str, version: int) -> memoryview | None:
     if data is None:
         return None
     check_mark(path, data, version)
-    body = memoryview(data)[MARK + DIGEST :]
-    if digest(data[:MARK], body) != data[MARK : MARK + DIGEST]:
+    body = memoryview(data)[_MARK + _DIGEST :]
+    if digest(data[:_MARK], body) != data[_MARK : _MARK + _DIGEST]:
         raise Damaged(f"{path} is damaged")
     return body
 

@@ -40,9 +40,9 @@ async def provision(root: str, settings: bytes, private: bytes, public: bytes) -
 
 
 def redo(root: str, body: memoryview) -> Generator[None]:
-    from latchkey.keys import keychain
+    from latchkey.keys import buckets
 
-    yield from keychain.wipe(root)
+    yield from buckets.wipe(root)
     yield from files.write_sealed(root + "/identity", _VERSION, body[:_IDENTITY])
     yield from files.write(root + "/config.json", (body[_IDENTITY:],))
 
