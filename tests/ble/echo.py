@@ -20,10 +20,11 @@ from host_tools import frames
 from host_tools.interpreter import find_micropython
 from host_tools.radio import RadioBridge
 from host_tools.radio.phone import READ, SERVICE, WRITE, local_name
+from tests.bench.support import VIN
 
 P = ParamSpec("P")
 ROOT = Path(__file__).parents[2]
-VIN = "5YJS0000000000000"
+
 NAME = local_name(VIN)
 
 # What the board runs. A message comes back as it is, but for a few that ask for something.

@@ -74,7 +74,7 @@ async def test_a_disconnect_at_every_piece_of_a_reply_leaves_nothing_behind(boar
 
 
 @in_loop
-async def test_connecting_200_times_takes_no_heap(board: EchoBoard) -> None:
+async def test_connections_that_come_and_go_take_no_heap(board: EchoBoard) -> None:
     async with AttPhone(board.air) as phone, AttPhone(board.air) as steady:
         await steady.connect()
         for _ in range(10):
@@ -82,11 +82,11 @@ async def test_connecting_200_times_takes_no_heap(board: EchoBoard) -> None:
             await phone.ask(b"hello")
             await phone.hang_up()
         before = int(await steady.ask(b"heap"))
-        for _ in range(200):
+        for _ in range(60):
             await phone.connect()
             await phone.ask(b"hello")
             await phone.hang_up()
-        await until(lambda: _is(steady, b"phones", b"1 210"))
+        await until(lambda: _is(steady, b"phones", b"1 70"))
         after = int(await steady.ask(b"heap"))
         assert after - before < 512
 
