@@ -32,6 +32,14 @@ def test_identity_and_settings_come_back():
     assert keys.count == 0
 
 
+def test_the_root_may_be_a_folder_that_is_not_there_yet():
+    fresh()
+    root = ROOT + "/folder"
+    assert provisioning.load(root) is None
+    asyncio.run(provisioning.provision(root, SETTINGS, PRIVATE, PUBLIC))
+    assert provisioning.load(root) == (SETTINGS, PRIVATE, PUBLIC)
+
+
 def test_the_settings_are_a_plain_file_that_a_person_may_edit():
     fresh()
     provision()

@@ -13,7 +13,7 @@ from micropython import const
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterable
+    from collections.abc import Callable, Generator, Iterable
 
 _BLOCK = const(4096)
 _ENOENT = const(2)
@@ -76,20 +76,20 @@ def check_mark(what: str, head: bytes | bytearray | memoryview, version: int) ->
         raise UnknownVersion(what, head[2])
 
 
-def make_folder(path: str) -> None:
+def _unless(errno: int, do: Callable[[str], None], path: str) -> None:
     try:
-        os.mkdir(path)
+        do(path)
     except OSError as e:
-        if e.errno != _EEXIST:
+        if e.errno != errno:
             raise
+
+
+def make_folder(path: str) -> None:
+    _unless(_EEXIST, os.mkdir, path)
 
 
 def remove(path: str) -> None:
-    try:
-        os.remove(path)
-    except OSError as e:
-        if e.errno != _ENOENT:
-            raise
+    _unless(_ENOENT, os.remove, path)
 
 
 def _temporary(folder: str) -> str:

@@ -29,6 +29,7 @@ def _path(root: str) -> str:
 
 def pending(root: str, report: Callable[[str], None]) -> tuple[int, memoryview] | None:
     """The (kind, body) of a committed change that may not have been carried out. A damaged one is set aside."""
+    files.make_folder(root)  # on a board that has one file system it is a folder, and no mount point
     files.make_folder(root + "/journal")
     files.sweep(root + "/journal")
     path = _path(root)
