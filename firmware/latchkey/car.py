@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from latchkey.router import Connection
 
 _KEY_CHANGE = const(512)  # in the access log, the command of a key that changed another
+_LOG_MS = const(20)  # in which the answer leaves: a flash can take longer to write than all the rest
 
 
 class Car:
@@ -123,6 +124,7 @@ class Car:
     async def _write_log(self) -> None:
         while True:
             await self._flush.wait()
+            await asyncio.sleep_ms(_LOG_MS)
             self._flush.clear()
             await self.log.flush()
 

@@ -39,18 +39,20 @@ class RealBoard:
 AnyBoard = RealBoard | SimulatedBoard
 
 
-def stranger(car: Bench, key: keyfile.Key | None = None) -> Phone:
+def stranger(car: Bench, key: keyfile.Key | None = None, vin: str = VIN) -> Phone:
     """A phone that nobody has enrolled, on a connection of its own. It leaves when the car comes to rest."""
     connection = car.connect()
     _VISITORS.append(connection)
-    return Phone(connection, VIN, key or keyfile.generate())
+    return Phone(connection, vin, key or keyfile.generate())
 
 
-def new_phone(car: Bench, role: str, label: str = "", by: Phone | None = None, impermanent: bool = False) -> Phone:
+def new_phone(
+    car: Bench, role: str, label: str = "", by: Phone | None = None, impermanent: bool = False, vin: str = VIN
+) -> Phone:
     """A phone with a new key: enrolled by that owner, or with a tap."""
-    phone = stranger(car)
+    phone = stranger(car, vin=vin)
     if by is None:
-        pair(phone, role, label, on_wait=lambda: _tap(car, phone))
+        pair(phone, role, label, on_wait=lambda: tap(car, phone))
     else:
         by.change_keys(messages.add_key(phone.key.public, role, label, impermanent=impermanent))
     return phone
@@ -174,7 +176,8 @@ def refusals(car: Bench, since: int) -> list[dict[str, Any]]:
     return [event for event in car.events[since:] if event.get("event") == "refused"]
 
 
-def _tap(car: Bench, phone: Phone) -> None:
+def tap(car: Bench, phone: Phone) -> None:
+    """Tap the card as soon as the car waits for this phone."""
     deadline = time.monotonic() + ANSWER
     while (approved := car.tap()["approved"]) is None and time.monotonic() < deadline:
         time.sleep(0.05)

@@ -12,7 +12,6 @@ from host_tools.phone import Phone, keyfile, messages
 from tests.bench.support import (
     ADDRESS,
     UUID,
-    answer,
     ask,
     fault,
     forge,
@@ -227,7 +226,7 @@ def test_a_car_that_waits_for_a_card_serves_its_drivers_meanwhile(car: Bench, ow
     owner.start()
     owner.lock()
     assert car.tap()["approved"] == phone.key.id
-    assert answer(phone.connection) is not None
+    assert heard(phone, 5) == ENROLLED
 
 
 def test_the_owner_asks_who_is_enrolled(car: Bench, owner: Phone) -> None:
