@@ -34,7 +34,9 @@ class Car:
         self.keychain.open()
         self.sessions = Sessions(self.keychain, agent.clock, public)
         self.vehicle = Vehicle(agent.clock.now)
-        self.enrolment = Enrolment(self.keychain, self.sessions, agent.clock, private, self._key_done, agent.emit)
+        self.enrolment = Enrolment(
+            self.keychain, self.sessions, agent.clock, private, self._key_done, self.log.flush, agent.emit
+        )
         self.router = Router(
             vin.encode(),
             self.sessions,

@@ -19,8 +19,10 @@ class Reply:
     def __init__(self):
         self.statuses = []
         self.waited = False
+        self.bench = None
 
     def payload(self, payload, fault=0):
+        self.bench_written = self.bench.written if self.bench else None
         self.statuses.append(decode(messages.FROM_VCSEC, payload)["commandStatus"])
 
     def waiting(self):
@@ -37,9 +39,19 @@ class Bench:
         self.clock = Clock()
         self.sessions = Sessions(keys, self.clock, VEHICLE_PUBLIC)
         self.done = []
+        self.written = 0
         self.enrolment = Enrolment(
-            keys, self.sessions, self.clock, VEHICLE_PRIVATE, lambda *end: self.done.append(end), lambda event: None
+            keys,
+            self.sessions,
+            self.clock,
+            VEHICLE_PRIVATE,
+            lambda *end: self.done.append(end),
+            self.write_log,
+            lambda event: None,
         )
+
+    async def write_log(self):
+        self.written = len(self.done)
 
     async def settle(self):
         """Let the worker finish what it has."""
@@ -60,6 +72,15 @@ async def test_a_tap_enrols_the_pending_key_and_agrees_k():
     assert bench.keys.find(CLIENT_PUBLIC).shared == K
     assert reply.information() == 0
     assert len(bench.done) == 1
+
+
+async def test_the_log_is_written_before_the_phone_is_told():
+    bench, reply = Bench(Keys()), Reply()
+    reply.bench = bench
+    bench.enrolment.pair(operation(ADD), reply)
+    bench.enrolment.tap()
+    await bench.settle()
+    assert reply.information() == 0 and reply.bench_written == 1
 
 
 async def test_a_tap_is_good_for_one_key_once():

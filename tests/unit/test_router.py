@@ -43,7 +43,7 @@ class Car:
         self.events = []
         self.logged = []
         self.enrolment = Enrolment(
-            self.keys, self.sessions, self.clock, VEHICLE_PRIVATE, lambda *end: None, self.events.append
+            self.keys, self.sessions, self.clock, VEHICLE_PRIVATE, lambda *end: None, None, self.events.append
         )
         self.router = Router(
             VIN,

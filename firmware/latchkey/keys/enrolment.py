@@ -18,7 +18,7 @@ from latchkey.wire import answers
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Coroutine
     from typing import Any
 
     from latchkey.clock import Clock
@@ -40,7 +40,8 @@ class Pending:
 
 
 class Enrolment:
-    """on_done(change, actor id or None, information code) is told how every key operation ended."""
+    """on_done(change, actor id or None, information code, why) is told how every key operation ended, before the phone
+    is; write_log makes that last."""
 
     def __init__(
         self,
@@ -49,6 +50,7 @@ class Enrolment:
         clock: Clock,
         private: bytes,
         on_done: Callable[[Change, bytes | None, int, str], None],
+        write_log: Callable[[], Coroutine[Any, Any, None]],
         emit: Callable[[dict[str, Any]], None],
     ) -> None:
         self.pending: Pending | None = None
@@ -57,6 +59,7 @@ class Enrolment:
         self._clock = clock
         self._private = private
         self._on_done = on_done
+        self._write_log = write_log
         self._emit = emit
         self._job: tuple[Change, Reply | BareReply, bytes | None] | None = None
         self._wake = asyncio.Event()
@@ -115,7 +118,8 @@ class Enrolment:
 
     def _give_up(self, pending: Pending, code: int, why: str) -> None:
         self.pending = None
-        self._finish(pending.change, pending.reply, None, code, why)
+        self._on_done(pending.change, None, code, why)
+        pending.reply.payload(answers.whitelist_status(code, None))
 
     async def _perform(self, change: Change, reply: Reply | BareReply, actor: bytes | None) -> None:
         record = change.record
@@ -140,10 +144,6 @@ class Enrolment:
                 self._sessions.drop(record.public)
                 if record.seconds:
                     self._sessions.start_time(record)
-        self._finish(change, reply, actor, code, why)
-
-    def _finish(
-        self, change: Change, reply: Reply | BareReply, actor: bytes | None, code: int, why: str
-    ) -> None:
         self._on_done(change, actor, code, why)
+        await self._write_log()  # no key is enrolled that the log does not know of (law 5)
         reply.payload(answers.whitelist_status(code, actor))
