@@ -160,7 +160,7 @@ def garbage() -> bytes:
 
 @in_loop
 async def test_many_phones_that_come_command_and_go_take_no_heap(air: str, car: Bench, owner: Phone) -> None:
-    async with AttPhone(air) as phone:
+    async with AttPhone(air, 247) as phone:
 
         async def cycle(command: vcsec.UnsignedMessage) -> None:
             await phone.connect()

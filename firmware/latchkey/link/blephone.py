@@ -70,7 +70,7 @@ class Phone:
         broken = self._broken and ticks_diff(now, self._heard) <= _GAP_MS
         self._heard = now
         self._broken = True
-        if not broken and len(self._writes) < _WRITES:
+        if not (broken or self.leaving) and len(self._writes) < _WRITES:
             try:
                 data = ble.gatts_read(inbox)
                 if ((self._in - self._out) & 0xFFFF) + len(data) <= _BYTES:

@@ -1,0 +1,490 @@
+# SPDX-License-Identifier: Apache-2.0
+"""link/ble: interrupts that come at any moment, phones that misbehave, and what the radio cannot do."""
+
+import asyncio
+import sys
+
+
+class Stack:
+    """The radio: what the link asked of it, and what it answers."""
+
+    def __init__(self):
+        self.value = b""
+        self.sent = []
+        self.dropped = []
+        self.no_memory = False
+        self.no_buffer = False
+
+    def gatts_read(self, handle):
+        if self.no_memory:
+            raise MemoryError
+        return self.value
+
+    def gatts_indicate(self, conn, handle, data):
+        if self.no_buffer:
+            link._irq(INDICATED, (conn, handle, 6))  # as the stack of a board does, before it raises
+            raise OSError(12)
+        self.sent.append((conn, bytes(data)))
+
+    def gap_disconnect(self, conn):
+        self.dropped.append(conn)
+
+
+class Uuid:
+    def __init__(self, value):
+        self.value = value
+
+
+class Device:
+    """aioble's record of a connection."""
+
+    _connected = {}
+
+    def __init__(self, handle):
+        self.handle = handle
+        self._event = asyncio.Event()
+        Device._connected[handle] = self
+
+    def is_connected(self):
+        return not self._event.is_set()
+
+
+class Characteristic:
+    count = 0
+
+    def __init__(self, service, uuid, **rest):
+        Characteristic.count += 1
+        self._value_handle = Characteristic.count
+        self.updates = []
+
+    def write(self, data, send_update=False):
+        self.updates.append((data, send_update))
+
+
+class Module:
+    def __init__(self, **names):
+        for name in names:
+            setattr(self, name, names[name])
+
+
+class Clock:
+    now = 1_000_000
+
+    @staticmethod
+    def ticks_ms():
+        return Clock.now
+
+
+class Router:
+    def __init__(self):
+        self.handled = []
+        self.closed_names = []
+
+    def handle(self, phone, message):
+        self.handled.append((phone.name, bytes(message)))
+
+    def closed(self, phone):
+        self.closed_names.append(phone.name)
+
+
+CONNECTED, DISCONNECTED, WRITTEN, INDICATED, MTU = 1, 2, 3, 20, 21
+stack = Stack()
+handlers = []
+_modules = {
+    "aioble": Module(
+        Service=lambda uuid: None,
+        Characteristic=Characteristic,
+        BufferedCharacteristic=Characteristic,
+        config=lambda **settings: None,
+        register_services=lambda *services: None,
+    ),
+    "aioble.core": Module(
+        ble=stack, bluetooth=Module(UUID=Uuid), register_irq_handler=lambda irq, stop: handlers.append(irq)
+    ),
+    "aioble.device": Module(DeviceConnection=Device),
+}
+_before = {name: sys.modules.get(name) for name in _modules}
+sys.modules.update(_modules)
+try:
+    from latchkey.link import ble, blephone
+finally:
+    for _name in _modules:
+        if _before[_name] is None:
+            del sys.modules[_name]
+        else:
+            sys.modules[_name] = _before[_name]
+ble.ticks_ms = blephone.ticks_ms = Clock.ticks_ms
+
+link: "ble.BleLink"
+
+
+def fresh():
+    """A link with nobody on it, and its router."""
+    global link
+    stack.__init__()
+    Device._connected.clear()
+    router = Router()
+    link = ble.BleLink(router, "5YJS0000000000000")
+    return router
+
+
+def connect(handle=0, mtu=None):
+    Device(handle)
+    link._irq(CONNECTED, (handle, 0, b"\x00" * 6))
+    if mtu:
+        link._irq(MTU, (handle, mtu))
+    return link._phones[-1]
+
+
+def disconnect(handle=0):
+    link._irq(DISCONNECTED, (handle, 0, b""))
+
+
+def write(data, handle=0):
+    stack.value = data
+    link._irq(WRITTEN, (handle, link._inbox))
+
+
+def confirm(handle=0, status=0):
+    link._irq(INDICATED, (handle, link.outbox, status))
+
+
+async def _turns(count):
+    task = asyncio.create_task(link._serve())
+    link.wake()
+    for _ in range(count):
+        await asyncio.sleep_ms(2)
+    task.cancel()
+
+
+def turn():
+    """The task has its turns until there is no more to do."""
+    asyncio.run(_turns(3))
+
+
+def test_interrupts_of_nobody_and_of_other_kinds_are_nothing():
+    fresh()
+    write(b"\x00\x01x", handle=7)
+    confirm(handle=7)
+    disconnect(7)
+    link._irq(4, (7, link._inbox))
+    link._irq(27, (7, 1, 2, 3, 4))
+    assert not link._phones
+
+
+def test_a_write_to_another_characteristic_is_nothing():
+    router = fresh()
+    connect()
+    stack.value = b"\x00\x01x"
+    link._irq(WRITTEN, (0, 99))
+    turn()
+    assert not router.handled
+
+
+def test_all_writes_of_a_burst_are_kept_in_order():
+    router = fresh()
+    connect()
+    message = bytes(range(256)) * 4
+    frame = b"\x04\x00" + message
+    for at in range(0, len(frame), 20):
+        write(frame[at : at + 20])
+    turn()
+    assert router.handled == [("ble/0", message)]
+
+
+def test_more_writes_than_fit_break_the_message_until_a_pause():
+    router = fresh()
+    connect()
+    for _ in range(300):
+        write(b"\x00")
+        Clock.now += 1
+    write(b"\x00\x01a")  # still part of what broke
+    turn()
+    Clock.now += 1000
+    write(b"\x00\x01b")  # a second is not enough
+    Clock.now += 1001
+    write(b"\x00\x01c")
+    turn()
+    assert router.handled == [("ble/0", b"c")]
+
+
+def test_more_bytes_than_fit_break_the_message_until_a_pause():
+    router = fresh()
+    connect()
+    for n in range(9):
+        write(b"\x01\xfe" + bytes((n,)) * 510)
+    turn()
+    assert [message[1][0] for message in router.handled] == [0, 1, 2, 3, 4, 5, 6, 7]
+    write(b"\x00\x01a")
+    Clock.now += 1001
+    write(b"\x00\x01b")
+    turn()
+    assert router.handled[8:] == [("ble/0", b"b")]
+
+
+def test_what_was_read_makes_room():
+    router = fresh()
+    connect()
+    for n in range(40):
+        write(b"\x01\xfe" + bytes((n,)) * 510)
+        turn()
+    assert len(router.handled) == 40
+
+
+def test_a_write_that_memory_does_not_hold_breaks_its_message_only():
+    router = fresh()
+    connect()
+    write(b"\x00\x04ab")
+    stack.no_memory = True
+    write(b"cd")
+    stack.no_memory = False
+    write(b"ef")
+    turn()
+    assert not router.handled
+    Clock.now += 1001
+    write(b"\x00\x02ok")
+    turn()
+    assert router.handled == [("ble/0", b"ok")]
+
+
+def test_a_phone_that_memory_does_not_hold_is_sent_away():
+    fresh()
+    phone, ble.Phone = ble.Phone, _no_phone
+    try:
+        Device(3)
+        link._irq(CONNECTED, (3, 0, b""))
+    finally:
+        ble.Phone = phone
+    assert stack.dropped == [3]
+    assert not link._phones
+
+
+def _no_phone(*arguments):
+    raise MemoryError
+
+
+def test_what_a_phone_wrote_before_it_left_still_counts():
+    router = fresh()
+    connect()
+    write(b"\x00\x03bye")
+    disconnect()
+    turn()
+    assert router.handled == [("ble/0", b"bye")]
+    assert router.closed_names == ["ble/0"]
+    assert len(link._assemblers) == 3
+
+
+def test_a_handle_that_is_used_again_at_once_is_another_phone():
+    router = fresh()
+    first = connect()
+    write(b"\x00\x08half")
+    disconnect()
+    second = connect()
+    write(b"\x00\x01x")
+    turn()
+    assert router.handled == [("ble/0", b"x")]
+    assert first.gone and not second.gone
+    first.send(b"too late")
+    turn()
+    assert not stack.sent
+    del Device._connected[0]  # what aioble does when it looks at the first one
+    disconnect()
+    turn()
+    assert second.device._event.is_set()
+    assert Device._connected == {0: second.device}
+
+
+def test_a_reply_waits_until_the_phone_has_subscribed():
+    fresh()
+    phone = connect()
+    phone.send(b"reply")
+    turn()
+    assert link._outbox.updates == [(b"", True)]
+    assert not stack.sent
+    confirm()
+    turn()
+    assert stack.sent == [(0, b"\x00\x05reply")]
+
+
+def test_the_question_who_has_subscribed_is_asked_less_and_less():
+    fresh()
+    link.probed = True
+    phone = connect()
+    phone.send(b"reply")
+    asked = []
+    for _ in range(100):
+        turn()
+        asked.append(len(link._outbox.updates))
+        Clock.now += 100
+    assert asked[:8] == [1, 2, 2, 3, 3, 3, 3, 4]
+    assert asked[-1] == 10
+    assert not stack.sent
+
+
+def test_where_nobody_ever_answers_that_question_replies_go_out_all_the_same():
+    fresh()
+    phone = connect()
+    phone.send(b"reply")
+    turn()
+    Clock.now += 5000
+    turn()
+    assert stack.sent == [(0, b"\x00\x05reply")]
+
+
+def _subscribed(handle=0, mtu=None):
+    phone = connect(handle, mtu)
+    phone.subscribed = True
+    return phone
+
+
+def test_pieces_follow_each_other_only_when_confirmed():
+    fresh()
+    phone = _subscribed(mtu=27)
+    phone.send(b"x" * 60)
+    turn()
+    turn()
+    assert [len(data) for _, data in stack.sent] == [24]
+    for _ in range(4):
+        confirm()
+        turn()
+    assert [len(data) for _, data in stack.sent] == [24, 24, 14]
+
+
+def test_a_piece_for_which_there_is_no_buffer_goes_later():
+    fresh()
+    phone = _subscribed()
+    phone.send(b"reply")
+    stack.no_buffer = True
+    turn()
+    assert not stack.dropped
+    stack.no_buffer = False
+    turn()
+    assert stack.sent == [(0, b"\x00\x05reply")]
+
+
+def test_a_reply_that_has_begun_is_never_cut_short():
+    fresh()
+    phone = _subscribed()
+    phone.send(b"0" * 30)
+    turn()
+    for n in range(1, 12):
+        phone.send(b"%d" % n)
+    for _ in range(12):
+        confirm()
+        turn()
+    stream = b"".join(data for _, data in stack.sent)
+    assert stream == b"\x00\x1e" + b"0" * 30 + b"\x00\x017\x00\x018\x00\x019\x00\x0210\x00\x0211"
+
+
+def test_a_phone_that_cannot_confirm_any_more_is_sent_away():
+    fresh()
+    phone = _subscribed()
+    phone.send(b"reply")
+    turn()
+    confirm(status=13)
+    turn()
+    assert stack.dropped == [0]
+
+
+def test_a_phone_that_does_not_confirm_in_time_is_sent_away_once():
+    fresh()
+    phone = _subscribed()
+    phone.send(b"reply")
+    turn()
+    Clock.now += 5001
+    turn()
+    turn()
+    assert stack.dropped == [0]
+    phone.send(b"more")
+    turn()
+    assert len(stack.sent) == 1
+
+
+def test_a_phone_that_was_sent_away_holds_no_buffer():
+    router = fresh()
+    phone = connect()
+    write(b"\x00\x08half")
+    turn()
+    assert len(link._assemblers) == 2
+    phone.drop()
+    assert len(link._assemblers) == 3
+    write(b"\x00\x01x")
+    turn()
+    assert not router.handled
+
+
+def test_a_broadcast_is_for_phones_that_are_not_behind():
+    fresh()
+    phone = _subscribed()
+    for _ in range(5):
+        link.broadcast(b"news")
+    turn()
+    for _ in range(5):
+        confirm()
+        turn()
+    assert len(stack.sent) == 2
+    assert phone.authenticated_ms
+
+
+def test_the_phone_idle_longest_makes_room_and_the_newest_stays():
+    fresh()
+    for handle in range(3):
+        connect(handle)
+        Clock.now += 10
+    link._phones[0].authenticated_ms = Clock.now
+    turn()
+    assert not stack.dropped
+    connect(3)
+    turn()
+    assert stack.dropped == [1]
+    turn()
+    assert stack.dropped == [1]  # one is enough, even while it has not left yet
+
+
+def test_a_command_counts_for_more_than_coming_late():
+    fresh()
+    for handle in range(3):
+        connect(handle).authenticated_ms = Clock.now - 20_000 + handle
+    connect(3)
+    turn()
+    assert stack.dropped == [0]
+    disconnect(0)
+    turn()
+    Clock.now += 1000
+    connect(4)  # number 3 has given no command yet, and those of the others are younger than such a stranger may get
+    turn()
+    assert stack.dropped == [0, 3]
+
+
+def test_an_idle_phone_stays_the_idlest_when_the_ticks_come_round():
+    fresh()
+    phone = connect()
+    for _ in range(20):
+        Clock.now += 80_000_000
+        assert 0 <= phone.idle(Clock.now) <= 86_400_000
+    assert phone.idle(Clock.now) == 86_400_000
+
+
+def test_where_the_radio_is_full_somebody_idle_gives_way():
+    fresh()
+    for handle in range(3):
+        connect(handle).authenticated_ms = Clock.now
+    link._make_room(Clock.now, True)
+    assert not stack.dropped
+    link._phones[2].authenticated_ms = Clock.now - 40_001
+    link._make_room(Clock.now, True)
+    link._make_room(Clock.now, True)
+    assert stack.dropped == [2]
+
+
+def test_the_assemblers_are_enough_for_those_who_stay():
+    router = fresh()
+    for handle in range(4):
+        connect(handle)
+        write(b"\x00\x08half", handle)
+    turn()
+    assert stack.dropped == [0]
+    for handle in range(4):
+        write(b"full", handle)
+    turn()
+    assert sorted(router.handled) == [("ble/1", b"halffull"), ("ble/2", b"halffull"), ("ble/3", b"halffull")]
