@@ -17,7 +17,7 @@ FIRMWARE_PATH := firmware:tests/stubs:$(STUBS)
 MYPY_FIRMWARE = $(BIN)/mypy --custom-typeshed-dir $(STUBS) --no-site-packages --follow-imports silent
 
 .DEFAULT_GOAL := help
-.PHONY: help setup lint test demo size clean
+.PHONY: help setup lint test demo flash size package clean
 
 ifneq ($(MICROPYTHON),)
 export MICROPYTHON
@@ -54,8 +54,16 @@ test: setup ## all tests, with the car simulated
 demo: setup ## the story: pair, reboot cold, unlock and start, with no server
 	@$(BIN)/latchkey demo
 
+flash: setup ## firmware onto a board: make flash BOARD=ESP32_GENERIC PORT=/dev/ttyUSB0
+	@$(if $(and $(BOARD),$(PORT)),,echo "Say which board and which port: make flash BOARD=… PORT=… ($(notdir \
+	  $(patsubst %/manifest.py,%,$(wildcard boards/*/manifest.py))))" >&2; exit 2)
+	@$(BIN)/latchkey flash --board $(BOARD) --port $(PORT) $(ARGS)
+
 size: setup ## bytes of each firmware module; fails over the budget
 	@$(BIN)/python -m host_tools.firmware
+
+package: setup ## write package.json (what mip installs) anew
+	@$(BIN)/python -m host_tools.mip
 
 clean: ## remove what was built (not .venv)
 	@rm -rf build .pytest_cache .mypy_cache .ruff_cache .hypothesis
