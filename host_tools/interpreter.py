@@ -36,7 +36,7 @@ def heap_option(heap: str) -> str:
 
 
 @functools.cache
-def build_firmware(interpreter: str) -> Path:
+def build_firmware(interpreter: str, production: bool = False) -> Path:
     """The folder of the firmware, compiled for this interpreter."""
     asked = subprocess.run(
         [interpreter, "-c", "import sys; print(getattr(sys.implementation, '_mpy', 0))"],
@@ -45,6 +45,6 @@ def build_firmware(interpreter: str) -> Path:
         check=True,
     )
     march = _ARCHITECTURES.get(int(asked.stdout) >> 10)
-    out = firmware.SOURCES.parent / "build" / f"sim-{march or 'bytecode'}"
-    firmware.build(out, march)
+    out = firmware.SOURCES.parent / "build" / f"sim-{march or 'bytecode'}{'-production' if production else ''}"
+    firmware.build(out, march, production)
     return out

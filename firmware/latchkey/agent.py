@@ -42,6 +42,7 @@ class Agent:
         self.vin: str | None = None
         self.car: Car | None = None
         self.links: list[Any] = []
+        self._bench: Any = None
         self._tasks: list[asyncio.Task[None]] = []
         self._identity: tuple[bytes, bytes] | None = None
         self.settings = self._load()
@@ -69,11 +70,10 @@ class Agent:
 
             identity = self._identity or await _new_identity(self.root)
             self.car = Car(self, settings.vin, identity[0], identity[1])
-        bench = None
         if settings is None or settings.bench:
-            bench = _bench(self)
+            self._bench = _bench(self)
         router = self.car.router if self.car else _Unprovisioned()
-        serial = SerialLink(router, bench, self._hello)
+        serial = SerialLink(router, self._bench, self._hello)
         self.links.append(serial)
         self._start("serial", serial.run())
         if self.car:
@@ -86,8 +86,8 @@ class Agent:
         await self._housekeeping()
 
     def emit(self, event: dict[str, Any]) -> None:
-        """Tell the bench what happened and why; a car whose bench is off tells nobody."""
-        if self.links and (self.settings is None or self.settings.bench):
+        """Tell the bench what happened and why; a car that has none tells nobody."""
+        if self.links and self._bench:
             self.links[0].event(event)
 
     def after(self, ms: int, do: Callable[[], None]) -> None:

@@ -78,16 +78,23 @@ class RawLine:
         self.send("B", 0, request)
         return json.loads(self.awaited("b"))  # type: ignore[no-any-return]
 
-    def awaited(self, wanted: str) -> bytes:
-        """The next message of that kind. Others stay."""
+    def awaited(self, wanted: str, on: int = 0) -> bytes:
+        """The next message of that kind, on connection `on` if that is given. Others stay."""
         deadline = time.monotonic() + _PATIENCE
         while time.monotonic() < deadline:
-            for at, (kind, _, data) in enumerate(self.messages):
-                if kind == wanted:
+            for at, (kind, conn, data) in enumerate(self.messages):
+                if kind == wanted and on in {0, conn}:
                     del self.messages[at]
                     return data
             self._read()
         raise AssertionError(f"no {wanted!r} came; the line said {self.text!r}")
+
+    def heard(self, text: bytes) -> None:
+        """Wait for this text."""
+        deadline = time.monotonic() + _PATIENCE
+        while text not in self.text:
+            assert time.monotonic() < deadline, f"{text!r} did not come; the line said {self.text!r}"
+            self._read()
 
     def __enter__(self) -> Self:
         return self

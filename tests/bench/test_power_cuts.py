@@ -284,6 +284,6 @@ def test_provisioning_a_new_board(
         raise AssertionError("never through")
     record_property(
         "note",
-        f"provisioning a new board: cut at {len(seen)} flash operations up to {at}; {seen.count(None)} times still new, "
-        f"{seen.count(VIN)} the car; never anything else",
+        f"provisioning a new board: cut at {len(seen)} flash operations up to {at}; {seen.count(None)} times still "
+        f"new, {seen.count(VIN)} the car; never anything else",
     )
