@@ -11,7 +11,7 @@ from rich.table import Table
 from host_tools.faults import keychain_fault, message_fault, nominal_error
 from host_tools.phone import messages
 
-_COMMANDS = {number: name for name, number in messages.ACTIONS.items()}
+_COMMANDS: dict[int, str] = {number: name for name, number in messages.ACTIONS.items()}
 _COMMANDS |= {64: "closures", 128: "charge port", 512: "key change"}
 _NOMINAL = 0x100  # in `detail`, a GenericError is marked by this; without it, it is a keychain's refusal
 

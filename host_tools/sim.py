@@ -237,6 +237,7 @@ def run_foreground(
     port: str,
     vin: str | None = None,
     heap: str = "160K",
+    radio: str | None = None,
     micropython: str | None = None,
 ) -> None:
     """`latchkey sim`: run a board until Ctrl-C, printing what it prints. Raises BoardDied if it ends by itself."""
@@ -249,10 +250,12 @@ def run_foreground(
         raise KeyboardInterrupt
 
     previous = signal.signal(signal.SIGTERM, interrupt)
-    board = SimulatedBoard(image, heap, vin, port=port, micropython=micropython, on_text=show)
+    board = SimulatedBoard(image, heap, vin, port=port, radio=radio, micropython=micropython, on_text=show)
     try:
         with board:
             print(f"{port} is the serial port of a simulated board on {image}; Ctrl-C ends it", flush=True)
+            if radio == "virtual":
+                print(f"{port}.radio is its radio, for phones with --ble --radio {port}.radio", flush=True)
             while not board.wait(0.5):
                 pass
     except KeyboardInterrupt:

@@ -35,6 +35,10 @@ def sim(
     heap: Annotated[
         str, typer.Option("--heap", metavar="SIZE", help="Heap, as a 32-bit board would have it.")
     ] = "160K",
+    radio: Annotated[
+        str | None,
+        typer.Option("--radio", metavar="NAME", help="`virtual`, or an adapter as Bumble names it, such as usb:0."),
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Run a simulated board until Ctrl-C."""
@@ -45,12 +49,12 @@ def sim(
             if not path.parent.is_dir():
                 raise Misuse(f"the folder {path.parent} does not exist", "make it first, or check the path")
         if not as_json:
-            run_foreground(str(image), str(port), vin, heap)
+            run_foreground(str(image), str(port), vin, heap, radio)
             return
         signal.signal(signal.SIGTERM, signal.default_int_handler)
         with (
             contextlib.suppress(KeyboardInterrupt),
-            SimulatedBoard(image, heap, vin, port=port, on_text=_aside) as board,
+            SimulatedBoard(image, heap, vin, port=port, radio=radio, on_text=_aside) as board,
         ):
             _wait_ready(board)
             report.done(did="sim", port=str(port), image=str(image), vin=vin)

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from pathlib import Path
 from typing import Annotated, Literal
@@ -13,14 +14,18 @@ from tesla_protocol.command import vcsec_pb2 as vcsec
 from host_tools.bench import Bench
 from host_tools.cli.options import (
     PATIENCE,
+    Ble,
     Closure,
     Json,
     KeyFile,
     Label,
     Port,
+    Radio,
+    Reach,
     Role,
     Timeout,
     Vin,
+    open_car,
     open_phone,
 )
 from host_tools.cli.report import Report
@@ -43,6 +48,8 @@ def pair(
     tap: Tap = False,
     form: Form = "envelope",
     vin: Vin = None,
+    ble: Ble = False,
+    radio: Radio = None,
     timeout: Timeout = PATIENCE,
     as_json: Json = False,
 ) -> None:
@@ -52,11 +59,14 @@ def pair(
         loaded = keyfile.load_or_create(key)
         if loaded.created:
             report.say(f"Made the key {loaded.id} in {key}.")
-        with open_phone(report, port, loaded, vin, timeout) as (car, phone):
+        with contextlib.ExitStack() as stack:
+            # The bench first: it holds the port, and the phone shares it.
+            bench = stack.enter_context(open_car(port, timeout, share=True)) if tap else None
+            phone = stack.enter_context(open_phone(report, Reach(port, vin, timeout, ble, radio), loaded))
 
             def on_wait() -> None:
-                if tap:
-                    tap_card(car)
+                if bench:
+                    tap_card(bench)
                     report.say("Tapped the card.")
                 else:
                     report.say(f"Tap the card on the car's reader within {pairing.TAP_WINDOW:.0f} s.")
@@ -87,32 +97,69 @@ def tap_card(car: Bench) -> None:
 
 
 def unlock(
-    key: KeyFile, port: Port = None, vin: Vin = None, timeout: Timeout = PATIENCE, as_json: Json = False
+    key: KeyFile,
+    port: Port = None,
+    vin: Vin = None,
+    ble: Ble = False,
+    radio: Radio = None,
+    timeout: Timeout = PATIENCE,
+    as_json: Json = False,
 ) -> None:
     """Unlock the car."""
-    _act("unlock", "Unlocked.", key, port, vin, timeout, as_json)
+    _act("unlock", "Unlocked.", key, Reach(port, vin, timeout, ble, radio), as_json)
 
 
-def lock(key: KeyFile, port: Port = None, vin: Vin = None, timeout: Timeout = PATIENCE, as_json: Json = False) -> None:
+def lock(
+    key: KeyFile,
+    port: Port = None,
+    vin: Vin = None,
+    ble: Ble = False,
+    radio: Radio = None,
+    timeout: Timeout = PATIENCE,
+    as_json: Json = False,
+) -> None:
     """Lock the car."""
-    _act("lock", "Locked.", key, port, vin, timeout, as_json)
+    _act("lock", "Locked.", key, Reach(port, vin, timeout, ble, radio), as_json)
 
 
-def start(key: KeyFile, port: Port = None, vin: Vin = None, timeout: Timeout = PATIENCE, as_json: Json = False) -> None:
+def start(
+    key: KeyFile,
+    port: Port = None,
+    vin: Vin = None,
+    ble: Ble = False,
+    radio: Radio = None,
+    timeout: Timeout = PATIENCE,
+    as_json: Json = False,
+) -> None:
     """Let the car be driven: the start relay stays on for two minutes, or until the brake is pressed."""
-    _act("start", "Started: press the brake within two minutes to drive.", key, port, vin, timeout, as_json)
+    said = "Started: press the brake within two minutes to drive."
+    _act("start", said, key, Reach(port, vin, timeout, ble, radio), as_json)
 
 
-def wake(key: KeyFile, port: Port = None, vin: Vin = None, timeout: Timeout = PATIENCE, as_json: Json = False) -> None:
+def wake(
+    key: KeyFile,
+    port: Port = None,
+    vin: Vin = None,
+    ble: Ble = False,
+    radio: Radio = None,
+    timeout: Timeout = PATIENCE,
+    as_json: Json = False,
+) -> None:
     """Wake the car."""
-    _act("wake", "Awake.", key, port, vin, timeout, as_json)
+    _act("wake", "Awake.", key, Reach(port, vin, timeout, ble, radio), as_json)
 
 
 def secure(
-    key: KeyFile, port: Port = None, vin: Vin = None, timeout: Timeout = PATIENCE, as_json: Json = False
+    key: KeyFile,
+    port: Port = None,
+    vin: Vin = None,
+    ble: Ble = False,
+    radio: Radio = None,
+    timeout: Timeout = PATIENCE,
+    as_json: Json = False,
 ) -> None:
     """Close what closes by itself, and lock."""
-    _act("secure", "Secured.", key, port, vin, timeout, as_json)
+    _act("secure", "Secured.", key, Reach(port, vin, timeout, ble, radio), as_json)
 
 
 def open_closure(
@@ -120,11 +167,13 @@ def open_closure(
     key: KeyFile,
     port: Port = None,
     vin: Vin = None,
+    ble: Ble = False,
+    radio: Radio = None,
     timeout: Timeout = PATIENCE,
     as_json: Json = False,
 ) -> None:
     """Open a closure: a door, the trunk, the frunk, the charge port or the tonneau."""
-    _move("open", closure, f"Opened the {closure}.", key, port, vin, timeout, as_json)
+    _move("open", closure, f"Opened the {closure}.", key, Reach(port, vin, timeout, ble, radio), as_json)
 
 
 def close_closure(
@@ -132,22 +181,21 @@ def close_closure(
     key: KeyFile,
     port: Port = None,
     vin: Vin = None,
+    ble: Ble = False,
+    radio: Radio = None,
     timeout: Timeout = PATIENCE,
     as_json: Json = False,
 ) -> None:
     """Close a closure."""
-    _move("close", closure, f"Closed the {closure}.", key, port, vin, timeout, as_json)
+    _move("close", closure, f"Closed the {closure}.", key, Reach(port, vin, timeout, ble, radio), as_json)
 
 
-def _act(name: str, said: str, key: Path, port: str | None, vin: str | None, timeout: float, as_json: bool) -> None:
-    _command(name, messages.action(name), {}, said, key, port, vin, timeout, as_json)
+def _act(name: str, said: str, key: Path, reach: Reach, as_json: bool) -> None:
+    _command(name, messages.action(name), {}, said, key, reach, as_json)
 
 
-def _move(
-    name: str, closure: str, said: str, key: Path, port: str | None, vin: str | None, timeout: float, as_json: bool
-) -> None:
-    payload = messages.move({closure: name})
-    _command(name, payload, {"closure": closure}, said, key, port, vin, timeout, as_json)
+def _move(name: str, closure: str, said: str, key: Path, reach: Reach, as_json: bool) -> None:
+    _command(name, messages.move({closure: name}), {"closure": closure}, said, key, reach, as_json)
 
 
 def _command(
@@ -156,13 +204,11 @@ def _command(
     details: dict[str, str],
     said: str,
     key: Path,
-    port: str | None,
-    vin: str | None,
-    timeout: float,
+    reach: Reach,
     as_json: bool,
 ) -> None:
     """One signed command, and how long it took."""
-    with Report(as_json) as report, open_phone(report, port, key, vin, timeout) as (_, phone):
+    with Report(as_json) as report, open_phone(report, reach, key) as phone:
         began = time.monotonic()
         phone.command(payload)
         took = round((time.monotonic() - began) * 1000)

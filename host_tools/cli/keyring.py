@@ -10,7 +10,21 @@ from typing import Annotated, Any
 import typer
 from rich.table import Table
 
-from host_tools.cli.options import PATIENCE, Json, KeyFile, Label, Port, Role, Timeout, Vin, open_car, open_phone
+from host_tools.cli.options import (
+    PATIENCE,
+    Ble,
+    Json,
+    KeyFile,
+    Label,
+    Port,
+    Radio,
+    Reach,
+    Role,
+    Timeout,
+    Vin,
+    open_car,
+    open_phone,
+)
 from host_tools.cli.report import Report
 from host_tools.faults import Misuse
 from host_tools.phone import Phone, keyfile, messages
@@ -56,13 +70,15 @@ def add(
         bool, typer.Option("--impermanent", help="A key that goes with all impermanent ones.")
     ] = False,
     vin: Vin = None,
+    ble: Ble = False,
+    radio: Radio = None,
     timeout: Timeout = PATIENCE,
     as_json: Json = False,
 ) -> None:
     """Add a key. No card is needed: the owner's key vouches for it."""
     with Report(as_json) as report:
         messages.permission_change(bytes(65), role, label)  # wrong arguments are found before a file is made
-        with open_phone(report, port or ctx.obj, key, vin, timeout) as (_, phone):
+        with open_phone(report, Reach(port or ctx.obj, vin, timeout, ble, radio), key) as phone:
             created = not new.exists()
             public = keyfile.create(new).public if created else keyfile.load_public(new)
             name = keyfile.key_id(public)
@@ -82,11 +98,13 @@ def update(
     port: Port = None,
     label: Label = "",
     vin: Vin = None,
+    ble: Ble = False,
+    radio: Radio = None,
     timeout: Timeout = PATIENCE,
     as_json: Json = False,
 ) -> None:
     """Give a key another role."""
-    with Report(as_json) as report, open_phone(report, port or ctx.obj, key, vin, timeout) as (_, phone):
+    with Report(as_json) as report, open_phone(report, Reach(port or ctx.obj, vin, timeout, ble, radio), key) as phone:
         public = find(phone, which)
         phone.change_keys(messages.update_key(public, role, label))
         name = keyfile.key_id(public)
@@ -101,6 +119,8 @@ def remove(
     all_impermanent: Annotated[bool, typer.Option("--all-impermanent", help="Remove every impermanent key.")] = False,
     port: Port = None,
     vin: Vin = None,
+    ble: Ble = False,
+    radio: Radio = None,
     timeout: Timeout = PATIENCE,
     as_json: Json = False,
 ) -> None:
@@ -108,7 +128,7 @@ def remove(
     with Report(as_json) as report:
         if all_impermanent == (which is not None):
             raise Misuse("say which key to remove", "either --which KEYID|FILE|SLOT or --all-impermanent")
-        with open_phone(report, port or ctx.obj, key, vin, timeout) as (_, phone):
+        with open_phone(report, Reach(port or ctx.obj, vin, timeout, ble, radio), key) as phone:
             if all_impermanent:
                 phone.change_keys(messages.remove_impermanent_keys())
                 report.done("Removed every impermanent key.", did="remove", vin=phone.vin, all_impermanent=True)

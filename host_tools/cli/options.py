@@ -6,6 +6,7 @@ from __future__ import annotations
 import contextlib
 import re
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -15,6 +16,7 @@ from host_tools.bench import Bench
 from host_tools.cli.report import Report
 from host_tools.faults import Misuse, Refused
 from host_tools.phone import Phone, keyfile
+from host_tools.phone.cache import SessionCache
 
 Port = Annotated[
     str | None,
@@ -27,6 +29,16 @@ KeyFile = Annotated[
 ]
 Vin = Annotated[
     str | None, typer.Option("--vin", metavar="VIN", help="The car's VIN, if the board should not be asked.")
+]
+Ble = Annotated[bool, typer.Option("--ble", help="Over Bluetooth, in place of the serial port: scans for the VIN.")]
+Radio = Annotated[
+    str | None,
+    typer.Option(
+        "--radio",
+        envvar="LATCHKEY_RADIO",
+        metavar="NAME",
+        help="With --ble: LINK.radio of a simulated car, or a Bumble transport; else the system's adapter.",
+    ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")]
 Timeout = Annotated[
@@ -52,6 +64,18 @@ Closure = Annotated[
 ]
 
 PATIENCE = 10.0
+
+
+@dataclass(frozen=True)
+class Reach:
+    """How a phone gets to its car: over the board's serial port, or over the air."""
+
+    port: str | None
+    vin: str | None
+    timeout: float
+    ble: bool = False
+    radio: str | None = None
+
 
 # What people call a closure -> what the bench calls it.
 BENCH_CLOSURES = {
@@ -80,16 +104,33 @@ def open_car(port: str | None, timeout: float, share: bool = False) -> Bench:
 
 
 @contextlib.contextmanager
-def open_phone(
-    report: Report, port: str | None, key: Path | keyfile.Key, vin: str | None, timeout: float
-) -> Iterator[tuple[Bench, Phone]]:
-    """The car on that port, and a phone with that key connected to it."""
+def open_phone(report: Report, reach: Reach, key: Path | keyfile.Key) -> Iterator[Phone]:
+    """A phone with that key, connected to its car."""
     loaded = keyfile.load(key) if isinstance(key, Path) else key
     if loaded.warning:
         report.warn(f"warning: {loaded.warning}")
-    with open_car(port, timeout) as car:
-        name = vin or car.hello.get("vin")
+    if reach.ble:
+        vin = reach.vin or _paired_with(loaded)
+        check_vin(vin)
+        from host_tools.radio import BlePhone  # slow to import, and most commands go over the port
+
+        with report.working(f"looking for {vin} on the air"):
+            air = BlePhone(vin, reach.radio, reach.timeout)
+        with air:
+            yield Phone(air, vin, loaded, timeout=reach.timeout)
+        return
+    with open_car(reach.port, reach.timeout) as car:
+        name = reach.vin or car.hello.get("vin")
         if not name:
             raise Refused("NOT_PROVISIONED_WITH_IDENTITY")
         with contextlib.closing(car.connect()) as connection:
-            yield car, Phone(connection, str(name), loaded, timeout=timeout)
+            yield Phone(connection, str(name), loaded, timeout=reach.timeout)
+
+
+def _paired_with(key: keyfile.Key) -> str:
+    """The VIN of the one car that this key is paired with."""
+    known = SessionCache(key.path).vins()
+    if len(known) != 1:
+        met = f"the key knows {len(known)} cars" if known else "the key knows no car yet"
+        raise Misuse(f"which car is meant is not said, and {met}", "say --vin VIN")
+    return known[0]

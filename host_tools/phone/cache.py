@@ -69,6 +69,10 @@ class SessionCache:
         """The session with that car, if there is a readable one."""
         return self._read().get(vin)
 
+    def vins(self) -> list[str]:
+        """The cars that this key has met."""
+        return sorted(self._read())
+
     def save(self, session: Session) -> None:
         """Keep a session as it is now."""
         with self._locked():
