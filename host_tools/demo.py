@@ -18,6 +18,7 @@ from host_tools import logbook
 from host_tools.bench import Bench
 from host_tools.faults import LatchkeyError, Refused, message_fault
 from host_tools.phone import Key, Phone, keyfile, messages, pair, session
+from host_tools.radio import BlePhone, local_name
 from host_tools.sim import SimulatedBoard
 
 VIN = "LATCHKEYDEM000001"
@@ -120,7 +121,8 @@ def tell(say: Callable[[str], None], show: Callable[[RenderableType], None]) -> 
     say("No server, no network, no login: a simulated board and three phones.")
     with tempfile.TemporaryDirectory(prefix="latchkey-demo-") as name:
         folder = Path(name)
-        with SimulatedBoard(folder / "flash.img") as board, Bench.open(board.port, 30.0) as car:
+        simulated = SimulatedBoard(folder / "flash.img", port=folder / "car", radio="virtual")
+        with simulated as board, Bench.open(board.port, 30.0) as car:
             story = Story(board, car, folder, say)
             entries = _play(story)
             show(logbook.table(entries, {}))
@@ -139,6 +141,7 @@ def _play(story: Story) -> list[dict[str, Any]]:
     owner, recorded = _own(story)
     _replays(story, recorded)
     _others(story, owner)
+    _on_the_air(story, owner)
     with story.step("The owner locks it"), story.phone(owner) as phone:
         phone.lock()
         story.expect("the car to be locked", True, car.state()["locked"])
@@ -234,6 +237,17 @@ def _others(story: Story, owner: Key) -> None:
         name = story.refused(guest, Phone.start)
         story.expect("the refusal of its next command", "UNKNOWN_KEY_ID", name)
         step.seen.append(f"its next command is refused: {name}")
+
+
+def _on_the_air(story: Story, owner: Key) -> None:
+    """The same phone with no cable in between: it finds the car by its name, over real ATT packets."""
+    with story.step("The owner comes back, and the phone finds the car over Bluetooth (a virtual radio)") as step:
+        with BlePhone(VIN, f"{story.board.port}.radio", _ANSWER) as air:
+            found = time.monotonic()
+            Phone(air, VIN, owner).unlock()
+            took = round((time.monotonic() - found) * 1000)
+        story.expect("the car to be locked", False, story.car.state()["locked"])
+        step.seen.append(f"{local_name(VIN)} unlocked {took} ms after the connection")
 
 
 def _tap(story: Story, key: Key) -> None:

@@ -10,6 +10,6 @@ the bleak library knows, and `phone` carries whole messages over bleak, whatever
 from __future__ import annotations
 
 from host_tools.radio.bridge import RadioBridge
-from host_tools.radio.phone import BlePhone
+from host_tools.radio.phone import BlePhone, local_name
 
-__all__ = ["BlePhone", "RadioBridge"]
+__all__ = ["BlePhone", "RadioBridge", "local_name"]
