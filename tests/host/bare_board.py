@@ -23,6 +23,8 @@ BOARD_PY = 'NAME = "BARE"\nPINS = {"start": 26, "lock": 27, "led": None, "card":
 @contextmanager
 def bare_board(monkeypatch: pytest.MonkeyPatch, image: Path, **environment: str) -> Iterator[SimulatedBoard]:
     """One, while the context lasts. BARE_MACHINE and others in `environment` make it another kind."""
+    if not image.exists():
+        image.write_bytes(b"\xff" * 4096 * 512)
     with monkeypatch.context() as patch:
         patch.setattr(life, "START", START)
         for name in ("BARE_MACHINE", "BARE_VERSION", "BARE_CUT", "BARE_BLUETOOTH"):
@@ -62,5 +64,6 @@ def walk(d):
             with open(p, "rb") as f: print(json.dumps([p[2:], binascii.hexlify(f.read()).decode()]))
 walk("/f")
 """
-    done = subprocess.run([find_micropython(), "-c", code], capture_output=True, text=True, check=True)
+    command = [find_micropython(), "-X", "heapsize=32M", "-c", code]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
     return {path: bytes.fromhex(content) for path, content in map(json.loads, done.stdout.splitlines())}
