@@ -52,11 +52,23 @@ def _kind(p):
   return os.stat(p)[0]
  except OSError:
   return 0
-def _need(p):
+def _new(p):
  at = p.find('/', 1)
  while at > 0:
   if not _kind(p[:at]): os.mkdir(p[:at])
   at = p.find('/', at + 1)
+ return open(p, 'wb')
+def _take(f, p, h):
+ f.close()
+ good = _hash(p + '.new') == h
+ if good: os.rename(p + '.new', p)
+ return good
+def _drop(p):
+ try:
+  f.close()
+ except OSError:
+  pass
+ if _kind(p): os.remove(p)
 """
 
 
@@ -117,30 +129,32 @@ class Files:
 
     def put(self, path: str, data: bytes, progress: Callable[[int], None] = lambda count: None) -> None:
         """Write a file beside its place, see by its hash that it arrived, and put it into its place."""
-        wanted = hashlib.sha256(data).hexdigest()
-        new = path + _SUFFIX
         for _ in range(_TRIES):
             try:
-                self._write(new, data, progress)
-                found = self._repl.ask(f"print(json.dumps(_hash({new!r})))")
-                if found == wanted:
-                    self._repl.run(f"os.rename({new!r}, {path!r})")
+                if self._write(path, data, progress):
                     return
             except ScriptFailed as error:
-                if error.errno == errno.ENOSPC:
-                    self._repl.run(f"try: f.close()\nexcept Exception: pass\nif _kind({new!r}): os.remove({new!r})")
-                    raise NoRoom(f"there is no room for {path} on the board", MAKE_ROOM) from None
-                raise
+                if error.errno != errno.ENOSPC:
+                    raise
+                self._repl.run(f"_drop({path + _SUFFIX!r})")
+                raise NoRoom(f"there is no room for {path} on the board", MAKE_ROOM) from None
             progress(-len(data))  # once more
         raise CopyDamaged(f"{path} arrives damaged, {_TRIES} times in a row", "try another cable, or another port")
 
-    def _write(self, path: str, data: bytes, progress: Callable[[int], None]) -> None:
-        self._repl.run(f"_need({path!r})\nf = open({path!r}, 'wb')")
-        for at in range(0, len(data), _CHUNK):
+    def _write(self, path: str, data: bytes, progress: Callable[[int], None]) -> bool:
+        """One attempt. A small file is one step: each costs a round trip."""
+        code = f"f = _new({path + _SUFFIX!r})\n"
+        for at in range(0, len(data) or 1, _CHUNK):
             chunk = data[at : at + _CHUNK]
-            self._repl.run(f"f.write(binascii.a2b_base64('{base64.b64encode(chunk).decode()}'))")
-            progress(len(chunk))
-        self._repl.run("f.close()")
+            code += f"f.write(binascii.a2b_base64('{base64.b64encode(chunk).decode()}'))\n"
+            if at + _CHUNK < len(data):
+                self._repl.run(code)
+                progress(len(chunk))
+                code = ""
+        sha256 = hashlib.sha256(data).hexdigest()
+        good = bool(self._repl.ask(code + f"print(json.dumps(_take(f, {path!r}, {sha256!r})))"))
+        progress(len(chunk))
+        return good
 
 
 MAKE_ROOM = "remove files of yours with `mpremote rm`, or `latchkey firmware erase` goes back to an empty board"
