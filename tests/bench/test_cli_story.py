@@ -300,7 +300,7 @@ def test_phones_over_tcp_and_commands_over_the_same_port_work_at_once(bridge: Br
 def test_the_demo_tells_its_story() -> None:
     story = ran("demo")
     titles = [step["title"] for step in story["steps"]]
-    assert len(titles) == 14
+    assert len(titles) == 15
     assert all(step["seconds"] >= 0 for step in story["steps"])
     seen = " ".join(line for step in story["steps"] for line in step["seen"])
     for words in ("INVALID_TOKEN_OR_COUNTER", "INCORRECT_EPOCH", "UNKNOWN_KEY_ID", "0 public-key operations"):
