@@ -12,6 +12,7 @@ class Stack:
         self.value = b""
         self.sent = []
         self.dropped = []
+        self.tries = 0
         self.no_memory = False
         self.no_buffer = False
 
@@ -21,6 +22,7 @@ class Stack:
         return self.value
 
     def gatts_indicate(self, conn, handle, data):
+        self.tries += 1
         if self.no_buffer:
             link._irq(INDICATED, (conn, handle, 6))  # as the stack of a board does, before it raises
             raise OSError(12)
@@ -356,8 +358,11 @@ def test_a_piece_for_which_there_is_no_buffer_goes_later():
     phone.send(b"reply")
     stack.no_buffer = True
     turn()
+    turn()
+    assert stack.tries == 1  # not again before the next tick
     assert not stack.dropped
     stack.no_buffer = False
+    phone.tick(Clock.now)
     turn()
     assert stack.sent == [(0, b"\x00\x05reply")]
 

@@ -112,26 +112,31 @@ class BleLink:
         self._flag.set()
 
     async def _serve(self) -> None:
-        phones = self._phones
         while True:
             await self._flag.wait()
             more = True
             while more:
-                more = False
-                now = ticks_ms()
-                self._make_room(now)
-                i = 0
-                while i < len(phones):
-                    phone = phones[i]
-                    if phone.receive(self._router):
-                        more = True
-                    elif phone.gone:
-                        phones.pop(i)
-                        self._close(phone)
-                        continue
-                    phone.transmit(now)
-                    i += 1
+                more = self._turn()
                 await asyncio.sleep_ms(0)
+
+    def _turn(self) -> bool:
+        """One turn for every phone; whether any has more to do."""
+        phones = self._phones
+        more = False
+        now = ticks_ms()
+        self._make_room(now)
+        i = 0
+        while i < len(phones):
+            phone = phones[i]
+            if phone.receive(self._router):
+                more = True
+            elif phone.gone:
+                phones.pop(i)
+                self._close(phone)
+                continue
+            phone.transmit(now)
+            i += 1
+        return more
 
     def _close(self, phone: Phone) -> None:
         phone.close()
@@ -171,5 +176,5 @@ class BleLink:
             await asyncio.sleep_ms(_TICK_MS)
             now = ticks_ms()
             for phone in self._phones:
-                phone.idle(now)
+                phone.tick(now)
                 self._flag.set()

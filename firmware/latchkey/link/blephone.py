@@ -60,6 +60,7 @@ class Phone:
         self._replies: list[bytes] = []
         self._sent = 0  # bytes of the first reply
         self._sent_ms = now
+        self._stuck = False  # until the next tick
         self._asked_ms = now
         self._probed_ms = now
         self._pause = 0
@@ -95,6 +96,10 @@ class Phone:
             idle = _DAY_MS
             self.authenticated_ms = ticks_add(now, -_DAY_MS)
         return idle
+
+    def tick(self, now: int) -> None:
+        self.idle(now)
+        self._stuck = False
 
     def send(self, message: bytes) -> None:
         """Queue one whole message; when too many wait, the oldest that has not begun gives way."""
@@ -140,7 +145,7 @@ class Phone:
         """Send the next piece, if the last one is confirmed."""
         if self.failed or (self.flight and ticks_diff(now, self._sent_ms) > _CONFIRM_MS):
             self.drop()
-        if self.flight or self.leaving or self.gone or not self._replies:
+        if self.flight or self.leaving or self.gone or self._stuck or not self._replies:
             return
         if not self.subscribed:
             if self._link.probed or ticks_diff(now, self._asked_ms) < _PATIENCE_MS:
@@ -156,6 +161,7 @@ class Phone:
         except OSError:  # the stack has no buffer just now, or the phone has just gone
             self.flight = False
             self.failed = False
+            self._stuck = True
             return
         self._sent = end
         if end == len(frame):
