@@ -1,0 +1,107 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`latchkey flash` and `latchkey firmware erase`: the whole way, from a bare board to a car that opens."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from host_tools import boards, cli
+from host_tools.bench import Bench
+from host_tools.flash import Repl
+from host_tools.flash import install as installing
+from host_tools.sim import SimulatedBoard
+from tests.host.bare_board import bare_board, files_on, kind
+
+VIN = "5YJ3E1EA7KF000316"
+
+
+@pytest.fixture
+def image(tmp_path: Path) -> Path:
+    return tmp_path / "flash.img"
+
+
+@pytest.fixture
+def board(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, image: Path) -> Iterator[SimulatedBoard]:
+    """A bare board that the command line knows as BARE."""
+    monkeypatch.setattr(boards, "find", lambda name: kind(tmp_path))
+    monkeypatch.setitem(installing.__globals__, "BUILD", tmp_path)
+    monkeypatch.delenv("LATCHKEY_KEY", raising=False)
+    with bare_board(monkeypatch, image) as there:
+        monkeypatch.setenv("LATCHKEY_PORT", there.port)
+        yield there
+
+
+def run(*arguments: str | Path, code: int = 0, typed: str | None = None) -> Result:
+    result = CliRunner().invoke(cli.app, [str(argument) for argument in arguments], input=typed)
+    if result.exception is not None and not isinstance(result.exception, SystemExit):
+        raise result.exception
+    assert result.exit_code == code, result.output
+    return result
+
+
+def ran(*arguments: str | Path, code: int = 0) -> dict[str, Any]:
+    document: dict[str, Any] = json.loads(run(*arguments, "--json", code=code).stdout)
+    return document
+
+
+def test_from_a_bare_board_to_an_unlocked_car(board: SimulatedBoard, tmp_path: Path, image: Path) -> None:
+    settings = tmp_path / "car.toml"
+    settings.write_text("radio = false\n")
+    done = ran("flash", "--board", "BARE", "--vin", VIN, "--config", settings)
+    assert (done["vin"], done["aioble"], done["production"]) == (VIN, "skipped", False)
+    assert "/latchkey/agent.mpy" in done["copied"]
+    key = tmp_path / "phone.pem"
+    with Bench.open(board.port) as car:
+        assert car.state()["locked"]
+    run("pair", "--key", key, "--tap")
+    run("unlock", "--key", key)
+    with Bench.open(board.port) as car:
+        assert not car.state()["locked"]
+        identity = files_on(image)["/data/identity"]
+    again = run("flash", "--board", "BARE")
+    assert "0 files copied" in again.stdout and f"It is car {VIN}." in again.stdout
+    run("unlock", "--key", key)  # its key is still known
+    assert files_on(image)["/data/identity"] == identity
+
+
+def test_a_production_car_has_no_bench_and_an_identity_of_its_own(board: SimulatedBoard, image: Path) -> None:
+    done = ran("flash", "--board", "BARE", "--production", "--vin", VIN, "--no-radio")
+    assert (done["vin"], done["production"]) == (VIN, True)
+    with Bench.open(board.port) as car:
+        assert car.hello["bench"] is False
+    assert not any("bench" in path for path in files_on(image))
+
+
+def test_settings_need_a_car(board: SimulatedBoard, tmp_path: Path) -> None:
+    (tmp_path / "car.json").write_text("{}")
+    assert "give --vin too" in run("flash", "--board", "BARE", "--config", tmp_path / "car.json", code=2).stderr
+
+
+def test_an_unknown_board_is_wrong_usage() -> None:
+    assert "no board NONE" in run("flash", "--board", "NONE", "--port", "/dev/null", code=2).stderr
+
+
+def test_a_missing_port_is_told() -> None:
+    assert run("flash", "--board", "ESP32_GENERIC", "--port", "/dev/none", code=3).stderr.startswith("PORT_MISSING")
+    assert run("firmware", "erase", "--port", "/dev/none", "--yes", code=3).stderr.startswith("PORT_MISSING")
+
+
+def test_nothing_is_erased_unasked(board: SimulatedBoard, image: Path) -> None:
+    with Repl(board.port) as there:
+        there.run("f = open('/mine', 'w')\nf.write('kept')\nf.close()")
+    assert "say --yes if you mean it" in run("firmware", "erase", code=2).stderr
+    assert ran("firmware", "erase", code=2)["ok"] is False
+    assert files_on(image)["/mine"] == b"kept"
+
+
+def test_erasing_ends_with_a_bare_board(board: SimulatedBoard, image: Path) -> None:
+    run("flash", "--board", "BARE", "--no-radio", "--vin", VIN)
+    done = ran("firmware", "erase", "--yes")
+    assert "data" in done["was"] and done["blocks"] == 512
+    assert "nothing else" in run("firmware", "erase", "--yes").stdout

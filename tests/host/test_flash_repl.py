@@ -1,0 +1,189 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Getting a board's attention: what is on the port when it is not MicroPython, and what a person is told."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import select
+import threading
+import tty
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import pytest
+
+from host_tools.flash import Repl, listen, repl
+from host_tools.flash.repl import BoardSilent, InBootloader, NoMicroPython, ScriptFailed
+from host_tools.lines import Frame
+from host_tools.port import open_port
+
+Answer = Callable[[bytes], bytes]
+RAW = b"raw REPL; CTRL-B to exit\r\n>"
+
+
+@contextmanager
+def device(answer: Answer) -> Iterator[str]:
+    """A port whose other end says answer(what it got) to whatever comes."""
+    master, slave = os.openpty()
+    tty.setraw(slave)
+    stop_read, stop_write = os.pipe()
+
+    def serve() -> None:
+        while stop_read not in (ready := select.select([master, stop_read], [], [])[0]):
+            if ready and (said := answer(os.read(master, 4096))):
+                os.write(master, said)
+
+    thread = threading.Thread(target=serve, daemon=True)
+    thread.start()
+    try:
+        yield os.ttyname(slave)
+    finally:
+        os.write(stop_write, b"x")
+        thread.join()
+        for descriptor in (master, slave, stop_read, stop_write):
+            with contextlib.suppress(OSError):
+                os.close(descriptor)
+
+
+@pytest.fixture(autouse=True)
+def short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(repl, "_PATIENCE", 0.15)
+    monkeypatch.setattr(repl, "_BOOT", 0.2)
+    monkeypatch.setattr(repl, "_ATTEMPTS", 2)
+    monkeypatch.setattr(repl, "_SILENCE", 0.5)
+
+
+class Board:
+    """A raw REPL that says what it is told to."""
+
+    def __init__(self, outcome: bytes = b"", error: bytes = b"") -> None:
+        self.deaf = 0
+        self.resets = 0
+        self.ran: list[bytes] = []
+        self._reply = b"OK" + outcome + b"\x04" + error + b"\x04>"
+        self._raw = False
+
+    def __call__(self, got: bytes) -> bytes:
+        if self.deaf:
+            self.deaf -= 1
+            return b"busy\r\n"
+        said = b""
+        if b"\x01" in got and not got.startswith(b"\x05"):
+            said += RAW
+            self._raw = True
+        elif got.startswith(b"\x05A\x01"):
+            said += RAW  # no raw paste here: the plain way
+        elif got == b"\x04" and not self.ran:
+            self.resets += 1
+            said += b"OK\r\nMPY: soft reboot\r\nboot.py says hello\r\n" + RAW
+        elif self._raw and got.strip(b"\r\x03"):
+            self.ran.append(got)
+            if got.endswith(b"\x04"):
+                said += self._reply
+        return said
+
+
+def test_code_runs_after_a_soft_reset_that_frees_what_ran_before() -> None:
+    board = Board(b"hello\r\n")
+    with device(board) as port, Repl(port) as there:
+        assert there.run("print('hello')").strip() == "hello"
+    assert board.resets == 1
+    assert b"".join(board.ran).startswith(b"print('hello')")
+
+
+def test_a_board_that_is_busy_at_first_is_asked_again() -> None:
+    board = Board()
+    board.deaf = 3
+    with device(board) as port, Repl(port) as there:
+        assert there.run("pass") == ""
+
+
+def test_what_the_board_raises_is_told_with_its_number() -> None:
+    board = Board(error=b'Traceback (most recent call last):\r\n  File "<stdin>"\r\nOSError: [Errno 28] ENOSPC\r\n')
+    with device(board) as port, Repl(port) as there, pytest.raises(ScriptFailed, match="ENOSPC") as failed:
+        there.run("f.write(b'x')")
+    assert failed.value.errno == 28
+
+
+def test_an_answer_that_is_no_json_is_told() -> None:
+    with device(Board(b"garbage\r\n")) as port, Repl(port) as there, pytest.raises(BoardSilent, match="garbage"):
+        there.ask("print(1)")
+
+
+def test_a_board_that_stops_answering_is_told() -> None:
+    board = Board()
+    with device(board) as port, Repl(port) as there:
+        board.deaf = 100
+        with pytest.raises(BoardSilent, match="stopped answering"):
+            there.run("pass")
+
+
+@pytest.mark.parametrize("answer", [lambda got: b"", lambda got: b"\xff\x00garbage@\r\n", lambda got: got])
+def test_a_port_without_micropython_says_how_to_get_it(answer: Answer) -> None:
+    with device(answer) as port, pytest.raises(NoMicroPython) as told:
+        Repl(port, "boards/ESP32_GENERIC/README.md")
+    assert told.value.exit_code == 3
+    assert "esptool" in told.value.hint and "boards/ESP32_GENERIC/README.md" in told.value.hint
+    assert ("does not answer" in told.value.text) == (answer(b"\r\x03") == b"")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        b"rst:0x1 (POWERON_RESET),boot:0x3 (DOWNLOAD_BOOT(UART0/UART1/SDIO_REI_REO_V2))\r\nwaiting for download\r\n",
+        b"ESP-ROM:esp32c3-api1-20210207\r\nrst:0x1 (POWERON),boot:0x4 (DOWNLOAD(USB/UART0/1))\r\n",
+        b"boot:0x0 (USB_BOOT)\r\nwait usb download\r\n",
+    ],
+)
+def test_a_board_that_prints_that_it_waits_for_a_download_is_in_its_bootloader(text: bytes) -> None:
+    with device(lambda got: text) as port, pytest.raises(InBootloader, match="runs no program") as told:
+        Repl(port)
+    assert "RESET" in told.value.hint
+
+
+def test_a_silent_bootloader_is_found_by_its_greeting() -> None:
+    def rom(got: bytes) -> bytes:
+        return b"\xc0\x01\x08\x04\x00\x07\x07\x12\x20\x00\x00\x00\x00\xc0" if b"\x07\x07\x12\x20" in got else b""
+
+    with device(rom) as port, pytest.raises(InBootloader):
+        Repl(port)
+
+
+def test_an_empty_flash_is_not_a_bootloader_but_needs_micropython() -> None:
+    said = b"ets Jul 29 2019 12:21:46\r\nrst:0x10 (RTCWDT_RTC_RESET),boot:0x13 (SPI_FAST_FLASH_BOOT)\r\n"
+    with device(lambda got: said + b"invalid header: 0xffffffff\r\n") as port, pytest.raises(NoMicroPython):
+        Repl(port)
+
+
+# First words
+
+
+def hello(**said: object) -> bytes:
+    return Frame("s", 0, 0, ".", json.dumps(said).encode()).encode()
+
+
+def hear(text: bytes) -> tuple[dict[str, object], int]:
+    with device(lambda got: text) as port, open_port(port) as there:
+        there.write(b"\x04")
+        return listen.first_words(there, port, 0.5)
+
+
+def test_the_first_words_are_found_among_what_a_board_prints() -> None:
+    said, took = hear(b"OK\r\nMPY: soft reboot\r\nets @ Jul\r\n" + hello(version="1", boot="b")[:-3] + hello(boot="c"))
+    assert said == {"boot": "c"}
+    assert 0 <= took < 500
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        (b"", "it said: nothing"),
+        (b"MPY: soft reboot\r\nlatchkey: settings refused: vin: x\r\n>>> ", "settings refused: vin: x"),
+        (b"MPY: soft reboot\r\nTraceback (most recent call last):\r\nMemoryError: 64 bytes\r\n>>> ", "MemoryError: 64"),
+    ],
+)
+def test_an_agent_without_first_words_is_told_with_its_last(text: bytes, told: str) -> None:
+    with pytest.raises(listen.AgentFailed, match=told):
+        hear(text)
