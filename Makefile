@@ -17,7 +17,7 @@ FIRMWARE_PATH := firmware:tests/stubs:$(STUBS)
 MYPY_FIRMWARE = $(BIN)/mypy --custom-typeshed-dir $(STUBS) --no-site-packages --follow-imports silent
 
 .DEFAULT_GOAL := help
-.PHONY: help setup lint test demo flash size package clean
+.PHONY: help setup lint test bench demo flash size package clean
 
 ifneq ($(MICROPYTHON),)
 export MICROPYTHON
@@ -50,6 +50,9 @@ lint: setup ## ruff, and mypy strict over the host code, the firmware and each b
 
 test: setup ## all tests, with the car simulated
 	@$(BIN)/python -m pytest -n 2 $(ARGS) $(TESTS)
+
+bench: setup ## the acceptance run: make bench PORT=/dev/ttyUSB0 (a simulated car without PORT)
+	@$(BIN)/latchkey bench run $(if $(PORT),--port $(PORT)) $(ARGS) $(TESTS)
 
 demo: setup ## the story: pair, reboot cold, unlock and start, with no server
 	@$(BIN)/latchkey demo

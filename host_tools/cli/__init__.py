@@ -4,7 +4,7 @@
 A command is a function whose parameters are its options (`options` holds what they share). It opens a `Report`, which
 turns whatever goes wrong inside into one line on stderr and an exit code: 0 the car did it, 1 it refused, 2 wrong
 usage, 3 no car answers in time. `drive` is the driver's part, `keyring` the owner's, `hand` the harness's, `board` is
-about boards, and `flash` about what runs on them.
+about boards, `flash` about what runs on them, and `acceptance` about whether it does what it should.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Annotated
 
 import typer
 
-from host_tools.cli import board, drive, flash, hand, keyring
+from host_tools.cli import acceptance, board, drive, flash, hand, keyring
 
 __all__ = ["app", "main"]
 
@@ -51,6 +51,7 @@ for _function, _name, _panel in (
     (hand.clock, "clock", _HAND),
 ):
     app.command(_name, rich_help_panel=_panel)(_function)
+app.add_typer(acceptance.app, name="bench", rich_help_panel=_BOARD)
 app.add_typer(flash.firmware_app, name="firmware", rich_help_panel=_BOARD)
 app.add_typer(keyring.app, name="keys", rich_help_panel=_OWNER)
 

@@ -1,0 +1,99 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The acceptance run: the bench suite on a car, with its progress, a JUnit file and a report to read."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+from host_tools.cli.options import PATIENCE, Json, Port, Timeout
+from host_tools.cli.report import Report
+from host_tools.report import run as acceptance
+from host_tools.report.results import FAILED, Result, Run, purpose
+
+app = typer.Typer(help="The bench suite: does a car do all that it should?", add_completion=False)
+
+Follow = Callable[[Run, Result | None, str], None]
+OUT = Path("build/bench")
+
+
+@app.callback()
+def _bench() -> None:
+    """The bench suite: does a car do all that it should?"""
+
+
+@app.command("run")
+def run(
+    tests: Annotated[
+        list[str] | None, typer.Argument(metavar="[FILE]...", help="Files of tests, if not all of tests/bench.")
+    ] = None,
+    port: Port = None,
+    select: Annotated[
+        str | None, typer.Option("-k", "--select", metavar="WORDS", help="Only tests with such names, as pytest's -k.")
+    ] = None,
+    out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Where report.html and junit.xml go.")] = OUT,
+    force: Annotated[bool, typer.Option("--force", help="Run on a car that has keys: it forgets them.")] = False,
+    timeout: Timeout = PATIENCE,
+    as_json: Json = False,
+) -> None:
+    """Run the bench suite on the car at --port, or on a simulated one. The car becomes a new one, without keys."""
+    with Report(as_json) as report:
+        if port:
+            acceptance.check_car(port, timeout, force)
+        with _progress(report) as follow:
+            done = acceptance.run(port, out, tests or [], select, follow)
+        files = {name: str(out / name) for name in ("report.html", "junit.xml")}
+        if done.interrupted:
+            report.say(f"Interrupted after {len(done.results)} of {done.total} tests: {files['report.html']}")
+            raise KeyboardInterrupt
+        if not done.passed:
+            failed = acceptance.SuiteFailed(
+                f"{len(done.failures)} of {len(done.results)} tests failed", f"see {files['report.html']}"
+            )
+            failed.details = {**done.told(), "files": files}
+            raise failed
+        for note in done.notes:
+            report.say(f"  {note}")
+        skipped = f", {done.count('skipped')} skipped" if done.count("skipped") else ""
+        report.done(
+            f"{done.count('passed')} tests passed{skipped} in {done.seconds:.0f} s: {files['report.html']}",
+            did="bench run",
+            **done.told(),
+            files=files,
+        )
+
+
+@contextlib.contextmanager
+def _progress(report: Report) -> Iterator[Follow]:
+    """Who follows the run: a bar on a terminal, a line for each file elsewhere, nobody with --json."""
+    if report.as_json:
+        yield lambda run, result, test: None
+        return
+    console = Console(stderr=True, highlight=False)
+    columns = (
+        SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(),
+    )  # fmt: skip
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
+        task = bar.add_task("starting", total=None)
+        begun: set[str] = set()
+
+        def follow(run: Run, result: Result | None, test: str) -> None:
+            file = test.partition("::")[0]
+            if file and file not in begun:
+                begun.add(file)
+                report.say(purpose(acceptance.ROOT / file))
+            if result is None:
+                named = Result(test, "", 0.0).title
+                bar.update(task, total=run.total or None, description=named[:60] if test else "collected")
+                return
+            bar.update(task, completed=len(run.results))
+            if result.outcome in FAILED:
+                report.say(f"  FAILED {result.title}")
+
+        yield follow

@@ -1,0 +1,153 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a run of the bench suite found: every test's outcome, what was counted and measured, and on which board."""
+
+from __future__ import annotations
+
+import ast
+import statistics
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+FAILED = ("failed", "error")
+
+
+@dataclass(frozen=True)
+class Measure:
+    """How long something took, each time."""
+
+    name: str
+    unit: str
+    values: list[float]
+
+    @property
+    def median(self) -> float:
+        """The one in the middle."""
+        return statistics.median(self.values)
+
+
+@dataclass(frozen=True)
+class Result:
+    """One test."""
+
+    test: str
+    outcome: str  # passed, failed, skipped, or error: its fixtures failed
+    seconds: float
+    text: str = ""
+    sections: list[tuple[str, str]] = field(default_factory=list)
+    properties: list[tuple[str, Any]] = field(default_factory=list)
+
+    @property
+    def file(self) -> str:
+        """The test's file."""
+        return self.test.partition("::")[0]
+
+    @property
+    def title(self) -> str:
+        """The test's name as the sentence that it is."""
+        name = self.test.rpartition("::")[2] or self.test
+        sentence, bracket, case = name.removeprefix("test_").partition("[")
+        return sentence.replace("_", " ") + (f": {case.removesuffix(']')}" if bracket else "")
+
+
+@dataclass
+class Run:
+    """The whole run, as far as it has got."""
+
+    port: str | None
+    started: str
+    versions: dict[str, str]
+    total: int = 0
+    seconds: float = 0.0
+    interrupted: bool = False
+    results: dict[str, Result] = field(default_factory=dict)
+
+    def take(self, told: dict[str, Any]) -> Result | None:
+        """One line of what the run tells. The result that is in it."""
+        if told.get("event") == "collected":
+            self.total = told["count"]
+        if told.get("event") != "result":
+            return None
+        result = Result(
+            told["test"],
+            told["outcome"],
+            told["seconds"],
+            told["text"],
+            sections=[(str(title), str(text)) for title, text in told["sections"]],
+            properties=[(str(name), value) for name, value in told["properties"]],
+        )
+        known = self.results.get(result.test)
+        if known is None or known.outcome not in FAILED:  # a teardown that fails counts; it hides no failure
+            self.results[result.test] = result
+        return result
+
+    def count(self, outcome: str) -> int:
+        """How many tests ended so."""
+        return sum(result.outcome == outcome for result in self.results.values())
+
+    @property
+    def failures(self) -> list[Result]:
+        """The tests that did not do what they say."""
+        return [result for result in self.results.values() if result.outcome in FAILED]
+
+    @property
+    def passed(self) -> bool:
+        """Whether the car does all that it should, as far as this run can tell."""
+        return not self.interrupted and not self.failures and self.count("passed") > 0
+
+    @property
+    def board(self) -> dict[str, Any]:
+        """What the board said of itself."""
+        found = [value for value in self._properties("board") if isinstance(value, dict)]
+        return found[0] if found else {}
+
+    @property
+    def measures(self) -> list[Measure]:
+        """What was measured."""
+        values = [value for value in self._properties("measure") if isinstance(value, dict) and value.get("values")]
+        return [Measure(str(value["name"]), str(value["unit"]), value["values"]) for value in values]
+
+    @property
+    def notes(self) -> list[str]:
+        """What was counted."""
+        return [str(value) for value in self._properties("note")]
+
+    @property
+    def files(self) -> dict[str, list[Result]]:
+        """The results, by the file that they are from."""
+        found: dict[str, list[Result]] = {}
+        for result in self.results.values():
+            found.setdefault(result.file, []).append(result)
+        return found
+
+    def told(self) -> dict[str, Any]:
+        """The run for JSON."""
+        outcomes = Counter(result.outcome for result in self.results.values())
+        return {
+            "board": self.board,
+            "port": self.port,
+            "started": self.started,
+            "seconds": round(self.seconds, 1),
+            "tests": len(self.results),
+            **{outcome: outcomes[outcome] for outcome in ("passed", "failed", "error", "skipped")},
+            "failures": [{"test": result.test, "text": result.text} for result in self.failures],
+            "measures": {measure.name: {"unit": measure.unit, "median": measure.median} for measure in self.measures},
+            "notes": self.notes,
+        }
+
+    def _properties(self, wanted: str) -> Iterator[Any]:
+        for result in self.results.values():
+            for name, value in result.properties:
+                if name == wanted:
+                    yield value
+
+
+def purpose(file: Path) -> str:
+    """What a file of tests is about, in its own words."""
+    try:
+        told = ast.get_docstring(ast.parse(file.read_text(encoding="utf-8")))
+    except (OSError, SyntaxError, ValueError):
+        told = None
+    return (told or file.stem.removeprefix("test_").replace("_", " ")).splitlines()[0]

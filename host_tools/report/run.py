@@ -1,0 +1,128 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The acceptance run: pytest on the bench suite in a process of its own, followed line by line as it goes."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.metadata
+import importlib.util
+import json
+import os
+import platform
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TextIO
+
+from host_tools.bench import Bench
+from host_tools.faults import LatchkeyError, Misuse, Refused
+from host_tools.report.page import page
+from host_tools.report.results import Result, Run
+
+ROOT = Path(__file__).parents[2]
+SUITE = "tests/bench"
+_LOG = "pytest.log"
+_FAILURES, _NOTHING = 1, 5  # as pytest's exit code tells them
+_CLEANUP = 20.0  # seconds to end when interrupted: a board is let go of
+
+
+class SuiteFailed(LatchkeyError):
+    """The car does not do all that it should."""
+
+    name = "BENCH_FAILED"
+
+
+def check_car(port: str, timeout: float, force: bool) -> None:
+    """Raise unless there is a car on the port that the suite may have. It makes the car a new one, and keys go."""
+    with Bench.open(port, timeout) as car:
+        vin = car.info()["vin"]
+        keys = len(car.keys()) if vin else 0
+    if keys and not force:
+        raise Refused(
+            "KEYS_WOULD_BE_LOST",
+            f"car {vin} has {keys} keys, and the run makes it a new car without any",
+            "--force runs it all the same",
+        )
+
+
+def run(
+    port: str | None,
+    out: Path,
+    tests: list[str],
+    select: str | None,
+    follow: Callable[[Run, Result | None, str], None],
+) -> Run:
+    """Run the suite and write junit.xml, report.html and pytest.log into `out`.
+
+    `follow` is told of every result, and of the test that begins.
+    """
+    for needed in ("pytest", "pytest_timeout"):
+        if importlib.util.find_spec(needed) is None:
+            raise Misuse(f"{needed} is not installed", "run this in the repository, after `make setup`")
+    if not (ROOT / SUITE).is_dir():
+        raise Misuse(f"there is no {SUITE} in {ROOT}", "run this in the repository")
+    out.mkdir(parents=True, exist_ok=True)
+    done = Run(port, time.strftime("%Y-%m-%d %H:%M"), _versions())
+    began = time.monotonic()
+    with _pytest(port, out, tests, select) as (process, told):
+        try:
+            for line in told:
+                event = json.loads(line)
+                result = done.take(event)
+                follow(done, result, event.get("test", ""))
+        except KeyboardInterrupt:
+            done.interrupted = True
+            process.send_signal(signal.SIGINT)
+            for line in told:
+                done.take(json.loads(line))
+    done.seconds = time.monotonic() - began
+    if process.returncode == _NOTHING:
+        raise Misuse("no test is selected", f"see `ls {SUITE}`")
+    if process.returncode not in {0, _FAILURES} and not done.interrupted:
+        raise LatchkeyError(f"the suite cannot be run: {_last_line(out / _LOG)}", f"see {out / _LOG}")
+    (out / "report.html").write_text(page(done, ROOT), encoding="utf-8")
+    return done
+
+
+@contextlib.contextmanager
+def _pytest(
+    port: str | None, out: Path, tests: list[str], select: str | None
+) -> Iterator[tuple[subprocess.Popen[bytes], TextIO]]:
+    """pytest at work, and the lines that it tells."""
+    reading, writing = os.pipe()
+    command = [sys.executable, "-m", "pytest", *(tests or [SUITE]), "--results", f"/dev/fd/{writing}"]
+    command += ["--junitxml", str((out / "junit.xml").absolute()), *(["--port", port] if port else [])]
+    command += ["-k", select] if select else []
+    with os.fdopen(reading, encoding="utf-8") as told, (out / _LOG).open("wb") as log:
+        process = subprocess.Popen(
+            command,
+            cwd=ROOT,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            pass_fds=(writing,),
+            start_new_session=True,  # Ctrl-C comes to us, and we pass it on, once
+        )
+        os.close(writing)
+        try:
+            yield process, told
+            process.wait(_CLEANUP)
+        finally:
+            if process.poll() is None:
+                process.kill()
+                process.wait()
+
+
+def _last_line(log: Path) -> str:
+    lines = [line for line in log.read_text(errors="replace").splitlines() if line.strip()]
+    return next((line for line in reversed(lines) if line.lower().startswith("error")), lines[-1] if lines else "")
+
+
+def _versions() -> dict[str, str]:
+    return {
+        "harness": f"latchkey {importlib.metadata.version('latchkey')}, Python {platform.python_version()}",
+        "host": f"{platform.system()} {platform.machine()}",
+    }
