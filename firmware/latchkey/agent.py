@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 ROOT = "/data"
 _WATCHDOG_MS = 8000
+_PROMPT_MS = 604_800_000
 _INPUTS_MS = 10
 _RESTART_MS = 1000  # long enough for a Ctrl-C between the restarts of an agent that cannot live
 
@@ -189,6 +190,9 @@ def main(board: Any) -> None:
         agent = Agent(board)
         print("latchkey", VERSION, agent.vin or "not provisioned", "boot", agent.boot)
         asyncio.run(agent.run())
+    except KeyboardInterrupt:
+        machine.WDT(timeout=_PROMPT_MS)  # it cannot be stopped, and would restart the board under who types there
+        raise
     except config.ConfigError as error:
         print("latchkey: settings refused:", error)
     except files.StoreError as error:
