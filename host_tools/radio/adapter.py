@@ -56,7 +56,10 @@ class Adapter:
         """Bumble's own face of it, switched on."""
         async with self._opening:
             if self._open is None:
-                transport = await open_transport(self.transport)
+                try:
+                    transport = await open_transport(self.transport)
+                except Exception as error:
+                    raise BleakError(f"there is no radio {self.transport}: {error}") from error
                 address = hci.Address.generate_static_address()
                 device = Device.with_hci("phone", address, transport.source, transport.sink)
                 await device.power_on()

@@ -37,6 +37,7 @@ class RadioError(LatchkeyError):
     """There is no radio."""
 
     name = "NO_RADIO"
+    exit_code = 2
 
 
 class RadioBridge:

@@ -29,9 +29,10 @@ SERVICE, WRITE, READ, VERSION = (_UUID.format(n) for n in (1, 2, 3, 4))
 
 
 class NoBluetooth(LatchkeyError):
-    """This computer's Bluetooth cannot be used."""
+    """This computer's Bluetooth cannot be used, so that no car can be reached through it."""
 
     name = "NO_BLUETOOTH"
+    exit_code = 3
 
 
 def local_name(vin: str) -> str:
@@ -98,7 +99,7 @@ class BlePhone:
         except TimeoutError:
             raise NoAnswer(f"car {self.vin} does not answer over BLE", "go closer, or wake it") from None
         except (BleakError, OSError) as error:
-            if self._client is None or not self._client.is_connected:
+            if self._client is None:
                 raise NoBluetooth(f"BLE does not work: {error}", "see docs/hardware.md on adapters") from error
             raise NoAnswer(f"the connection to car {self.vin} broke: {error}", "try again") from error
 

@@ -74,6 +74,7 @@ class EchoBoard:
         self._environment = {**os.environ, **self._bridge.start()}
         self._environment["MICROPYPATH"] = ":".join([*_path(), ".frozen"])
         self.air = self._bridge.address or ""
+        self._closed = False
         self.start()
 
     def start(self) -> None:
@@ -90,6 +91,9 @@ class EchoBoard:
         self.start()
 
     def close(self) -> None:
+        if self._closed:
+            return
+        self._closed = True
         alive = self.process.poll() is None
         self.process.kill()
         self.process.wait()
