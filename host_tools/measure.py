@@ -1,0 +1,245 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a board can do: heap, boot, cryptography, and a phone's commands, in numbers that can be compared.
+
+First with the agent stopped, at the prompt: each crypto operation, and how long it keeps everything else waiting. Then
+the board is reset, and the agent is measured from outside, as a phone and through its bench.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import statistics
+import threading
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from host_tools.bench import Bench
+from host_tools.faults import NoAnswer
+from host_tools.flash import Repl, chip, listen
+from host_tools.flash.files import Files
+from host_tools.phone import Key, Phone, keyfile, messages
+from host_tools.phone.pairing import pair
+from host_tools.port import PortError, PortGone
+
+_ROUNDS = 10
+_RETURN = 15.0  # seconds for a port of the chip's own to come back after a reset
+_LABEL = "latchkey measure"
+
+_BEGIN = """
+import asyncio, gc, json, time
+from latchkey import crypto
+now, since = time.ticks_us, time.ticks_diff
+key, nonce, text, extra, digest = bytes(range(16)), bytes(12), bytes(10), bytes(64), bytes(range(32))
+sealed, tag = crypto.gcm_encrypt(key, nonce, extra, text)
+def quick(do):
+ do()
+ gc.collect()
+ begun = now()
+ for _ in range(50): do()
+ return since(now(), begun) // 50
+async def watch(longest):
+ last = now()
+ while True:
+  await asyncio.sleep_ms(0)
+  at = now()
+  longest[0] = max(longest[0], since(at, last))
+  last = at
+async def slowly(make):
+ global made
+ gc.collect()
+ longest = [0]
+ watcher = asyncio.create_task(watch(longest))
+ await asyncio.sleep_ms(0)
+ begun = now()
+ made = await make()
+ took = since(now(), begun)
+ watcher.cancel()
+ return took, longest[0]
+def slow(make):
+ print(json.dumps(asyncio.run(slowly(make))))
+"""
+_QUICK = {
+    "random 32 bytes": "crypto.random_bytes(32)",
+    "sha256 of 64 bytes": "crypto.sha256(extra)",
+    "hmac of 64 bytes": "crypto.hmac_sha256(key, extra)",
+    "gcm encrypt 10 bytes": "crypto.gcm_encrypt(key, nonce, extra, text)",
+    "gcm decrypt 10 bytes": "crypto.gcm_decrypt(key, nonce, extra, sealed, tag)",
+}
+# In this order: each uses what those before it made.
+_SLOW = {
+    "p256 public key": ("crypto.public_key(private)", "public = made"),
+    "p256 ecdh": ("crypto.ecdh(private, public)", ""),
+    "ecdsa sign": ("crypto.ecdsa_sign(private, digest)", "signed = made"),
+    "ecdsa verify": ("crypto.ecdsa_verify(public, digest, signed)", ""),
+}
+_RESET = "import machine\nmachine.reset()"
+
+
+def measure(
+    port: str, key: Key | None = None, timeout: float = 30.0, say: Callable[[str], None] = lambda what: None
+) -> dict[str, Any]:
+    """All of it, as one object. A car that has keys needs one of its owners' for what a phone measures."""
+    result: dict[str, Any] = {}
+    say("at the prompt: cryptography")
+    with Repl(port) as repl:
+        found = chip.identify(repl)
+        result["micropython"], result["machine"] = found.micropython, found.machine
+        result["crypto_us"], result["longest_wait_us"] = _cryptography(repl)
+        settings = json.loads(Files(repl).read("/data/config.json") or b"{}")
+        say("resetting")
+        hello, result["boot_ms"] = _reset(repl, port)
+    with Bench.open(port, timeout) as car:
+        hello = hello or car.hello
+        result.update(board=hello.get("board"), version=hello.get("version"), vin=hello.get("vin"))
+        if hello.get("bench") is False:
+            result["phone"] = "not measured: this car is built without the bench"
+            return result
+        result["heap"] = car.heap()  # the first thing that it is asked
+        result["phone"] = _phone(car, settings, key, say)
+    return result
+
+
+def _cryptography(repl: Repl) -> tuple[dict[str, int], dict[str, int]]:
+    repl.run(_BEGIN)
+    took: dict[str, int] = {}
+    waited: dict[str, int] = {}
+    for name, code in _QUICK.items():
+        took[name] = repl.ask(f"print(json.dumps(quick(lambda: {code})))")
+    repl.run("private = asyncio.run(crypto.generate_private())\nfrom latchkey.crypto import ecdsa")
+    for name, (code, after) in _SLOW.items():
+        # The best of three: a garbage collection in between, or a busy host under a simulated board, is no property
+        # of the operation.
+        times = [repl.ask(f"slow(lambda: {code})") for _ in range(3)]
+        took[name], waited[name] = (min(column) for column in zip(*times, strict=True))
+        repl.run(after)
+    return took, waited
+
+
+def _reset(repl: Repl, port: str) -> tuple[dict[str, Any] | None, int | None]:
+    """Hard reset. The agent's hello, and the milliseconds up to it if the port was there to see them."""
+    with contextlib.suppress(PortGone):
+        repl.start(_RESET)
+        return listen.first_words(repl.serial, port)
+    until = time.monotonic() + _RETURN
+    while True:  # the chip's own port comes back when it has started
+        repl.close()
+        try:
+            with Bench.open(port, 5) as car:
+                return car.hello, None
+        except (PortError, NoAnswer):
+            if time.monotonic() > until:
+                raise
+            time.sleep(0.2)
+
+
+def _phone(
+    car: Bench, settings: dict[str, Any], key: Key | None, say: Callable[[str], None]
+) -> dict[str, Any] | str:
+    vin = settings.pop("vin", None)
+    if not vin:
+        return "not measured: this board is no car yet"
+    if car.keys():
+        if key is None:
+            return "not measured: this car has keys; give one of its owners' with --key"
+        return _commands(car, vin, key, False, say)
+    try:
+        return _commands(car, vin, keyfile.generate(), True, say)
+    finally:
+        say("making the car new again")
+        car.provision(vin, settings, force=True)
+
+
+def _commands(car: Bench, vin: str, key: Key, new: bool, say: Callable[[str], None]) -> dict[str, Any]:
+    result: dict[str, Any] = {}
+    with contextlib.closing(car.connect()) as connection:
+        phone = Phone(connection, vin, key)
+        if new:
+            say("enrolling a key by its card")
+            tapped: list[float] = []
+
+            def tap() -> None:
+                tapped.append(time.monotonic())
+                car.tap()
+
+            pair(phone, label=_LABEL, on_wait=tap)
+            result["card_tap_to_session_ms"] = _ms(tapped[0])
+        say("commands")
+        begun = time.monotonic()
+        phone.handshake()
+        result["handshake_ms"] = _ms(begun)
+        result["handshake_us"] = car.stats()["last_us"]
+        for name, do in (("unlock", phone.unlock), ("start", phone.start), ("lock", phone.lock)):
+            result[name] = _command(car, do, phone.lock if name == "start" else None)
+        result["while_enrolling"] = _beside(car, vin, phone, say)
+    return result
+
+
+def _command(car: Bench, do: Callable[[], None], after: Callable[[], None] | None) -> dict[str, Any]:
+    """A command's medians: its round trip, and in the car from its last byte to the relay and to the reply."""
+    trips, relays, replies = [], [], []
+    for _ in range(_ROUNDS):
+        begun = time.monotonic()
+        do()
+        trips.append(_ms(begun))
+        stats = car.stats()
+        relays.append(stats["relay_us"])
+        replies.append(stats["last_us"])
+        if after:
+            after()
+    return {
+        "round_trip_ms": round(statistics.median(trips), 1),
+        "to_relay_us": int(statistics.median(relays)),
+        "to_reply_us": int(statistics.median(replies)),
+    }
+
+
+def _beside(car: Bench, vin: str, phone: Phone, say: Callable[[str], None]) -> dict[str, Any]:
+    """How another phone is served while the car computes with a new key."""
+    say("another phone, while a key is added")
+    guest = keyfile.generate()
+    with contextlib.closing(car.connect()) as connection:
+        other = Phone(connection, vin, guest)
+        with _asking(other) as idle:
+            time.sleep(1)
+        with _asking(other) as busy:
+            begun = time.monotonic()
+            phone.change_keys(messages.add_key(guest.public, "driver", _LABEL))
+            added = _ms(begun)
+        try:
+            other.handshake()
+        finally:
+            phone.change_keys(messages.remove_key(guest.public))
+    return {
+        "added_ms": added,
+        "answers": len(busy),
+        "worst_ms": max(busy, default=None),
+        "worst_otherwise_ms": max(idle, default=None),
+    }
+
+
+@contextlib.contextmanager
+def _asking(phone: Phone) -> Iterator[list[float]]:
+    """Ask the car's status over and over: how long each answer took."""
+    took: list[float] = []
+    stop = threading.Event()
+
+    def ask() -> None:
+        with contextlib.suppress(NoAnswer):
+            while not stop.is_set():
+                begun = time.monotonic()
+                phone.status()
+                took.append(_ms(begun))
+
+    thread = threading.Thread(target=ask, name="the other phone", daemon=True)
+    thread.start()
+    try:
+        yield took
+    finally:
+        stop.set()
+        thread.join()
+
+
+def _ms(begun: float) -> float:
+    return round((time.monotonic() - begun) * 1000, 1)
