@@ -71,6 +71,8 @@ class Agent:
 
             identity = self._identity or await _new_identity(self.root)
             self.car = Car(self, settings.vin, identity[0], identity[1])
+            await self.car.log.flush()  # the number of this boot is written down before anything is made from it
+            crypto.stir(identity[0], self.car.log.boot)
         if settings is None or settings.bench:
             self._bench = _bench(self)
         router = self.car.router if self.car else _Unprovisioned()

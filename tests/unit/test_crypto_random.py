@@ -16,10 +16,12 @@ class _Source:
         self.original = source.urandom
         source.urandom = self.urandom
         source._healthy = False
+        source._pool = b""
 
     def __exit__(self, *_):
         source.urandom = self.original
         source._healthy = False
+        source._pool = b""
 
 
 def _refused(urandom):
@@ -90,6 +92,31 @@ def test_a_source_that_counts_in_a_short_cycle_is_refused():
 def test_a_source_that_gives_too_little_is_refused():
     assert _refused(lambda size: b"")
     assert _refused(lambda size, original=source.urandom: original(size - 1))
+
+
+def test_a_source_that_repeats_after_a_reset_gives_other_bytes_once_a_boots_number_is_stirred_in():
+    def boot(number, secret=b"key"):
+        """What a board draws that starts with the same random numbers every time."""
+        with _Source(lambda size: bytes(range(size))):
+            source._healthy = True
+            source._drawn = 0
+            if number:
+                source.stir(secret, number)
+            return [crypto.random_bytes(size) for size in (12, 16, 16, 100)]
+
+    assert boot(0) == boot(0)
+    first, second, elsewhere = boot(1), boot(2), boot(1, b"another")
+    assert first == boot(1)
+    drawn = [data for drawn in (first, second, elsewhere) for data in drawn]
+    assert len(set(drawn)) == len(drawn)
+    assert [len(data) for data in first] == [12, 16, 16, 100]
+    assert first[3][:32] != first[3][32:64]
+
+
+def test_what_is_stirred_in_does_not_take_anything_out():
+    with _Source(source.urandom):
+        source.stir(b"key", 1)
+        assert len({crypto.random_bytes(16) for _ in range(100)}) == 100
 
 
 def test_a_refused_source_stays_refused():

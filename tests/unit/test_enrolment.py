@@ -11,7 +11,7 @@ from latchkey.keys.keychain import KeychainFull
 from latchkey.session.sessions import Sessions
 from latchkey.wire import messages
 from latchkey.wire.pb import decode
-from support import CLIENT_PUBLIC, VEHICLE_PRIVATE, VEHICLE_PUBLIC, K, Keys, other_key, owner
+from support import CLIENT_PUBLIC, OWNER, VEHICLE_PRIVATE, VEHICLE_PUBLIC, K, Keys, other_key, owner
 from test_whitelist import ADD, operation, removal
 
 
@@ -120,6 +120,20 @@ async def test_two_keys_at_once_are_both_turned_away():
     assert bench.enrolment.tap() is None
     await bench.settle()
     assert bench.keys.count == 0
+
+
+async def test_a_role_cannot_be_changed_under_the_tap():
+    """Pairing requests are not signed: somebody who hears one could ask for more in its name."""
+    bench, first = Bench(Keys()), Reply()
+    bench.enrolment.pair(operation(ADD, role=3), first)
+    try:
+        bench.enrolment.pair(operation(ADD, role=OWNER), Reply())
+    except KeyRefused as refusal:
+        assert refusal.code == faults.KEY_COULD_NOT_START_AUTH
+    else:
+        raise AssertionError("the role was changed")
+    assert first.information() == faults.KEY_AUTH_CANCELLED
+    assert bench.enrolment.tap() is None
 
 
 async def test_the_same_key_may_ask_again():

@@ -21,6 +21,7 @@ from latchkey.crypto.hmac import sha1 as sha1
 from latchkey.crypto.hmac import sha256 as sha256
 from latchkey.crypto.hmac import verify_equal as verify_equal
 from latchkey.crypto.random import random_bytes as random_bytes
+from latchkey.crypto.random import stir as stir
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Enrolment: the one pending key that waits for a card tap, and the worker that changes the keychain.
 
-A tap approves the key that is named as pending, once (law 5). If a second key asks while one is pending, a tap could
-approve the wrong one, so both are turned away. The worker does what takes long (P-256, flash) outside of the router,
+A tap approves the key that is named as pending, once (law 5). If a second key asks while one is pending, or the same one for another
+role, a tap could approve what nobody meant, so both are turned away. The worker does what takes long (P-256, flash) outside of the router,
 one change at a time, and answers through the reply it was given.
 """
 
@@ -70,8 +70,9 @@ class Enrolment:
 
         change = whitelist.plan_pairing(operation, self._keychain)
         self.tick()
-        if self.pending and self.pending.change.public != change.public:
-            self._give_up(self.pending, faults.KEY_AUTH_CANCELLED, "another key asked")
+        waiting = self.pending
+        if waiting and (waiting.change.public != change.public or waiting.change.role != change.role):
+            self._give_up(waiting, faults.KEY_AUTH_CANCELLED, "another key asked")
             raise KeyRefused(faults.KEY_COULD_NOT_START_AUTH, "another key was pending: both turned away")
         self.pending = Pending(change, reply, self._clock.now() + TAP_WINDOW)
         self._emit({"event": "pending", "key": key_id(change.public).hex(), "role": change.role})

@@ -58,7 +58,7 @@ class AccessLog:
         self._lock = asyncio.Lock()
         self.dropped = 0
         self.last = 0  # number of the newest entry
-        self._boot = 1
+        self.boot = 1
         files.make_folder(self._folder)
         for segment in range(_SEGMENTS):
             self._find_end(segment)
@@ -98,7 +98,7 @@ class AccessLog:
     def _put(self, what: bytes, count: int = 1) -> None:
         self.last += 1
         at = self._n * _SIZE
-        struct.pack_into(_LAYOUT, self._waiting, at, self.last, self._boot, self._now(), count, what, _VERSION)
+        struct.pack_into(_LAYOUT, self._waiting, at, self.last, self.boot, self._now(), count, what, _VERSION)
         self._n += 1
 
     def due(self) -> bool:
@@ -191,7 +191,7 @@ class AccessLog:
                         self.last = entry["seq"] if place else (entry["seq"] - 1) // _PLACES * _PLACES + n
                         if self.last % _PLACES * _SIZE != size % (_PLACES * _SIZE):
                             self.last += _PLACES - self.last % _PLACES  # no place to go on: a new segment
-                        self._boot = entry["boot"] + 1
+                        self.boot = entry["boot"] + 1
         except OSError:
             pass
 
