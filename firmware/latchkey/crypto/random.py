@@ -3,8 +3,8 @@
 
 The start-up tests are those of NIST SP 800-90B 4.4 for a source of full bytes. They catch a source that is stuck or
 repeats itself, not one that is merely predictable: nothing that looks at the output can. An ESP32's source is weak
-while its radio is off, so what is stirred in (the board's secret, the number of this boot) makes sure that a source which
-says the same after every reset still gives no epoch and no nonce twice.
+while its radio is off, so the board's secret and the number of its boot are stirred in: a source that says the same
+after every reset still gives no epoch and no nonce twice.
 """
 
 from os import urandom

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Enrolment: the one pending key that waits for a card tap, and the worker that changes the keychain.
 
-A tap approves the key that is named as pending, once (law 5). If a second key asks while one is pending, or the same one for another
-role, a tap could approve what nobody meant, so both are turned away. The worker does what takes long (P-256, flash) outside of the router,
-one change at a time, and answers through the reply it was given.
+A tap approves the key that is named as pending, once (law 5). If a second key asks while one is pending, or the same
+one for another role, a tap could approve what nobody meant, so both are turned away. The worker does what takes long
+(P-256, flash) outside of the router, one change at a time, and answers through the reply it was given.
 """
 
 import asyncio
