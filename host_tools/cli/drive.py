@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import contextlib
 import time
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -96,112 +97,66 @@ def tap_card(car: Bench) -> None:
         time.sleep(0.1)
 
 
-def unlock(
-    key: KeyFile,
-    port: Port = None,
-    vin: Vin = None,
-    ble: Ble = False,
-    radio: Radio = None,
-    timeout: Timeout = PATIENCE,
-    as_json: Json = False,
-) -> None:
-    """Unlock the car."""
-    _act("unlock", "Unlocked.", key, Reach(port, vin, timeout, ble, radio), as_json)
+def _deed(name: str, said: str, about: str) -> Callable[..., None]:
+    """A command that is one action of the protocol: they differ in nothing but words."""
+
+    def run(
+        key: KeyFile,
+        port: Port = None,
+        vin: Vin = None,
+        ble: Ble = False,
+        radio: Radio = None,
+        timeout: Timeout = PATIENCE,
+        as_json: Json = False,
+    ) -> None:
+        _command(name, messages.action(name), {}, said, key, Reach(port, vin, timeout, ble, radio), as_json)
+
+    run.__doc__ = about
+    return run
 
 
-def lock(
-    key: KeyFile,
-    port: Port = None,
-    vin: Vin = None,
-    ble: Ble = False,
-    radio: Radio = None,
-    timeout: Timeout = PATIENCE,
-    as_json: Json = False,
-) -> None:
-    """Lock the car."""
-    _act("lock", "Locked.", key, Reach(port, vin, timeout, ble, radio), as_json)
+unlock = _deed("unlock", "Unlocked.", "Unlock the car.")
+lock = _deed("lock", "Locked.", "Lock the car.")
+start = _deed(
+    "start",
+    "Started: press the brake within two minutes to drive.",
+    "Let the car be driven: the start relay stays on for two minutes, or until the brake is pressed.",
+)
+wake = _deed("wake", "Awake.", "Wake the car.")
+secure = _deed("secure", "Secured.", "Close what closes by itself, and lock.")
 
 
-def start(
-    key: KeyFile,
-    port: Port = None,
-    vin: Vin = None,
-    ble: Ble = False,
-    radio: Radio = None,
-    timeout: Timeout = PATIENCE,
-    as_json: Json = False,
-) -> None:
-    """Let the car be driven: the start relay stays on for two minutes, or until the brake is pressed."""
-    said = "Started: press the brake within two minutes to drive."
-    _act("start", said, key, Reach(port, vin, timeout, ble, radio), as_json)
+def _movement(name: str, said: str, about: str) -> Callable[..., None]:
+    """A command that moves one closure."""
+
+    def run(
+        closure: Closure,
+        key: KeyFile,
+        port: Port = None,
+        vin: Vin = None,
+        ble: Ble = False,
+        radio: Radio = None,
+        timeout: Timeout = PATIENCE,
+        as_json: Json = False,
+    ) -> None:
+        reach = Reach(port, vin, timeout, ble, radio)
+        told = {"closure": closure}
+        _command(name, messages.move({closure: name}), told, f"{said} the {closure}.", key, reach, as_json)
+
+    run.__doc__ = about
+    return run
 
 
-def wake(
-    key: KeyFile,
-    port: Port = None,
-    vin: Vin = None,
-    ble: Ble = False,
-    radio: Radio = None,
-    timeout: Timeout = PATIENCE,
-    as_json: Json = False,
-) -> None:
-    """Wake the car."""
-    _act("wake", "Awake.", key, Reach(port, vin, timeout, ble, radio), as_json)
-
-
-def secure(
-    key: KeyFile,
-    port: Port = None,
-    vin: Vin = None,
-    ble: Ble = False,
-    radio: Radio = None,
-    timeout: Timeout = PATIENCE,
-    as_json: Json = False,
-) -> None:
-    """Close what closes by itself, and lock."""
-    _act("secure", "Secured.", key, Reach(port, vin, timeout, ble, radio), as_json)
-
-
-def open_closure(
-    closure: Closure,
-    key: KeyFile,
-    port: Port = None,
-    vin: Vin = None,
-    ble: Ble = False,
-    radio: Radio = None,
-    timeout: Timeout = PATIENCE,
-    as_json: Json = False,
-) -> None:
-    """Open a closure: a door, the trunk, the frunk, the charge port or the tonneau."""
-    _move("open", closure, f"Opened the {closure}.", key, Reach(port, vin, timeout, ble, radio), as_json)
-
-
-def close_closure(
-    closure: Closure,
-    key: KeyFile,
-    port: Port = None,
-    vin: Vin = None,
-    ble: Ble = False,
-    radio: Radio = None,
-    timeout: Timeout = PATIENCE,
-    as_json: Json = False,
-) -> None:
-    """Close a closure."""
-    _move("close", closure, f"Closed the {closure}.", key, Reach(port, vin, timeout, ble, radio), as_json)
-
-
-def _act(name: str, said: str, key: Path, reach: Reach, as_json: bool) -> None:
-    _command(name, messages.action(name), {}, said, key, reach, as_json)
-
-
-def _move(name: str, closure: str, said: str, key: Path, reach: Reach, as_json: bool) -> None:
-    _command(name, messages.move({closure: name}), {"closure": closure}, said, key, reach, as_json)
+open_closure = _movement(
+    "open", "Opened", "Open a closure: a door, the trunk, the frunk, the charge port or the tonneau."
+)
+close_closure = _movement("close", "Closed", "Close a closure.")
 
 
 def _command(
     name: str,
     payload: vcsec.UnsignedMessage,
-    details: dict[str, str],
+    details: Mapping[str, str],
     said: str,
     key: Path,
     reach: Reach,
