@@ -180,7 +180,7 @@ class Bench:
 
         router.deliver = bent
 
-    def op_stats(self, request: dict[str, Any]) -> dict[str, int]:
+    def op_stats(self, request: dict[str, Any]) -> dict[str, Any]:
         router = self._car().router
         return {
             "p256": crypto.operations(),
@@ -189,6 +189,7 @@ class Bench:
             "handshakes": router.handshakes,
             "last_us": router.last_us,
             "relay_us": router.relay_us,
+            "phones": [link.phones for link in self._agent.links],
         }
 
     def op_keys(self, request: dict[str, Any]) -> dict[str, Any]:

@@ -4,7 +4,8 @@
 A command is a function whose parameters are its options (`options` holds what they share). It opens a `Report`, which
 turns whatever goes wrong inside into one line on stderr and an exit code: 0 the car did it, 1 it refused, 2 wrong
 usage, 3 no car answers in time. `drive` is the driver's part, `keyring` the owner's, `hand` the harness's, `board` is
-about boards, `flash` about what runs on them, and `acceptance` about whether it does what it should.
+about boards, `flash` about what runs on them, `acceptance` about whether it does what it should;
+`watch` and `explain` show what is going on.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from typing import Annotated
 
 import typer
 
-from host_tools.cli import acceptance, board, drive, flash, hand, keyring
+from host_tools.cli import acceptance, board, drive, explain, flash, hand, keyring, watch
 
 __all__ = ["app", "main"]
 
@@ -34,7 +35,7 @@ for _function, _name, _panel in (
     (flash.measure, "measure", _BOARD),
     (board.provision, "provision", _BOARD),
     (board.bridge, "bridge", _BOARD),
-    (board.monitor, "monitor", _BOARD),
+    (watch.monitor, "monitor", _BOARD),
     (drive.pair, "pair", _DRIVER),
     (drive.unlock, "unlock", _DRIVER),
     (drive.lock, "lock", _DRIVER),
@@ -45,6 +46,7 @@ for _function, _name, _panel in (
     (drive.close_closure, "close", _DRIVER),
     (hand.status, "status", _OWNER),
     (hand.log, "log", _OWNER),
+    (explain.explain, "explain", _OWNER),
     (hand.tap, "tap", _HAND),
     (hand.brake, "brake", _HAND),
     (hand.door, "door", _HAND),

@@ -43,7 +43,7 @@ def check_car(port: str, timeout: float, force: bool) -> None:
     if keys and not force:
         raise Refused(
             "KEYS_WOULD_BE_LOST",
-            f"car {vin} has {keys} keys, and the run makes it a new car without any",
+            f"car {vin} has {keys} key{'s' * (keys > 1)}, and the run makes it a new car without any",
             "--force runs it all the same",
         )
 

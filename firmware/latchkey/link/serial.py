@@ -97,6 +97,10 @@ class SerialLink:
             self._lost = 0
         self.post(_EVENT, 0, json.dumps(event).encode(), _EVENTS)
 
+    @property
+    def phones(self) -> int:
+        return len(self._connections)
+
     def broadcast(self, message: bytes) -> None:
         for connection in self._connections.values():
             connection.send(message)

@@ -1,0 +1,111 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the car checks before it gives a fault: what it expected, and what it gets instead when it gives that fault.
+
+In general words, for a fault without its messages. `explain` says it with the messages' own values where it has them.
+"""
+
+from __future__ import annotations
+
+MESSAGE_CHECKS: dict[str, tuple[str, str]] = {
+    "BUSY": (
+        "one change of keys at a time, and on each connection no more than eight wrong tags in a row",
+        "a change of keys while another is being made, or a connection that has used its wrong tags up",
+    ),
+    "UNKNOWN_KEY_ID": (
+        "a signer whose public key is in the keychain",
+        "a key that was never enrolled or was removed, or no signer at all",
+    ),
+    "INACTIVE_KEY": (
+        "a key whose time is not over",
+        "a key that was enrolled for some seconds: they are over, or a restart has ended them",
+    ),
+    "INVALID_SIGNATURE": (
+        "a tag over this very message, made with the secret that car and key share, for this car's VIN",
+        "a tag that does not fit: another VIN, another key, a changed byte, or a tag that was cut short",
+    ),
+    "INVALID_TOKEN_OR_COUNTER": (
+        "a counter above the highest one that this session has seen",
+        "a counter that is spent: a message sent again, or overtaken by a later one",
+    ),
+    "INSUFFICIENT_PRIVILEGES": (
+        "a signed command that the key's role allows (docs/protocol.md, Roles)",
+        "a command that is not signed, or of a key whose role does not allow it",
+    ),
+    "INVALID_DOMAINS": (
+        "a message to vehicle security, which is domain 2",
+        "a message to another domain, or to none",
+    ),
+    "INVALID_COMMAND": (
+        "an action, a movement of closures, a question or a change of keys that the car knows",
+        "a payload that is missing, empty or of another kind",
+    ),
+    "DECODING": (
+        "a payload that is an UnsignedMessage of the protocol",
+        "bytes that are none, though their tag is right",
+    ),
+    "INTERNAL": ("that its own firmware does not fail", "an error inside: the car's serial log has its traceback"),
+    "BAD_PARAMETER": (
+        "an uncompressed key of 65 bytes, a uuid of at most 16, an expiry below 2^30 s, a kind of signature it knows",
+        "one of these missing or out of bounds",
+    ),
+    "INCORRECT_EPOCH": (
+        "the epoch of this key's session: the car draws one whenever it makes the session",
+        "the epoch of a session that is over: the car has restarted, or has made room for other keys",
+    ),
+    "IV_INCORRECT_LENGTH": ("a nonce of 12 bytes", "a nonce of another length"),
+    "TIME_EXPIRED": (
+        "an expiry that is not before the car's clock, in seconds since it booted",
+        "an expiry that has passed, or none",
+    ),
+    "NOT_PROVISIONED_WITH_IDENTITY": ("to have a VIN and a key of its own", "a message before it was provisioned"),
+    "TIME_TO_LIVE_TOO_LONG": (
+        "an expiry at most 120 s ahead of its clock",
+        "an expiry further ahead: often the sender's idea of the car's clock is off",
+    ),
+    "RESPONSE_MTU_EXCEEDED": ("an answer of at most 1024 bytes", "a question whose answer is longer"),
+    "INVALID_KEY_HANDLE": (
+        "a handle that it told in a handshake, while that session lives",
+        "a handle of a session that is over, or one that never was",
+    ),
+}
+
+KEYCHAIN_CHECKS: dict[str, tuple[str, str]] = {
+    "UNDOCUMENTED_ERROR": ("an operation on keys that it knows", "one that is empty or of another kind"),
+    "NO_PERMISSION_TO_REMOVE_ONESELF": ("another owner's key to sign it", "a key that asks for its own removal"),
+    "WHITELIST_FULL": ("room for one more: there are 4096 places", "a new key with every place taken"),
+    "NO_PERMISSION_TO_ADD": (
+        "an owner's signature, or a plain request for one key, which a card tap then approves",
+        "a signature of another role, or an unsigned request for more than one key",
+    ),
+    "INVALID_PUBLIC_KEY": (
+        "65 bytes: 04 and the coordinates of a point of P-256",
+        "a compressed key, a point off the curve, or no key",
+    ),
+    "NO_PERMISSION_TO_REMOVE": (
+        "an owner's signature, and an owner key that stays",
+        "another role, no signature, or the car's last lasting owner key",
+    ),
+    "NO_PERMISSION_TO_CHANGE_PERMISSIONS": (
+        "an owner's signature, and an owner key that stays one",
+        "another role, no signature, or the car's last lasting owner key",
+    ),
+    "ATTEMPTING_TO_REMOVE_OWN_PERMISSIONS": ("another owner's key to sign it", "an owner that lowers itself"),
+    "PUBLIC_KEY_NOT_ON_WHITELIST": ("a key that is enrolled", "a key, slot or key id that is not"),
+    "ATTEMPTING_TO_ADD_KEY_THAT_IS_ALREADY_ON_THE_WHITELIST": ("a new key", "one that is enrolled already"),
+    "ATTEMPTING_TO_ADD_KEY_WITHOUT_ROLE": (
+        "owner, driver, guest, fleet manager, vehicle monitor or charging manager",
+        "no role, or a number that is none",
+    ),
+    "ATTEMPTING_TO_ADD_KEY_WITH_SERVICE_ROLE": ("a role that a card tap can give", "the service role"),
+    "NON_SERVICE_KEY_ATTEMPTING_TO_ADD_SERVICE_TECH": ("a role that an owner can give", "the service role"),
+    "COULD_NOT_START_LOCAL_ENTITY_AUTH": (
+        "one key at a time to wait for the card, so that a tap cannot approve the wrong one",
+        "a second key that asks while another waits: both are turned away",
+    ),
+    "LOCAL_ENTITY_AUTH_FAILED_TIMED_OUT_WAITING_FOR_TAP": ("a card tap within 30 s", "none"),
+    "LOCAL_ENTITY_AUTH_FAILED_CANCELLED": ("this key alone to wait for the card", "another key that asked meanwhile"),
+}
+
+VEHICLE_CHECKS: dict[str, tuple[str, str]] = {
+    "CLOSURES_OPEN": ("all four doors shut", "an open door"),
+}
