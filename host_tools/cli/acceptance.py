@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated
 
@@ -15,11 +15,10 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn
 from host_tools.cli.options import PATIENCE, Json, Port, Timeout
 from host_tools.cli.report import Report
 from host_tools.report import run as acceptance
-from host_tools.report.results import FAILED, Result, Run, purpose
+from host_tools.report.results import FAILED, Result, Run, purpose, sentence
 
 app = typer.Typer(help="The bench suite: does a car do all that it should?", add_completion=False)
 
-Follow = Callable[[Run, Result | None, str], None]
 OUT = Path("build/bench")
 
 
@@ -70,10 +69,10 @@ def run(
 
 
 @contextlib.contextmanager
-def _progress(report: Report) -> Iterator[Follow]:
+def _progress(report: Report) -> Iterator[acceptance.Follow]:
     """Who follows the run: a bar on a terminal, a line for each file elsewhere, nobody with --json."""
     if report.as_json:
-        yield lambda run, result, test: None
+        yield lambda run, result, test, file: None
         return
     console = Console(stderr=True, highlight=False)
     columns = (
@@ -83,14 +82,12 @@ def _progress(report: Report) -> Iterator[Follow]:
         task = bar.add_task("starting", total=None)
         begun: set[str] = set()
 
-        def follow(run: Run, result: Result | None, test: str) -> None:
-            file = test.partition("::")[0]
+        def follow(run: Run, result: Result | None, test: str, file: str) -> None:
             if file and file not in begun:
                 begun.add(file)
                 report.say(purpose(acceptance.ROOT / file))
             if result is None:
-                named = Result(test, "", 0.0).title
-                bar.update(task, total=run.total or None, description=named[:60] if test else "collected")
+                bar.update(task, total=run.total or None, description=sentence(test)[:60] or "collected")
                 return
             bar.update(task, completed=len(run.results))
             if result.outcome in FAILED:

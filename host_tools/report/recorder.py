@@ -71,14 +71,15 @@ class Recorder:
     def pytest_collection_finish(self, session: pytest.Session) -> None:
         self._tell(event="collected", count=len(session.items))
 
-    def pytest_runtest_logstart(self, nodeid: str) -> None:
-        self._tell(event="started", test=nodeid)
+    def pytest_runtest_logstart(self, nodeid: str, location: tuple[str, int | None, str]) -> None:
+        self._tell(event="started", test=nodeid, file=location[0])
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         if report.when == "call" or not report.passed:
             self._tell(
                 event="result",
                 test=report.nodeid,
+                file=report.location[0],
                 outcome="error" if report.failed and report.when != "call" else report.outcome,
                 seconds=report.duration,
                 text=_reason(report),
@@ -89,9 +90,15 @@ class Recorder:
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
         if report.failed:
             self._tell(
-                event="result", test=report.nodeid, outcome="error", seconds=0, text=report.longreprtext,
-                sections=[], properties=[],
-            )  # fmt: skip
+                event="result",
+                test=report.nodeid,
+                file=report.nodeid.partition("::")[0],
+                outcome="error",
+                seconds=0,
+                text=report.longreprtext,
+                sections=[],
+                properties=[],
+            )
 
     def _tell(self, **result: Any) -> None:
         if self._results is not None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import ast
 import statistics
-from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -33,6 +32,7 @@ class Result:
     """One test."""
 
     test: str
+    file: str
     outcome: str  # passed, failed, skipped, or error: its fixtures failed
     seconds: float
     text: str = ""
@@ -40,16 +40,9 @@ class Result:
     properties: list[tuple[str, Any]] = field(default_factory=list)
 
     @property
-    def file(self) -> str:
-        """The test's file."""
-        return self.test.partition("::")[0]
-
-    @property
     def title(self) -> str:
         """The test's name as the sentence that it is."""
-        name = self.test.rpartition("::")[2] or self.test
-        sentence, bracket, case = name.removeprefix("test_").partition("[")
-        return sentence.replace("_", " ") + (f": {case.removesuffix(']')}" if bracket else "")
+        return sentence(self.test)
 
 
 @dataclass
@@ -72,6 +65,7 @@ class Run:
             return None
         result = Result(
             told["test"],
+            told["file"],
             told["outcome"],
             told["seconds"],
             told["text"],
@@ -124,14 +118,15 @@ class Run:
 
     def told(self) -> dict[str, Any]:
         """The run for JSON."""
-        outcomes = Counter(result.outcome for result in self.results.values())
         return {
             "board": self.board,
             "port": self.port,
             "started": self.started,
             "seconds": round(self.seconds, 1),
             "tests": len(self.results),
-            **{outcome: outcomes[outcome] for outcome in ("passed", "failed", "error", "skipped")},
+            "passed": self.count("passed"),
+            "failed": len(self.failures),
+            "skipped": self.count("skipped"),
             "failures": [{"test": result.test, "text": result.text} for result in self.failures],
             "measures": {measure.name: {"unit": measure.unit, "median": measure.median} for measure in self.measures},
             "notes": self.notes,
@@ -142,6 +137,12 @@ class Run:
             for name, value in result.properties:
                 if name == wanted:
                     yield value
+
+
+def sentence(test: str) -> str:
+    """A test's name in words, and its case."""
+    name, bracket, case = (test.rpartition("::")[2] or test).removeprefix("test_").partition("[")
+    return name.replace("_", " ") + (f": {case.removesuffix(']')}" if bracket else "")
 
 
 def purpose(file: Path) -> str:

@@ -24,9 +24,13 @@ from host_tools.report.results import Result, Run
 
 ROOT = Path(__file__).parents[2]
 SUITE = "tests/bench"
+_PLUGINS = ("tests.micropython_plugin", "host_tools.report.recorder")
 _LOG = "pytest.log"
 _FAILURES, _NOTHING = 1, 5  # as pytest's exit code tells them
 _CLEANUP = 20.0  # seconds to end when interrupted: a board is let go of
+
+
+Follow = Callable[[Run, Result | None, str, str], None]
 
 
 class SuiteFailed(LatchkeyError):
@@ -53,11 +57,11 @@ def run(
     out: Path,
     tests: list[str],
     select: str | None,
-    follow: Callable[[Run, Result | None, str], None],
+    follow: Follow,
 ) -> Run:
     """Run the suite and write junit.xml, report.html and pytest.log into `out`.
 
-    `follow` is told of every result, and of the test that begins.
+    `follow` is told of every test that begins, with its file, and of every result.
     """
     for needed in ("pytest", "pytest_timeout"):
         if importlib.util.find_spec(needed) is None:
@@ -71,8 +75,7 @@ def run(
         try:
             for line in told:
                 event = json.loads(line)
-                result = done.take(event)
-                follow(done, result, event.get("test", ""))
+                follow(done, done.take(event), event.get("test", ""), event.get("file", ""))
         except KeyboardInterrupt:
             done.interrupted = True
             process.send_signal(signal.SIGINT)
@@ -93,7 +96,9 @@ def _pytest(
 ) -> Iterator[tuple[subprocess.Popen[bytes], TextIO]]:
     """pytest at work, and the lines that it tells."""
     reading, writing = os.pipe()
-    command = [sys.executable, "-m", "pytest", *(tests or [SUITE]), "--results", f"/dev/fd/{writing}"]
+    command = [sys.executable, "-m", "pytest", "-c", "pyproject.toml", "--rootdir", str(ROOT)]
+    command += [f"-p{name}" for name in _PLUGINS]
+    command += [*(tests or [SUITE]), "--results", f"/dev/fd/{writing}"]
     command += ["--junitxml", str((out / "junit.xml").absolute()), *(["--port", port] if port else [])]
     command += ["-k", select] if select else []
     with os.fdopen(reading, encoding="utf-8") as told, (out / _LOG).open("wb") as log:
