@@ -19,7 +19,7 @@ from host_tools.faults import keychain_fault, message_fault
 from host_tools.phone import messages
 from host_tools.wire import Restarted
 
-RECENT = 12
+RECENT = 10
 _STATS_EVERY, _HEAP_EVERY = 1.0, 10.0  # seconds; the heap is collected before it is counted, which takes long
 _LABELS = 64  # keys whose names are fetched
 _PAGE = 16

@@ -50,6 +50,16 @@ def test_an_answer_goes_to_the_connection_that_asked_and_to_no_other(car: Bench,
         assert one.receive(0) is None
 
 
+def test_the_car_knows_how_many_phones_are_there(car: Bench, owner: Phone) -> None:
+    question = messages.routable(messages.action("wake"), ADDRESS, UUID).SerializeToString()
+    before = car.stats()["phones"][0]
+    with car.connect() as one, car.connect() as two:
+        ask(car, one, question)
+        ask(car, two, question)
+        assert car.stats()["phones"][0] == before + 2
+    assert car.stats()["phones"][0] == before
+
+
 def test_one_key_over_two_connections_is_one_session(car: Bench, owner: Phone) -> None:
     with car.connect() as other:
         second = Phone(other, owner.vin, owner.key, owner.cache)
