@@ -10,108 +10,106 @@ import sys
 import time
 
 import machine
+from micropython import const
 
-from latchkey import VERSION, config, crypto
+from latchkey import VERSION, crypto
 from latchkey.clock import Clock
 from latchkey.link.serial import SerialLink
-from latchkey.store import files, provisioning
+from latchkey.store.files import StoreError
 from latchkey.vehicle.pins import Pins
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine
+    from collections.abc import Coroutine
     from typing import Any
 
     from latchkey.car import Car
 
-ROOT = "/data"
-_WATCHDOG_MS = 8000
-_PROMPT_MS = 604_800_000
-_INPUTS_MS = 10
-_RESTART_MS = 1000  # long enough for a Ctrl-C between the restarts of an agent that cannot live
+_WATCHDOG_MS = const(8000)
+_PROMPT_MS = const(604_800_000)
+_INPUTS_MS = const(10)
+_RESTART_MS = const(1000)  # long enough for a Ctrl-C between the restarts of an agent that cannot live
 
 
 class Agent:
     """One board. `car` is None until it is provisioned; then its only use is the bench's `provision`."""
 
-    def __init__(self, board: Any, root: str = ROOT) -> None:
+    def __init__(self, board: Any, root: str = "/data") -> None:
         self.board = board
         self.root = root
         self.clock = Clock()
         self.boot = crypto.random_bytes(4).hex()
-        self.network = False
-        self.vin: str | None = None
+        self.vin: str | None = None  # None: not provisioned
+        self.radio = False
+        self.bench: Any = True  # whether there is to be one; then the Bench itself, or None
         self.car: Car | None = None
         self.links: list[Any] = []
-        self._bench: Any = None
         self._tasks: list[asyncio.Task[None]] = []
         self._identity: tuple[bytes, bytes] | None = None
-        self.settings = self._load()
         pins = dict(board.PINS)
-        if self.settings:
-            pins.update(self.settings.pins)
+        pins.update(self._load())
         self.pins = Pins(pins)
 
-    def _load(self) -> config.Config | None:
+    def _load(self) -> dict[str, int | None]:
+        """Take what provisioning left in flash; returns the pins that its settings change."""
+        from latchkey.store import provisioning
+
         stored = provisioning.load(self.root)
         if stored is None:
-            return None
+            return {}
+        from latchkey import config
+
         text, private, public = stored
         if private and public:
             self._identity = (private, public)
         settings = config.parse(text, tuple(self.board.PINS))
         self.vin = settings.vin
-        return settings
+        self.radio = settings.radio
+        self.bench = settings.bench
+        return settings.pins
 
     async def run(self) -> None:
         """Serve until something ends the agent. Raises what a task raised."""
-        settings = self.settings
-        if settings:
+        _forget("latchkey.config", "latchkey.store.provisioning")
+        router: Any
+        if self.vin:
             from latchkey.car import Car
 
-            identity = self._identity or await _new_identity(self.root)
-            self.car = Car(self, settings.vin, identity[0], identity[1])
+            if not self._identity:
+                from latchkey import unprovisioned
+
+                self._identity = await unprovisioned.new_identity(self.root)
+            self.car = Car(self, self.vin, self._identity[0], self._identity[1])
             await self.car.log.flush()  # the number of this boot is written down before anything is made from it
-            crypto.stir(identity[0], self.car.log.boot)
-        if settings is None or settings.bench:
-            self._bench = _bench(self)
-        router = self.car.router if self.car else _Unprovisioned()
-        serial = SerialLink(router, self._bench, self._hello)
+            crypto.stir(self._identity[0], self.car.log.boot)
+            router = self.car.router
+        else:
+            from latchkey.unprovisioned import Unprovisioned
+
+            router = Unprovisioned()
+        self.bench = _bench(self) if self.bench else None
+        serial = SerialLink(router, self.bench, self._hello)
         self.links.append(serial)
-        self._start("serial", serial.run())
-        if self.car:
-            if settings and settings.radio:
-                self._start_radio(settings.vin, router)
+        self.start("serial", serial.run())
+        if self.vin and self.car:
+            if self.radio:
+                self._start_radio(router, self.vin)
             for name, task in self.car.tasks():
-                self._start(name, task)
-            self._start("inputs", self._inputs())
-        self.emit({"event": "boot", "boot": self.boot, "cause": machine.reset_cause()})
+                self.start(name, task)
+            self.start("inputs", self._inputs())
         await self._housekeeping()
 
     def emit(self, event: dict[str, Any]) -> None:
         """Tell the bench what happened and why; a car that has none tells nobody."""
-        if self.links and self._bench:
+        if self.links and self.bench:
             self.links[0].event(event)
-
-    def after(self, ms: int, do: Callable[[], None]) -> None:
-        async def later() -> None:
-            await asyncio.sleep_ms(ms)
-            do()
-
-        self._later = asyncio.create_task(later())
-
-    async def restart(self, ms: int) -> None:
-        """A reset that was asked for: answers leave and the log is written first."""
-        await asyncio.sleep_ms(ms)
-        if self.car:
-            await self.car.log.flush()
-        self.reset()
 
     def reset(self) -> None:
         self.pins.safe()
         machine.reset()
 
-    def _start(self, name: str, task: Coroutine[Any, Any, None]) -> None:
+    def start(self, name: str, task: Coroutine[Any, Any, None]) -> None:
+        """Run a task for ever: its end is the agent's."""
         self._tasks.append(asyncio.create_task(self._guard(name, task)))
 
     async def _guard(self, name: str, task: Coroutine[Any, Any, None]) -> None:
@@ -137,7 +135,7 @@ class Agent:
             self.pins.read_inputs()
             await asyncio.sleep_ms(_INPUTS_MS)
 
-    def _start_radio(self, vin: str, router: Any) -> None:
+    def _start_radio(self, router: Any, vin: str) -> None:
         try:
             from latchkey.link.ble import BleLink
         except ImportError as error:
@@ -145,36 +143,25 @@ class Agent:
             return
         radio = BleLink(router, vin)
         self.links.append(radio)
-        self._start("radio", radio.run())
+        self.start("radio", radio.run())
 
     def _hello(self) -> dict[str, Any]:
-        return {"version": VERSION, "vin": self.vin, "boot": self.boot, "board": self.board.NAME}
+        return {
+            "version": VERSION,
+            "vin": self.vin,
+            "boot": self.boot,
+            "board": self.board.NAME,
+            "cause": machine.reset_cause(),
+        }
 
 
-class _Unprovisioned:
-    """Stands for the router on a board without an identity: it has nothing to sign a reply with."""
-
-    def handle(self, conn: Any, data: memoryview) -> None:
-        from latchkey.faults import NOT_PROVISIONED, Unanswerable
-        from latchkey.session.reply import Reply
-        from latchkey.wire import envelope
-
-        try:
-            request = envelope.read(data)
-        except Unanswerable:
-            return
-        Reply(conn, request, b"", lambda conn, message: conn.send(message)).fault(NOT_PROVISIONED)
-
-    def closed(self, conn: Any) -> None:
-        pass
-
-
-async def _new_identity(root: str) -> tuple[bytes, bytes]:
-    """A settings file was put on the board by hand: draw the identity that goes with it."""
-    private = await crypto.generate_private()
-    public = await crypto.public_key(private)
-    await provisioning.set_identity(root, private, public)
-    return private, public
+def _forget(*names: str) -> None:
+    """Drop modules that are done with: nothing else holds them, and whoever needs one again loads it again."""
+    for name in names:
+        if name in sys.modules:
+            package, _, last = name.rpartition(".")
+            delattr(sys.modules[package], last)
+            del sys.modules[name]
 
 
 def _bench(agent: Agent) -> Any:
@@ -195,10 +182,8 @@ def main(board: Any) -> None:
     except KeyboardInterrupt:
         machine.WDT(timeout=_PROMPT_MS)  # it cannot be stopped, and would restart the board under who types there
         raise
-    except config.ConfigError as error:
-        print("latchkey: settings refused:", error)
-    except files.StoreError as error:
-        print("latchkey: store refused:", error)
+    except StoreError as error:
+        print("latchkey:", error.what, "refused:", error)
     except Exception as error:  # noqa: BLE001 - whatever it was: locked, start off, and try again
         sys.print_exception(error)
         if agent:

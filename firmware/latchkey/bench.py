@@ -12,8 +12,7 @@ import time
 
 from micropython import const
 
-from latchkey import VERSION, config, crypto
-from latchkey.vehicle import state
+from latchkey import VERSION, config
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -24,8 +23,17 @@ if TYPE_CHECKING:
 _PAGE = const(16)  # keys or log entries in one answer
 _RESET_MS = const(200)  # time for an answer to leave before a reset
 
-# frontDriverDoor is front_driver_door here.
-CLOSURES = ["".join("_" + c.lower() if c.isupper() else c for c in name) for name in state.CLOSURES]
+# In the order of vcsec.proto, ClosureStatuses.
+CLOSURES = (
+    "front_driver_door",
+    "front_passenger_door",
+    "rear_driver_door",
+    "rear_passenger_door",
+    "rear_trunk",
+    "front_trunk",
+    "charge_port",
+    "tonneau",
+)
 
 
 class BenchError(Exception):
@@ -82,6 +90,7 @@ class Bench:
         """New identity and settings, keys wiped: all or nothing, then a reset."""
         import json
 
+        from latchkey.crypto import publickey
         from latchkey.store import provisioning
 
         agent = self._agent
@@ -91,8 +100,8 @@ class Bench:
         settings["vin"] = request.get("vin")
         text = json.dumps(settings).encode()
         config.parse(text, tuple(agent.board.PINS))
-        private = await crypto.generate_private()
-        public = await crypto.public_key(private)
+        private = await publickey.generate_private()
+        public = await publickey.public_key(private)
         await provisioning.provision(agent.root, text, private, public)
         self._restart()
         return {"public_key": public.hex()}
@@ -119,7 +128,7 @@ class Bench:
 
     def op_network(self, request: dict[str, Any]) -> None:
         """Remembered for what comes to use a network; nothing does yet."""
-        self._agent.network = bool(request["up"])
+        self._network = bool(request["up"])
 
     def op_pins(self, request: dict[str, Any]) -> dict[str, int | None]:
         return self._agent.pins.levels()
@@ -129,7 +138,7 @@ class Bench:
     def op_state(self, request: dict[str, Any]) -> dict[str, Any]:
         car = self._car()
         vehicle = car.vehicle
-        pending = car.enrolment.pending
+        pending = car.enrolment and car.enrolment.pending
         closures = vehicle.closures
         told = {
             "locked": vehicle.locked,
@@ -169,12 +178,16 @@ class Bench:
         self._delay = request.get("count", 1) if request.get("delay_ms") else 0
         deliver = type(router).deliver
 
+        async def late(conn: Any, message: bytes) -> None:
+            await asyncio.sleep_ms(request["delay_ms"])
+            deliver(router, conn, message)
+
         def bent(conn: Any, message: bytes) -> None:
             if self._drop:
                 self._drop -= 1
             elif self._delay:
                 self._delay -= 1
-                self._agent.after(request["delay_ms"], lambda: deliver(router, conn, message))
+                self._task = asyncio.create_task(late(conn, message))
             else:
                 deliver(router, conn, message)
 
@@ -182,8 +195,9 @@ class Bench:
 
     def op_stats(self, request: dict[str, Any]) -> dict[str, Any]:
         router = self._car().router
+        publickey = sys.modules.get("latchkey.crypto.publickey")  # not loaded for being asked about
         return {
-            "p256": crypto.operations(),
+            "p256": publickey.operations() if publickey else 0,
             "verified": router.verified,
             "refused": router.refused,
             "handshakes": router.handshakes,
@@ -217,7 +231,14 @@ class Bench:
         return {"entries": list(log.entries(request.get("since", 0), limit)), "last": log.last}
 
     def _restart(self) -> None:
-        self._later_reset = asyncio.create_task(self._agent.restart(_RESET_MS))
+        self._task = asyncio.create_task(self._reset())
+
+    async def _reset(self) -> None:
+        """Answers leave, and the log is written first."""
+        await asyncio.sleep_ms(_RESET_MS)
+        if self._agent.car:
+            await self._agent.car.log.flush()
+        self._agent.reset()
 
     def _car(self) -> Any:
         car = self._agent.car

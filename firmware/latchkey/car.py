@@ -5,7 +5,6 @@ import asyncio
 
 from micropython import const
 
-from latchkey.keys.enrolment import Enrolment
 from latchkey.keys.keychain import Keychain
 from latchkey.router import Router
 from latchkey.session.sessions import Sessions
@@ -19,10 +18,9 @@ if TYPE_CHECKING:
     from typing import Any
 
     from latchkey.agent import Agent
-    from latchkey.keys.whitelist import Change
+    from latchkey.keys.enrolment import Enrolment
     from latchkey.router import Connection
 
-_KEY_CHANGE = const(512)  # in the access log, the command of a key that changed another
 _LOG_MS = const(20)  # in which the answer leaves: a flash can take longer to write than all the rest
 
 
@@ -34,14 +32,13 @@ class Car:
         self.keychain.open()
         self.sessions = Sessions(self.keychain, agent.clock, public)
         self.vehicle = Vehicle(agent.clock.now)
-        self.enrolment = Enrolment(
-            self.keychain, self.sessions, agent.clock, private, self._key_done, self.log.flush, agent.emit
-        )
+        self.enrolment: Enrolment | None = None  # until a key first asks
+        self._private = private
         self.router = Router(
             vin.encode(),
             self.sessions,
             self.keychain,
-            self.enrolment,
+            self._enrol,
             self.vehicle,
             agent.clock,
             self._record,
@@ -60,21 +57,36 @@ class Car:
 
     def tasks(self) -> tuple[tuple[str, Coroutine[Any, Any, None]], ...]:
         """The tasks without which there is no car, by name."""
-        return (("keys", self.enrolment.run()), ("log", self._write_log()), ("status", self._tell_phones()))
+        return (("log", self._write_log()), ("status", self._tell_phones()))
 
     def tick(self) -> None:
         """Housekeeping, about twice a second."""
         self.vehicle.tick()
-        self.enrolment.tick()
-        self._agent.pins.blink(self.enrolment.pending is not None)
+        enrolment = self.enrolment
+        if enrolment:
+            enrolment.tick()
+        self._agent.pins.blink(enrolment is not None and enrolment.pending is not None)
         if self.log.due():
             self._flush.set()
 
     def tap(self) -> bytes | None:
         """The card was tapped. Returns the id of the key this approves, or None."""
-        approved = self.enrolment.tap()
+        approved = self.enrolment.tap() if self.enrolment else None
         self._agent.emit({"event": "tap", "key": approved.hex() if approved else None})
         return approved
+
+    def _enrol(self) -> Enrolment:
+        """Enrolment, and its worker: loaded when a key first asks for something, which may be never."""
+        if self.enrolment is None:
+            from latchkey.keys import enrolment
+
+            agent = self._agent
+            done = enrolment.reporter(self._record, agent.emit)
+            self.enrolment = enrolment.Enrolment(
+                self.keychain, self.sessions, agent.clock, self._private, done, self.log.flush, agent.emit
+            )
+            agent.start("keys", self.enrolment.run())
+        return self.enrolment
 
     def _changed(self) -> None:
         self._agent.pins.outputs(self.vehicle)
@@ -98,23 +110,6 @@ class Car:
 
     def _status(self) -> bytes:
         return answers.broadcast(answers.vehicle_status(self.vehicle))
-
-    def _key_done(self, change: Change, actor: bytes | None, code: int, why: str) -> None:
-        event = "refused" if code else change.event
-        key_id = change.key_id
-        if code:
-            self._record(event, None, actor or key_id, _KEY_CHANGE, 0, code)
-        else:
-            if actor:
-                self._record("command", None, actor, _KEY_CHANGE, 0)
-            self._record(event, None, key_id, 0, 0)
-        told: dict[str, Any] = {"event": event, "by": actor.hex() if actor else "card"}
-        if key_id:
-            told["key"] = key_id.hex()
-        if code:
-            told["information"] = code
-            told["why"] = why
-        self._agent.emit(told)
 
     def _record(
         self, kind: str, conn: Connection | None, key_id: bytes | None, command: int, outcome: int, detail: int = 0

@@ -6,11 +6,15 @@ Unknown and mistyped settings are refused by name: a typing error must not silen
 
 import json
 
+from latchkey.store.files import StoreError
+
 _FORBIDDEN = "IOQ"  # ISO 3779: letters a VIN does not use
 
 
-class ConfigError(Exception):
+class ConfigError(StoreError):
     """The message is one line that names the setting."""
+
+    what = "settings"
 
 
 class Config:

@@ -10,16 +10,13 @@ import time
 
 from micropython import const
 
-from latchkey import faults
 from latchkey.faults import Fault, KeyRefused, Unanswerable
 from latchkey.keys import policy
 from latchkey.session import verify as verifier
-from latchkey.session.reply import BareReply, Reply
-from latchkey.vehicle import commands
-from latchkey.vehicle.commands import Unsupported
+from latchkey.session.reply import Reply
 from latchkey.vehicle.state import Refused
 from latchkey.wire import answers, envelope, messages
-from latchkey.wire.pb import DecodeError, decode
+from latchkey.wire.pb import decode
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -29,6 +26,7 @@ if TYPE_CHECKING:
     from latchkey.clock import Clock
     from latchkey.keys.enrolment import Enrolment
     from latchkey.keys.keychain import Keychain
+    from latchkey.session.barereply import BareReply
     from latchkey.session.sessions import Session, Sessions
     from latchkey.session.verify import Verified
     from latchkey.vehicle.state import Vehicle
@@ -43,6 +41,30 @@ if TYPE_CHECKING:
 
         def send(self, message: bytes) -> None: ...
 
+# MessageFault_E
+_BUSY = const(1)
+_INVALID_SIGNATURE = const(5)
+_INSUFFICIENT_PRIVILEGES = const(7)
+_INVALID_DOMAINS = const(8)
+_INVALID_COMMAND = const(9)
+_INTERNAL = const(11)
+_BAD_PARAMETER = const(13)
+_ONE_OF = const(0)  # wire/pb.py
+# RoutableMessage
+_PROTOBUF_MESSAGE_AS_BYTES = const(10)
+_SIGNATURE_DATA = const(13)
+_SESSION_INFO_REQUEST = const(14)
+# SessionInfoRequest
+_PUBLIC_KEY = const(1)
+# UnsignedMessage
+_INFORMATION_REQUEST = const(1)
+_RKE_ACTION = const(2)
+_CLOSURE_MOVE_REQUEST = const(4)
+_WHITELIST_OPERATION = const(16)
+# InformationRequest
+_INFORMATION_REQUEST_TYPE = const(1)
+
+_CLOSE = const(4)  # the last ClosureMoveType_E
 _VEHICLE_SECURITY = const(2)
 _NOMINAL = const(0x100)  # marks a GenericError where a refusal's detail may be a whitelist information
 _BAD_TAGS = const(8)  # in a row, before a connection is made to wait a second for each
@@ -62,7 +84,7 @@ class Limiter:
             self._left = min(_BAD_TAGS, self._left + elapsed)
             self._at = time.ticks_ms()
         if self._left <= 0:
-            raise Fault(faults.BUSY, "too many bad tags on this connection")
+            raise Fault(_BUSY, "too many bad tags on this connection")
 
     def failed(self) -> None:
         self._left -= 1
@@ -76,7 +98,7 @@ class Router:
         vin: bytes,
         sessions: Sessions,
         keychain: Keychain,
-        enrolment: Enrolment,
+        enrolment: Callable[[], Enrolment],
         vehicle: Vehicle,
         clock: Clock,
         record: Callable[[str, Connection | None, bytes | None, int, int, int], None],
@@ -101,34 +123,41 @@ class Router:
     def handle(self, conn: Connection, data: memoryview) -> None:
         """Take one whole message from a connection; the answer, if there is one, is on its way when this returns."""
         started = self._started = time.ticks_us()
-        reply: Reply | BareReply = BareReply(conn, self.deliver)
+        reply: Any = None  # a Reply, or a BareReply
         try:
             bare = envelope.read_bare(data)
-            if bare is not None:
-                self._pair(bare, reply)
-            else:
+            if bare is None:
                 request = envelope.read(data)
                 reply = Reply(conn, request, self._vin, self.deliver)
                 self._answer(conn, request, reply)
+            else:
+                from latchkey.session.barereply import BareReply  # rare
+
+                reply = BareReply(conn, self.deliver)
+                self._pair(bare, reply)
         except Unanswerable as error:
             self._refused(conn, None, 0, 0, str(error))
         except Fault as fault:
-            if fault.code == faults.INVALID_SIGNATURE and conn.limiter:
+            if fault.code == _INVALID_SIGNATURE and conn.limiter:
                 conn.limiter.failed()
             who = fault.session or _signer(reply)
             self._refused(conn, who, fault.code, 0, fault.why, fault.expected, fault.got)
-            reply.fault(fault.code, fault.session, self._sessions.public, self._clock.now())
+            if reply:
+                reply.fault(fault.code, fault.session, self._sessions.public, self._clock.now())
         except KeyRefused as refusal:
             who = _signer(reply)
             self._refused(conn, who, 0, refusal.code, refusal.why)
-            reply.payload(answers.whitelist_status(refusal.code, who.record.id if who else None))
+            from latchkey.keys import answers as key_answers
+
+            reply.payload(key_answers.whitelist_status(refusal.code, who.record.id if who else None))
         except Refused as refusal:
             self._refused(conn, _signer(reply), 0, _NOMINAL | refusal.code, "vehicle state")
             reply.payload(answers.nominal_error(refusal.code))
         except Exception as error:  # noqa: BLE001 - a bug must not strand a driver: it is told, and answered
             sys.print_exception(error)
-            self._refused(conn, None, faults.INTERNAL, 0, repr(error))
-            reply.fault(faults.INTERNAL)
+            self._refused(conn, None, _INTERNAL, 0, repr(error))
+            if reply:
+                reply.fault(_INTERNAL)
         self.last_us = time.ticks_diff(time.ticks_us(), started)
 
     def relayed(self) -> None:
@@ -144,19 +173,19 @@ class Router:
 
     def _answer(self, conn: Connection, request: envelope.Request, reply: Reply) -> None:
         request.check()
-        kind = request.body.get("payload")
+        kind = request.body.get(_ONE_OF)
         if request.domain != _VEHICLE_SECURITY:
             session = None
-            if kind == "session_info_request":
+            if kind == _SESSION_INFO_REQUEST:
                 # Clients that open every domain first give up on all of them unless the info itself is sound.
-                session = self._sessions.find(request.body[kind].get("public_key", b""))
-            raise Fault(faults.INVALID_DOMAINS, "domain", session, _VEHICLE_SECURITY, request.domain)
-        if kind == "session_info_request":
+                session = self._sessions.find(request.body[kind].get(_PUBLIC_KEY, b""))
+            raise Fault(_INVALID_DOMAINS, "domain", session, _VEHICLE_SECURITY, request.domain)
+        if kind == _SESSION_INFO_REQUEST:
             self._handshake(request, reply)
             return
-        if kind != "protobuf_message_as_bytes":
-            raise Fault(faults.INVALID_COMMAND, "no payload")
-        if "signature_data" not in request.body:
+        if kind != _PROTOBUF_MESSAGE_AS_BYTES:
+            raise Fault(_INVALID_COMMAND, "no payload")
+        if _SIGNATURE_DATA not in request.body:
             self._unsigned(request.body[kind], reply)
             return
         if conn.limiter is None:
@@ -169,9 +198,9 @@ class Router:
         self._command(conn, verified, reply)
 
     def _handshake(self, request: envelope.Request, reply: Reply) -> None:
-        public = request.body["session_info_request"].get("public_key", b"")
+        public = request.body[_SESSION_INFO_REQUEST].get(_PUBLIC_KEY, b"")
         if len(public) != 65:
-            raise Fault(faults.BAD_PARAMETER, "public key", None, 65, len(public))
+            raise Fault(_BAD_PARAMETER, "public key", None, 65, len(public))
         session = self._sessions.find(public)
         self.handshakes += 1
         known = session is not None
@@ -179,47 +208,51 @@ class Router:
         reply.session_info(session, self._sessions.public, self._clock.now())
 
     def _unsigned(self, data: memoryview, reply: Reply) -> None:
-        message = _decode(data)
-        kind = message.get("sub_message")
-        if kind == "InformationRequest":
-            reply.payload(answers.information(message[kind], self._keychain, self._vehicle))
-        elif kind == "WhitelistOperation":
-            self._enrolment.pair(message[kind], reply)
+        message = decode(messages.UNSIGNED_MESSAGE, data)
+        kind = message.get(_ONE_OF)
+        if kind == _INFORMATION_REQUEST:
+            reply.payload(self._information(message[kind]))
+        elif kind == _WHITELIST_OPERATION:
+            self._enrolment().pair(message[kind], reply)
         else:
-            raise Fault(faults.INSUFFICIENT_PRIVILEGES, "not signed")
+            raise Fault(_INSUFFICIENT_PRIVILEGES, "not signed")
 
-    def _pair(self, data: memoryview, reply: Reply | BareReply) -> None:
-        message = _decode(data)
-        if message.get("sub_message") != "WhitelistOperation":
-            raise Fault(faults.INVALID_COMMAND, "only pairing may be presented")
-        self._enrolment.pair(message["WhitelistOperation"], reply)
+    def _pair(self, data: memoryview, reply: BareReply) -> None:
+        message = decode(messages.UNSIGNED_MESSAGE, data)
+        if _WHITELIST_OPERATION not in message:
+            raise Fault(_INVALID_COMMAND, "only pairing may be presented")
+        self._enrolment().pair(message[_WHITELIST_OPERATION], reply)
+
+    def _information(self, request: Fields) -> bytes:
+        if not request.get(_INFORMATION_REQUEST_TYPE):
+            return answers.vehicle_status(self._vehicle)
+        from latchkey.keys import answers as key_answers  # rare
+
+        return key_answers.information(request, self._keychain)
 
     def _command(self, conn: Connection, verified: Verified, reply: Reply) -> None:
         record = verified.session.record
-        message = _decode(verified.plaintext)
-        kind = message.get("sub_message")
-        try:
-            if kind == "RKEAction":
-                command = message[kind]
-                if command not in policy.RKE:
-                    raise Unsupported
-                policy.check(record, policy.RKE[command])
-                commands.rke(self._vehicle, command)
-            elif kind == "closureMoveRequest":
-                command = policy.closures(message[kind])
-                policy.check(record, command)
-                commands.move(self._vehicle, message[kind])
-            elif kind == "InformationRequest":
-                policy.check(record, policy.READ)
-                reply.payload(answers.information(message[kind], self._keychain, self._vehicle))
-                return
-            elif kind == "WhitelistOperation":
-                self._enrolment.manage(message[kind], reply, record)
-                return
-            else:
-                raise Unsupported
-        except Unsupported:
-            raise Fault(faults.INVALID_COMMAND, "unknown command")
+        message = decode(messages.UNSIGNED_MESSAGE, verified.plaintext)
+        kind = message.get(_ONE_OF, 0)
+        if kind == _INFORMATION_REQUEST:
+            policy.check(record, policy.READ)
+            reply.payload(self._information(message[kind]))
+            return
+        if kind == _WHITELIST_OPERATION:
+            self._enrolment().manage(message[kind], reply, record)
+            return
+        command: Any = message.get(kind)
+        if kind == _RKE_ACTION and command in policy.RKE:
+            needed, method = policy.RKE[command]
+            policy.check(record, needed)
+            getattr(self._vehicle, method)()
+        elif kind == _CLOSURE_MOVE_REQUEST and all(move <= _CLOSE for move in command.values()):
+            moves = command
+            command = policy.closures(moves)
+            policy.check(record, command)
+            self._vehicle.move(moves)
+        else:
+            raise Fault(_INVALID_COMMAND, "unknown command")
         reply.payload(b"")
         if self.on_command:
             self.on_command(conn)
@@ -250,12 +283,5 @@ class Router:
         self._emit(event)
 
 
-def _signer(reply: Reply | BareReply) -> Session | None:
-    return reply.verified.session if reply.verified else None
-
-
-def _decode(data: bytes | memoryview) -> Fields:
-    try:
-        return decode(messages.UNSIGNED_MESSAGE, data)
-    except DecodeError as error:
-        raise Fault(faults.DECODING, str(error))
+def _signer(reply: Reply | BareReply | None) -> Session | None:
+    return reply.verified.session if reply and reply.verified else None

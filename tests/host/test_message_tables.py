@@ -1,65 +1,37 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The firmware's message tables against the published descriptors: every number, kind and oneof."""
+"""The firmware's message tables, and every number that it names, against the published descriptors."""
 
 import json
 import os
+import re
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from google.protobuf.descriptor import FieldDescriptor
-from tesla_protocol.command import errors_pb2, signatures_pb2, universal_message_pb2, vcsec_pb2
+from google.protobuf.descriptor import Descriptor, FieldDescriptor
+from tesla_protocol.command import errors_pb2, keys_pb2, signatures_pb2, universal_message_pb2, vcsec_pb2
 
-FIRMWARE = Path(__file__).parents[2] / "firmware"
+ROOT = Path(__file__).parents[2]
+FIRMWARE = ROOT / "firmware"
 UINT, BYTES, FIXED32 = 0, 2, 5
-
-DUMP = """
-import json, sys
-sys.path.insert(0, sys.argv[1])
-from latchkey.wire import messages
-names = [name for name in dir(messages) if isinstance(getattr(messages, name), tuple)]
-tables = {name: getattr(messages, name) for name in names}
-def kind(k):
-    return [n for n in names if tables[n] is k][0] if isinstance(k, tuple) else k
-def fields(t):
-    return [[t[i], t[i + 1], kind(t[i + 2]), t[i + 3]] for i in range(0, len(t), 4)]
-print(json.dumps({n: fields(tables[n]) for n in names}))
-"""
-
-DESCRIPTORS: dict[str, Any] = {  # a message class may lack a descriptor, by type
-    "DESTINATION": universal_message_pb2.Destination.DESCRIPTOR,
-    "SESSION_INFO_REQUEST": universal_message_pb2.SessionInfoRequest.DESCRIPTOR,
-    "MESSAGE_STATUS": universal_message_pb2.MessageStatus.DESCRIPTOR,
-    "ROUTABLE_MESSAGE": universal_message_pb2.RoutableMessage.DESCRIPTOR,
-    "SESSION_INFO": signatures_pb2.SessionInfo.DESCRIPTOR,
-    "KEY_IDENTITY": signatures_pb2.KeyIdentity.DESCRIPTOR,
-    "AES_GCM_PERSONALIZED": signatures_pb2.AES_GCM_Personalized_Signature_Data.DESCRIPTOR,
-    "HMAC_SIGNATURE": signatures_pb2.HMAC_Signature_Data.DESCRIPTOR,
-    "HMAC_PERSONALIZED": signatures_pb2.HMAC_Personalized_Signature_Data.DESCRIPTOR,
-    "AES_GCM_RESPONSE": signatures_pb2.AES_GCM_Response_Signature_Data.DESCRIPTOR,
-    "SIGNATURE_DATA": signatures_pb2.SignatureData.DESCRIPTOR,
-    "SIGNED_MESSAGE": vcsec_pb2.SignedMessage.DESCRIPTOR,
-    "TO_VCSEC": vcsec_pb2.ToVCSECMessage.DESCRIPTOR,
-    "KEY_IDENTIFIER": vcsec_pb2.KeyIdentifier.DESCRIPTOR,
-    "KEY_METADATA": vcsec_pb2.KeyMetadata.DESCRIPTOR,
-    "PUBLIC_KEY": vcsec_pb2.PublicKey.DESCRIPTOR,
-    "INFORMATION_REQUEST": vcsec_pb2.InformationRequest.DESCRIPTOR,
-    "CLOSURES": vcsec_pb2.ClosureMoveRequest.DESCRIPTOR,
-    "PERMISSION_CHANGE": vcsec_pb2.PermissionChange.DESCRIPTOR,
-    "REPLACE_KEY": vcsec_pb2.ReplaceKey.DESCRIPTOR,
-    "WHITELIST_OPERATION": vcsec_pb2.WhitelistOperation.DESCRIPTOR,
-    "UNSIGNED_MESSAGE": vcsec_pb2.UnsignedMessage.DESCRIPTOR,
-    "VEHICLE_STATUS": vcsec_pb2.VehicleStatus.DESCRIPTOR,
-    "WHITELIST_STATUS": vcsec_pb2.WhitelistOperation_status.DESCRIPTOR,
-    "COMMAND_STATUS": vcsec_pb2.CommandStatus.DESCRIPTOR,
-    "WHITELIST_INFO": vcsec_pb2.WhitelistInfo.DESCRIPTOR,
-    "WHITELIST_ENTRY_INFO": vcsec_pb2.WhitelistEntryInfo.DESCRIPTOR,
-    "NOMINAL_ERROR": errors_pb2.NominalError.DESCRIPTOR,
-    "FROM_VCSEC": vcsec_pb2.FromVCSECMessage.DESCRIPTOR,
+FILES = (universal_message_pb2, signatures_pb2, vcsec_pb2, errors_pb2, keys_pb2)
+MESSAGES: dict[str, Descriptor] = {
+    name: message for file in FILES for name, message in file.DESCRIPTOR.message_types_by_name.items()
 }
-OURS = {("PERMISSION_CHANGE", 1001)}  # docs/protocol.md: the label
+TABLES = {  # the modules' public tables; all others are nested in them
+    ("messages", "ROUTABLE_MESSAGE"): MESSAGES["RoutableMessage"],
+    ("messages", "SESSION_INFO"): MESSAGES["SessionInfo"],
+    ("messages", "TO_VCSEC"): MESSAGES["ToVCSECMessage"],
+    ("messages", "UNSIGNED_MESSAGE"): MESSAGES["UnsignedMessage"],
+    ("messages", "FROM_VCSEC"): MESSAGES["FromVCSECMessage"],
+    ("keymessages", "WHITELIST_OPERATION"): MESSAGES["WhitelistOperation"],
+    ("keymessages", "FROM_VCSEC"): MESSAGES["FromVCSECMessage"],
+}
+OURS = {("PermissionChange", 1001)}  # docs/protocol.md: the label
+LATER = {("UnsignedMessage", "WhitelistOperation")}  # taken as bytes, and decoded by whom it concerns
 KINDS = {
     FieldDescriptor.TYPE_UINT32: UINT,
     FieldDescriptor.TYPE_ENUM: UINT,
@@ -67,45 +39,113 @@ KINDS = {
     FieldDescriptor.TYPE_BYTES: BYTES,
     FieldDescriptor.TYPE_FIXED32: FIXED32,
 }
+DUMP = """
+import json, sys
+sys.path[:0] = FOLDERS
+from latchkey.wire import messages, keymessages
+import named
+def public(module):
+    found = {name: getattr(module, name) for name in dir(module) if name[0] != "_"}
+    return {name: value for name, value in found.items() if isinstance(value, tuple)}
+print(json.dumps([public(messages), public(keymessages), public(named)]))
+"""
+BLOCK = re.compile(r"^# (\w+)(?:, [^\n]*)?\n((?:_?[A-Z]\w* = const\(\d+\)[^\n]*\n)+)", re.MULTILINE)
+CONSTANT = re.compile(r"^_?(\w+) = const\((\d+)\)(  #.*)?$", re.MULTILINE)
 
 
 @pytest.fixture(scope="module")
-def tables() -> dict[str, list[list[Any]]]:
+def tables() -> Any:
     interpreter = os.environ.get("MICROPYTHON") or str(Path(sys.executable).parent / "micropython")
-    run = subprocess.run(
-        [interpreter, "-c", DUMP, str(FIRMWARE)], capture_output=True, text=True, check=False, timeout=60
-    )
-    if run.returncode:  # `-c` takes no arguments on some builds: name the folder in the text instead
-        dump = DUMP.replace("sys.argv[1]", repr(str(FIRMWARE)))
-        run = subprocess.run([interpreter, "-c", dump], capture_output=True, text=True, check=True, timeout=60)
-    loaded: dict[str, list[list[Any]]] = json.loads(run.stdout)
-    return loaded
+    code = DUMP.replace("FOLDERS", repr([str(FIRMWARE), str(ROOT / "tests" / "unit")]))
+    run = subprocess.run([interpreter, "-c", code], capture_output=True, text=True, check=True, timeout=60)
+    messages, keymessages, named = json.loads(run.stdout)
+    return {"messages": messages, "keymessages": keymessages, "named": named}
 
 
-def test_every_table_is_compared(tables: dict[str, list[list[Any]]]) -> None:
-    assert set(tables) == set(DESCRIPTORS)
+def rows(table: list[Any], width: int) -> Iterator[list[Any]]:
+    for at in range(0, len(table), width):
+        yield table[at : at + width]
 
 
-@pytest.mark.parametrize("name", DESCRIPTORS)
-def test_numbers_kinds_and_oneofs_are_the_published_ones(name: str, tables: dict[str, list[list[Any]]]) -> None:
-    published = DESCRIPTORS[name]
-    numbers = [number for number, *_ in tables[name]]
+def check(table: list[Any], published: Any) -> None:
+    """A table of the firmware, and all that are nested in it."""
+    numbers = [number for number, _, _ in rows(table, 3)]
     assert numbers == sorted(numbers), "the encoder writes in the table's order"
-    for number, field_name, kind, group in tables[name]:
-        if (name, number) in OURS:
+    oneofs = set()
+    for number, kind, member in rows(table, 3):
+        if (published.name, number) in OURS:
             assert number not in published.fields_by_number
             continue
         field = published.fields_by_number[number]
-        assert field.name == field_name
-        assert (field.containing_oneof.name if field.containing_oneof else None) == group
-        if field.type == FieldDescriptor.TYPE_MESSAGE:
-            closures = {"ClosureMoveRequest", "ClosureStatuses"}  # alike in every number and kind
-            wanted = {field.message_type.name}
-            assert DESCRIPTORS[kind].name in (closures if wanted & closures else wanted)
+        oneof = field.containing_oneof if field.containing_oneof and len(field.containing_oneof.fields) > 1 else None
+        assert bool(member) == bool(oneof), field.name
+        if oneof:
+            oneofs.add(oneof.name)
+        if field.type != FieldDescriptor.TYPE_MESSAGE:
+            assert KINDS[field.type] == kind, field.name
+        elif (published.name, field.name) in LATER:
+            assert kind == BYTES
         else:
-            assert KINDS[field.type] == kind, field_name
+            check(kind, field.message_type)
+    assert len(oneofs) <= 1, "a decoded message has room for one"
+
+
+@pytest.mark.parametrize(("module", "name"), TABLES)
+def test_numbers_kinds_and_oneofs_are_the_published_ones(module: str, name: str, tables: Any) -> None:
+    check(tables[module][name], TABLES[module, name])
+
+
+def test_every_table_is_compared(tables: Any) -> None:
+    public = {(module, name) for module in ("messages", "keymessages") for name in tables[module]}
+    assert public == set(TABLES)
+
+
+def test_the_unit_tests_names_are_the_published_ones(tables: Any) -> None:
+    def names(table: list[Any], published: Any) -> None:
+        for number, name, kind, group in rows(table, 4):
+            if (published.name, number) in OURS:
+                continue
+            field = published.fields_by_number[number]
+            assert field.name == name
+            assert (field.containing_oneof.name if field.containing_oneof else None) == group
+            if isinstance(kind, list):
+                names(kind, field.message_type)
+
+    for (_, name), published in TABLES.items():
+        names(tables["named"][name], published)
 
 
 def test_closure_statuses_have_the_fields_of_closure_moves() -> None:
-    moves = {f.name: f.number for f in vcsec_pb2.ClosureMoveRequest.DESCRIPTOR.fields}
-    assert {f.name: f.number for f in vcsec_pb2.ClosureStatuses.DESCRIPTOR.fields} == moves
+    moves = {field.name: field.number for field in MESSAGES["ClosureMoveRequest"].fields}
+    assert {field.name: field.number for field in MESSAGES["ClosureStatuses"].fields} == moves
+
+
+def constants() -> Iterator[tuple[str, str, str, int]]:
+    """(module, message or enumeration, name, number) of each constant that stands under the name of a published type.
+
+    A constant with a remark of its own is the firmware's, not the protocol's.
+    """
+    for source in sorted(FIRMWARE.rglob("*.py")):
+        for owner, block in BLOCK.findall(source.read_text()):
+            for name, number, remark in CONSTANT.findall(block):
+                if not remark:
+                    yield source.relative_to(FIRMWARE).as_posix(), owner, name, int(number)
+
+
+@pytest.mark.parametrize(("module", "owner", "name", "number"), list(constants()))
+def test_a_constant_has_the_published_number(module: str, owner: str, name: str, number: int) -> None:
+    if owner in MESSAGES:
+        field = MESSAGES[owner].fields_by_number.get(number)
+        if field is None:
+            assert (owner, number) in OURS
+        else:
+            assert name.replace("_", "") == field.name.upper().replace("_", "")
+    else:
+        enums = [file.DESCRIPTOR.enum_types_by_name.get(owner) for file in FILES]
+        published = [value.name for enum in enums if enum for value in enum.values if value.number == number]
+        assert any("_" + name in value for value in published), published
+
+
+def test_most_modules_name_numbers_that_way() -> None:
+    assert len({module for module, *_ in constants()}) > 8
+    assert sum(1 for _ in constants()) > 80

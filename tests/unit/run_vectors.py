@@ -10,34 +10,35 @@ import asyncio
 from binascii import unhexlify
 
 from latchkey import crypto
+from latchkey.crypto import publickey
 
 
 async def verify(public, message, signature):
-    await crypto.ecdsa_verify(public, crypto.sha256(message), signature)
+    await publickey.ecdsa_verify(public, crypto.sha256(message), signature)
 
 
 async def verify_raw(public, message, signature):
-    await crypto.ecdsa_verify_raw(public, crypto.sha256(message), signature)
+    await publickey.ecdsa_verify_raw(public, crypto.sha256(message), signature)
 
 
 async def verify_digest(public, digest, signature):
-    await crypto.ecdsa_verify(public, digest, signature)
+    await publickey.ecdsa_verify(public, digest, signature)
 
 
 async def verify_raw_digest(public, digest, signature):
-    await crypto.ecdsa_verify_raw(public, digest, signature)
+    await publickey.ecdsa_verify_raw(public, digest, signature)
 
 
 async def point(public):
-    crypto.validate_public(public)
+    publickey.validate_public(public)
 
 
 async def public_key(private):
-    return await crypto.public_key(private)
+    return await publickey.public_key(private)
 
 
 async def ecdh(private, public):
-    return await crypto.ecdh(private, public)
+    return await publickey.ecdh(private, public)
 
 
 async def seal(key, nonce, aad, plaintext, tag_size):

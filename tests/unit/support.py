@@ -1,13 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the tests of sessions and routing share: the published vectors, keys in RAM, and a phone's side of signing."""
 
+import named as messages
 from latchkey import crypto
 from latchkey.clock import Clock
 from latchkey.keys.record import CARD_TAP, Record, unpack
-from latchkey.session import metadata
 from latchkey.session.sessions import Sessions
-from latchkey.wire import messages
-from latchkey.wire.pb import decode, encode
+from named import decode, encode
 
 VIN = b"5YJ30123456789ABC"
 VEHICLE_PRIVATE = bytes.fromhex("344ee5b466a7cf1eeb12b6f50331db2e5ec5834ef5f4befcfd8cbe55c2528d70")
@@ -102,6 +101,19 @@ def other_key(n):
     return b"\x04" + bytes([n]) * 64
 
 
+def uint(value):
+    return value.to_bytes(4, "big")
+
+
+def metadata(items):
+    """What a tag is bound to: a phone's own way of writing it. A value is bytes, or a number of one byte."""
+    out = b""
+    for tag, value in items:
+        value = bytes([value]) if isinstance(value, int) else bytes(value)
+        out += bytes([tag, len(value)]) + value
+    return out + b"\xff"
+
+
 def sessions_of(*records):
     clock = Clock()
     return Sessions(Keys(*records), clock, VEHICLE_PUBLIC), clock
@@ -115,24 +127,20 @@ def signed(payload, session, counter, expires_at, **bent):
     method = bent.get("method", "gcm")
     flags = bent.get("flags", 0)
     epoch = bent.get("epoch", session.epoch)
-    meta = metadata.Metadata()
-    meta.start(5 if method == "gcm" else 8)
-    meta.byte(metadata.DOMAIN, bent.get("domain", 2))
-    meta.item(metadata.PERSONALIZATION, bent.get("vin", VIN))
-    meta.item(metadata.EPOCH, epoch)
-    meta.uint(metadata.EXPIRES_AT, expires_at)
-    meta.uint(metadata.COUNTER, counter)
+    items = [(0, 5 if method == "gcm" else 8), (1, bent.get("domain", 2)), (2, bent.get("vin", VIN)), (3, epoch)]
+    items += [(4, uint(expires_at)), (5, uint(counter))]
     if flags:
-        meta.uint(metadata.FLAGS, flags)
+        items.append((7, uint(flags)))
+    signed_with = metadata(items)
     data = {"epoch": bent.get("sent_epoch", epoch), "counter": counter, "expires_at": expires_at}
     key = bent.get("key", K)
     if method == "gcm":
         nonce = bent.get("nonce", b"n" * 12)
-        payload, tag = crypto.gcm_encrypt(key, nonce[:12], crypto.sha256(meta.view()), payload)
+        payload, tag = crypto.gcm_encrypt(key, nonce[:12], crypto.sha256(signed_with), payload)
         data["nonce"] = nonce
         name = "AES_GCM_Personalized_data"
     else:
-        tag = crypto.hmac_sha256(crypto.hmac_sha256(key, b"authenticated command"), meta.view(), payload)
+        tag = crypto.hmac_sha256(crypto.hmac_sha256(key, b"authenticated command"), signed_with, payload)
         name = "HMAC_Personalized_data"
     data["tag"] = bent.get("tag", tag)
     data["counter"] = bent.get("sent_counter", counter)
@@ -156,14 +164,9 @@ def opened(reply, request, key=K, vin=VIN):
     gcm = signature.get("AES_GCM_Personalized_data")
     tag = (gcm or signature["HMAC_Personalized_data"])["tag"]
     response = reply["signature_data"]["AES_GCM_Response_data"]
-    meta = metadata.Metadata()
-    meta.start(9)
-    meta.byte(metadata.DOMAIN, reply["from_destination"]["domain"])
-    meta.item(metadata.PERSONALIZATION, vin)
-    meta.uint(metadata.COUNTER, response["counter"])
-    meta.uint(metadata.FLAGS, reply.get("flags", 0))
-    meta.item(metadata.REQUEST_HASH, bytes([5 if gcm else 8]) + tag[:16])
-    meta.uint(metadata.FAULT, reply.get("signedMessageStatus", {}).get("signed_message_fault", 0))
+    items = [(0, 9), (1, reply["from_destination"]["domain"]), (2, vin), (5, uint(response["counter"]))]
+    items += [(7, uint(reply.get("flags", 0))), (8, bytes([5 if gcm else 8]) + tag[:16])]
+    items.append((9, uint(reply.get("signedMessageStatus", {}).get("signed_message_fault", 0))))
     payload = reply["protobuf_message_as_bytes"]
-    plain = crypto.gcm_decrypt(key, response["nonce"], crypto.sha256(meta.view()), payload, response["tag"])
+    plain = crypto.gcm_decrypt(key, response["nonce"], crypto.sha256(metadata(items)), payload, response["tag"])
     return plain, response["counter"]

@@ -5,7 +5,7 @@ import random
 from binascii import unhexlify
 
 from latchkey import crypto
-from latchkey.crypto import ecdsa, p256
+from latchkey.crypto import ecdsa, p256, publickey
 
 # RFC 6979, A.2.5 (P-256, SHA-256)
 _KEY = unhexlify("C9AFA9D845BA75166B5C215767B1D6934E50C3DB36E89B127B8A622B120F6721")
@@ -45,7 +45,7 @@ _R, _S = (unhexlify(number) for number in _SIGNATURES[0][1:])
 _GOOD = _der(b"\x00" + _R, b"\x00" + _S)
 
 
-async def _refused(public, digest, signature, verify=crypto.ecdsa_verify, error=crypto.BadSignature):
+async def _refused(public, digest, signature, verify=publickey.ecdsa_verify, error=ecdsa.BadSignature):
     try:
         await verify(public, digest, signature)
     except error:
@@ -54,23 +54,23 @@ async def _refused(public, digest, signature, verify=crypto.ecdsa_verify, error=
 
 
 async def test_signatures_are_those_of_rfc_6979():
-    assert await crypto.public_key(_KEY) == _PUBLIC
+    assert await publickey.public_key(_KEY) == _PUBLIC
     for message, r, s in _SIGNATURES:
         digest = crypto.sha256(message)
-        signature = await crypto.ecdsa_sign(_KEY, digest)
+        signature = await publickey.ecdsa_sign(_KEY, digest)
         assert ecdsa.from_der(signature) == (int(r, 16), int(s, 16)), message
-        await crypto.ecdsa_verify(_PUBLIC, digest, signature)
-        await crypto.ecdsa_verify_raw(_PUBLIC, digest, unhexlify(r + s))
+        await publickey.ecdsa_verify(_PUBLIC, digest, signature)
+        await publickey.ecdsa_verify_raw(_PUBLIC, digest, unhexlify(r + s))
 
 
 async def test_what_is_signed_verifies_and_nothing_else_does():
     random.seed(3)
     for _ in range(6):
-        private = await crypto.generate_private()
-        public = await crypto.public_key(private)
+        private = await publickey.generate_private()
+        public = await publickey.public_key(private)
         digest = crypto.sha256(private, b"message")
-        signature = await crypto.ecdsa_sign(private, digest)
-        await crypto.ecdsa_verify(memoryview(public), memoryview(digest), memoryview(signature))
+        signature = await publickey.ecdsa_sign(private, digest)
+        await publickey.ecdsa_verify(memoryview(public), memoryview(digest), memoryview(signature))
         bit = random.getrandbits(8)
         other = bytearray(digest)
         other[bit >> 3] ^= 1 << (bit & 7)
@@ -83,14 +83,14 @@ async def test_what_is_signed_verifies_and_nothing_else_does():
 
 async def test_digests_at_both_ends_sign_and_verify():
     for digest in (bytes(32), b"\xff" * 32, p256.N.to_bytes(32, "big"), (p256.N - 1).to_bytes(32, "big")):
-        await crypto.ecdsa_verify(_PUBLIC, digest, await crypto.ecdsa_sign(_KEY, digest))
+        await publickey.ecdsa_verify(_PUBLIC, digest, await publickey.ecdsa_sign(_KEY, digest))
 
 
 async def test_a_digest_of_another_length_is_refused():
     for digest in (b"", _DIGEST[1:], _DIGEST + b"\x00"):
         assert await _refused(_PUBLIC, digest, _GOOD, error=crypto.CryptoError)
         try:
-            await crypto.ecdsa_sign(_KEY, digest)
+            await publickey.ecdsa_sign(_KEY, digest)
             raise AssertionError
         except crypto.CryptoError:
             pass
@@ -99,7 +99,7 @@ async def test_a_digest_of_another_length_is_refused():
 async def test_r_and_s_out_of_range_are_refused():
     n = p256.N.to_bytes(32, "big")
     for r, s in ((bytes(32), _S), (_R, bytes(32)), (n, _S), (_R, n), (b"\xff" * 32, _S), (_R, b"\xff" * 32)):
-        assert await _refused(_PUBLIC, _DIGEST, r + s, crypto.ecdsa_verify_raw)
+        assert await _refused(_PUBLIC, _DIGEST, r + s, publickey.ecdsa_verify_raw)
     zero, big = b"\x00", b"\x00" + n
     good_r, good_s = b"\x00" + _R, b"\x00" + _S
     for r, s in ((zero, good_s), (big, good_s), (good_r, zero), (good_r, big), (b"\x01" + bytes(32), good_s)):
@@ -108,15 +108,15 @@ async def test_r_and_s_out_of_range_are_refused():
 
 async def test_raw_signatures_have_64_bytes():
     for wrong in (b"", _R, _R + _S[:-1], _R + _S + b"\x00", b"\x00" + _R + b"\x00" + _S):
-        assert await _refused(_PUBLIC, _DIGEST, wrong, crypto.ecdsa_verify_raw)
+        assert await _refused(_PUBLIC, _DIGEST, wrong, publickey.ecdsa_verify_raw)
 
 
 async def test_a_key_off_the_curve_is_refused():
-    assert await _refused(_PUBLIC[:-1] + b"\x00", _DIGEST, _GOOD, error=crypto.InvalidPoint)
+    assert await _refused(_PUBLIC[:-1] + b"\x00", _DIGEST, _GOOD, error=p256.InvalidPoint)
 
 
 async def test_signatures_that_are_ber_but_not_der_are_refused():
-    await crypto.ecdsa_verify(_PUBLIC, _DIGEST, _GOOD)
+    await publickey.ecdsa_verify(_PUBLIC, _DIGEST, _GOOD)
     r, s = b"\x00" + _R, b"\x00" + _S
     body = _GOOD[2:]
     for wrong in (
@@ -159,7 +159,7 @@ def test_bytes_at_random_never_do_anything_but_parse_or_be_refused():
         data = data[: len(data) - (random.getrandbits(8) % len(data) if random.getrandbits(2) == 0 else 0)]
         try:
             r, s = ecdsa.from_der(data)
-        except crypto.BadSignature:
+        except ecdsa.BadSignature:
             continue
         assert _der(_integer(r), _integer(s)) == data  # strict: one number has one encoding
         parsed += 1

@@ -2,7 +2,7 @@
 """The random source: what the start-up check catches, and that nothing is made from a source that fails it."""
 
 from latchkey import crypto
-from latchkey.crypto import p256
+from latchkey.crypto import p256, publickey
 from latchkey.crypto import random as source
 
 
@@ -130,9 +130,9 @@ def test_a_refused_source_stays_refused():
 
 
 async def test_no_key_is_made_or_used_with_a_source_that_fails():
-    key = await crypto.generate_private()
+    key = await publickey.generate_private()
     with _Source(lambda size: bytes(size)):
-        for made in (crypto.generate_private(), crypto.public_key(key), crypto.ecdsa_sign(key, bytes(32))):
+        for made in (publickey.generate_private(), publickey.public_key(key), publickey.ecdsa_sign(key, bytes(32))):
             try:
                 await made
             except crypto.CryptoError:
@@ -150,5 +150,5 @@ async def test_keys_are_candidates_plus_one_and_candidates_out_of_range_are_reje
     with _Source(urandom):
         source._healthy = True
         for expected in (n - 1, 1, 12346):
-            assert int.from_bytes(await crypto.generate_private(), "big") == expected
+            assert int.from_bytes(await publickey.generate_private(), "big") == expected
     assert candidates == []

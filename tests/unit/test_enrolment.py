@@ -3,14 +3,14 @@
 
 import asyncio
 
-from latchkey import faults
+import codes as faults
+import named as messages
 from latchkey.clock import Clock
 from latchkey.faults import Fault, KeyRefused
 from latchkey.keys.enrolment import TAP_WINDOW, Enrolment
 from latchkey.keys.keychain import KeychainFull
 from latchkey.session.sessions import Sessions
-from latchkey.wire import messages
-from latchkey.wire.pb import decode
+from named import decode
 from support import CLIENT_PUBLIC, OWNER, VEHICLE_PRIVATE, VEHICLE_PUBLIC, K, Keys, other_key, owner
 from test_whitelist import ADD, operation, removal
 

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Session info against the published vector, and what a stranger learns from one."""
 
+import named as messages
 from latchkey.session import handshake
-from latchkey.wire import messages
-from latchkey.wire.pb import decode
+from named import decode
 from support import VEHICLE_PUBLIC, VIN, K, owner, sessions_of
 
 INFO = bytes.fromhex(

@@ -4,31 +4,31 @@
 from latchkey.session import metadata
 from support import VIN
 
+EPOCH = bytes.fromhex("4c463f9cc0d3d26906e982ed224adde6")
+VEHICLE = "021135594a3330313233343536373839414243"  # the item that names the car
+
 
 def test_a_commands_metadata_is_that_of_the_published_vector():
-    meta = metadata.Metadata()
-    meta.start(metadata.AES_GCM_PERSONALIZED)
-    meta.byte(metadata.DOMAIN, 3)
-    meta.item(metadata.PERSONALIZATION, VIN)
-    meta.item(metadata.EPOCH, bytes.fromhex("4c463f9cc0d3d26906e982ed224adde6"))
-    meta.uint(metadata.EXPIRES_AT, 2655)
-    meta.uint(metadata.COUNTER, 7)
-    assert bytes(meta.view()).hex() == (
-        "000105010103021135594a333031323334353637383941424303104c463f9cc0d3d26906e982ed224adde6040400000a5f"
-        "050400000007ff"
+    assert bytes(metadata.command(5, 3, VIN, EPOCH, 2655, 7, 0)).hex() == (
+        "000105010103" + VEHICLE + "03104c463f9cc0d3d26906e982ed224adde6040400000a5f050400000007ff"
     )
 
 
+def test_flags_follow_when_there_are_any():
+    assert bytes(metadata.command(8, 2, VIN, EPOCH, 1, 2, 3)).hex().endswith("050400000002" + "070400000003" + "ff")
+
+
 def test_integers_of_32_bits_are_big_endian():
-    meta = metadata.Metadata()
-    meta.start(9)
-    meta.uint(metadata.COUNTER, 0xFEDCBA98)
-    assert bytes(meta.view()).hex() == "0001090504fedcba98ff"
+    assert bytes(metadata.response(2, VIN, 0xFEDCBA98, b"", 25)).hex() == (
+        "000109010102" + VEHICLE + "0504fedcba98" + "070400000000" + "0800" + "090400000019" + "ff"
+    )
 
 
-def test_a_new_start_forgets_the_old_string():
-    meta = metadata.Metadata()
-    meta.start(5)
-    meta.item(metadata.EPOCH, bytes(16))
-    meta.start(6)
-    assert bytes(meta.view()).hex() == "000106ff"
+def test_a_shorter_string_after_a_longer_one_has_nothing_of_it():
+    metadata.command(5, 3, VIN, EPOCH, 2655, 7, 1)
+    assert bytes(metadata.session_info(VIN, b"")).hex() == "000106" + VEHICLE + "ff"
+    assert bytes(metadata.session_info(VIN, EPOCH)).hex() == "000106" + VEHICLE + "0610" + EPOCH.hex() + "ff"
+
+
+def test_the_longest_fits():
+    assert len(metadata.command(5, 2, VIN, EPOCH, 0xFFFFFFFF, 0xFFFFFFFF, 0xFFFFFFFF)) == 62

@@ -4,13 +4,14 @@
 import gc
 import random
 
-from latchkey.wire import pb
-from latchkey.wire.messages import DESTINATION, ROUTABLE_MESSAGE, SESSION_INFO, UNSIGNED_MESSAGE
+import named
+from latchkey.wire import messages, pb
+from named import DESTINATION, ROUTABLE_MESSAGE, SESSION_INFO, UNSIGNED_MESSAGE
 
 
 def refused(table, data):
     try:
-        pb.decode(table, data)
+        named.decode(table, data)
     except pb.DecodeError:
         return True
     return False
@@ -25,7 +26,7 @@ def test_a_message_comes_back_as_it_went_in():
         "uuid": bytes(range(16)),
         "signature_data": {"AES_GCM_Personalized_data": {"expires_at": 0xDEADBEEF, "counter": 1 << 30}},
     }
-    decoded = pb.decode(ROUTABLE_MESSAGE, pb.encode(ROUTABLE_MESSAGE, fields))
+    decoded = named.decode(ROUTABLE_MESSAGE, named.encode(ROUTABLE_MESSAGE, fields))
     assert decoded["to_destination"]["domain"] == 2
     assert decoded["from_destination"]["routing_address"] == b"r" * 16
     assert decoded["protobuf_message_as_bytes"] == b""
@@ -35,28 +36,28 @@ def test_a_message_comes_back_as_it_went_in():
 
 
 def test_fields_are_written_in_ascending_order():
-    data = pb.encode(SESSION_INFO, {"handle": 3, "counter": 6, "clock_time": 2650})
+    data = named.encode(SESSION_INFO, {"handle": 3, "counter": 6, "clock_time": 2650})
     assert data.hex() == "0806" + "255a0a0000" + "3003"
 
 
 def test_none_is_absent_and_zero_is_not():
-    assert pb.encode(SESSION_INFO, {"counter": None}) == b""
-    assert pb.encode(UNSIGNED_MESSAGE, {"RKEAction": 0}) == b"\x10\x00"
-    assert pb.decode(UNSIGNED_MESSAGE, b"\x10\x00")["sub_message"] == "RKEAction"
+    assert named.encode(SESSION_INFO, {"counter": None}) == b""
+    assert named.encode(UNSIGNED_MESSAGE, {"RKEAction": 0}) == b"\x10\x00"
+    assert named.decode(UNSIGNED_MESSAGE, b"\x10\x00")["sub_message"] == "RKEAction"
 
 
 def test_unknown_fields_of_every_wire_type_are_skipped():
     unknown = b"\x98\x06\x96\x01" + b"\x99\x06" + bytes(8) + b"\x9a\x06\x02hi" + b"\x9d\x06" + bytes(4)
     ten_bytes = b"\x98\x06" + b"\xff" * 9 + b"\x01"
-    assert pb.decode(SESSION_INFO, unknown + b"\x08\x06" + ten_bytes) == {"counter": 6}
+    assert named.decode(SESSION_INFO, unknown + b"\x08\x06" + ten_bytes) == {"counter": 6}
 
 
 def test_the_last_of_several_wins():
-    assert pb.decode(SESSION_INFO, b"\x08\x01\x08\x02") == {"counter": 2}
+    assert named.decode(SESSION_INFO, b"\x08\x01\x08\x02") == {"counter": 2}
 
 
 def test_a_oneof_keeps_only_its_last_member():
-    decoded = pb.decode(DESTINATION, b"\x08\x02\x12\x01a")
+    decoded = named.decode(DESTINATION, b"\x08\x02\x12\x01a")
     assert decoded == {"sub_destination": "routing_address", "routing_address": b"a"}
 
 
@@ -80,13 +81,13 @@ def test_hostile_bytes_are_refused():
 
 
 def test_thirty_two_bits_and_padded_varints_pass():
-    assert pb.decode(SESSION_INFO, b"\x08\xff\xff\xff\xff\x0f")["counter"] == 0xFFFFFFFF
-    assert pb.decode(SESSION_INFO, b"\x08\x86\x80\x80\x80\x80\x80\x00")["counter"] == 6
+    assert named.decode(SESSION_INFO, b"\x08\xff\xff\xff\xff\x0f")["counter"] == 0xFFFFFFFF
+    assert named.decode(SESSION_INFO, b"\x08\x86\x80\x80\x80\x80\x80\x00")["counter"] == 6
 
 
 def test_no_bytes_crash_the_decoder():
     random.seed(7)
-    good = pb.encode(ROUTABLE_MESSAGE, {"to_destination": {"domain": 2}, "uuid": bytes(16), "flags": 2})
+    good = named.encode(ROUTABLE_MESSAGE, {"to_destination": {"domain": 2}, "uuid": bytes(16), "flags": 2})
     survived = 0
     for i in range(3000):
         data = bytearray(good) if i % 2 else bytearray(random.getrandbits(8) for _ in range(i % 40))
@@ -95,7 +96,7 @@ def test_no_bytes_crash_the_decoder():
                 data[random.randrange(len(data))] = random.getrandbits(8)
         for table in (ROUTABLE_MESSAGE, UNSIGNED_MESSAGE):
             try:
-                pb.decode(table, data)
+                named.decode(table, data)
                 survived += 1
             except pb.DecodeError:
                 pass
@@ -103,9 +104,9 @@ def test_no_bytes_crash_the_decoder():
 
 
 def test_a_message_that_fits_no_frame_is_refused():
-    pb.encode(ROUTABLE_MESSAGE, {"protobuf_message_as_bytes": bytes(1019)})
+    named.encode(ROUTABLE_MESSAGE, {"protobuf_message_as_bytes": bytes(1019)})
     try:
-        pb.encode(ROUTABLE_MESSAGE, {"protobuf_message_as_bytes": bytes(1020)})
+        named.encode(ROUTABLE_MESSAGE, {"protobuf_message_as_bytes": bytes(1020)})
     except pb.EncodeError:
         return
     raise AssertionError("1,023 bytes were encoded")
@@ -113,11 +114,11 @@ def test_a_message_that_fits_no_frame_is_refused():
 
 def test_decoding_a_command_allocates_under_1500_bytes():
     sig = {"signer_identity": {"public_key": bytes(65)}, "AES_GCM_Personalized_data": {"tag": bytes(16), "counter": 9}}
-    data = pb.encode(ROUTABLE_MESSAGE, {"to_destination": {"domain": 2}, "signature_data": sig, "uuid": bytes(16)})
+    data = named.encode(ROUTABLE_MESSAGE, {"to_destination": {"domain": 2}, "signature_data": sig, "uuid": bytes(16)})
     gc.collect()
     gc.disable()
     before = gc.mem_alloc()
-    pb.decode(ROUTABLE_MESSAGE, data)
+    pb.decode(messages.ROUTABLE_MESSAGE, data)
     used = gc.mem_alloc() - before
     gc.enable()
     assert used < 1500, used

@@ -3,14 +3,14 @@
 
 import gc
 
-from latchkey import faults
+import codes as faults
+import named as messages
 from latchkey.clock import Clock
 from latchkey.keys.enrolment import Enrolment
 from latchkey.router import Router
 from latchkey.session.sessions import Sessions
 from latchkey.vehicle.state import Vehicle
-from latchkey.wire import messages
-from latchkey.wire.pb import decode, encode
+from named import decode, encode
 from support import (
     ADDRESS,
     CLIENT_PUBLIC,
@@ -49,7 +49,7 @@ class Car:
             VIN,
             self.sessions,
             self.keys,
-            self.enrolment,
+            lambda: self.enrolment,
             self.vehicle,
             self.clock,
             lambda kind, conn, key, command, outcome, detail: self.logged.append((kind, key, command, outcome, detail)),
@@ -188,6 +188,8 @@ def test_what_cannot_be_parsed_or_is_unknown_has_its_fault():
     assert fault(car.command(b"\x10")[1]) == faults.DECODING
     for payload in (b"", b"\x10\x63", b"\x22\x02\x08\x09"):
         assert fault(car.command(payload)[1]) == faults.INVALID_COMMAND, payload
+    ajar = encode(messages.UNSIGNED_MESSAGE, {"closureMoveRequest": {"frontTrunk": 3, "rearTrunk": 5}})
+    assert fault(car.command(ajar)[1]) == faults.INVALID_COMMAND and not any(car.vehicle.closures)
     assert fault(car.send(request())) == faults.INVALID_COMMAND
     assert fault(car.send(request(session_info=b"x"))) == faults.INVALID_COMMAND
     assert fault(car.send(request(uuid=bytes(17), protobuf_message_as_bytes=UNLOCK))) == faults.BAD_PARAMETER

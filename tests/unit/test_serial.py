@@ -9,6 +9,10 @@ import time
 from latchkey.link import lines
 from latchkey.link.serial import SerialLink
 
+# docs/bench.md, "Lines": the marks of a line's place in its message, and the sizes.
+WHOLE, FIRST, MIDDLE, LAST = b".<+>"
+PIECE = 108
+
 
 class _Port(io.IOBase):
     """A serial port whose other end is this test."""
@@ -90,7 +94,7 @@ class _Host:
         await self.settle()
         return self
 
-    def line(self, kind, conn, seq, part=lines.WHOLE, body=b""):
+    def line(self, kind, conn, seq, part=WHOLE, body=b""):
         self.type(self.writer.line(ord(kind), conn, seq, part, body))
 
     def type(self, data):
@@ -99,14 +103,14 @@ class _Host:
 
     async def say(self, kind, conn, message):
         """A whole message, in new lines."""
-        pieces = [message[at : at + lines.PIECE] for at in range(0, len(message), lines.PIECE)] or [b""]
+        pieces = [message[at : at + PIECE] for at in range(0, len(message), PIECE)] or [b""]
         for at in range(len(pieces)):
             if len(pieces) == 1:
-                part = lines.WHOLE
+                part = WHOLE
             else:
-                part = lines.MIDDLE if at else lines.FIRST
+                part = MIDDLE if at else FIRST
                 if at == len(pieces) - 1:
-                    part = lines.LAST
+                    part = LAST
             self.seq = self.seq + 1 & 0xFF
             self.line(kind, conn, self.seq, part, pieces[at])
             await self.settle()
@@ -165,9 +169,9 @@ async def test_what_comes_in_at_the_port_is_answered_at_the_port():
     asyncio.create_task(host.link.run())
     await host.settle()
     host.frames()
-    host.port.incoming = b"noise" + bytes(host.writer.line(ord("S"), 3, 7, lines.WHOLE, b""))
+    host.port.incoming = b"noise" + bytes(host.writer.line(ord("S"), 3, 7, WHOLE, b""))
     await host.settle()
-    host.port.incoming = bytes(host.writer.line(ord("V"), 1, 8, lines.WHOLE, b"hello"))
+    host.port.incoming = bytes(host.writer.line(ord("V"), 1, 8, WHOLE, b"hello"))
     await host.settle()
     assert [frame[:2] for frame in host.frames()] == [("s", 3), ("a", 0)]
     assert host.router.handled == [(1, b"hello")]
@@ -203,7 +207,7 @@ async def test_a_line_sent_again_is_acknowledged_again_and_handled_once():
     host = await _Host().begin()
     await host.say("V", 1, b"once")
     host.frames()
-    host.line("V", 1, host.seq, lines.WHOLE, b"once")
+    host.line("V", 1, host.seq, WHOLE, b"once")
     await host.settle()
     assert host.frames() == [("a", 0, host.seq, b"")]
     assert host.router.handled == [(1, b"once")]
@@ -211,11 +215,11 @@ async def test_a_line_sent_again_is_acknowledged_again_and_handled_once():
 
 async def test_a_middle_line_sent_again_is_in_the_message_once():
     host = await _Host().begin()
-    host.line("V", 1, 41, lines.FIRST, b"ab")
-    host.line("V", 1, 41, lines.FIRST, b"ab")
-    host.line("V", 1, 42, lines.MIDDLE, b"cd")
-    host.line("V", 1, 42, lines.MIDDLE, b"cd")
-    host.line("V", 1, 43, lines.LAST, b"ef")
+    host.line("V", 1, 41, FIRST, b"ab")
+    host.line("V", 1, 41, FIRST, b"ab")
+    host.line("V", 1, 42, MIDDLE, b"cd")
+    host.line("V", 1, 42, MIDDLE, b"cd")
+    host.line("V", 1, 43, LAST, b"ef")
     await host.settle()
     assert host.router.handled == [(1, b"abcdef")]
 
@@ -223,7 +227,7 @@ async def test_a_middle_line_sent_again_is_in_the_message_once():
 async def test_after_a_missing_line_the_board_asks_for_a_new_start():
     host = await _Host().begin()
     host.frames()
-    host.line("V", 1, host.seq + 2, lines.WHOLE, b"gap")
+    host.line("V", 1, host.seq + 2, WHOLE, b"gap")
     await host.settle()
     assert [frame[:2] for frame in host.frames()] == [("s", 0)]
     assert host.router.handled == []
@@ -247,18 +251,18 @@ async def test_garbage_between_lines_changes_nothing():
 
 async def test_a_message_without_its_first_line_is_dropped():
     host = await _Host().begin()
-    host.line("V", 1, 41, lines.MIDDLE, b"middle")
-    host.line("V", 1, 42, lines.LAST, b"last")
-    host.line("V", 1, 43, lines.WHOLE, b"next")
+    host.line("V", 1, 41, MIDDLE, b"middle")
+    host.line("V", 1, 42, LAST, b"last")
+    host.line("V", 1, 43, WHOLE, b"next")
     await host.settle()
     assert host.router.handled == [(1, b"next")]
 
 
 async def test_lines_of_two_connections_are_never_one_message():
     host = await _Host().begin()
-    host.line("V", 1, 41, lines.FIRST, b"one")
-    host.line("V", 2, 42, lines.LAST, b"two")
-    host.line("V", 1, 43, lines.WHOLE, b"next")
+    host.line("V", 1, 41, FIRST, b"one")
+    host.line("V", 2, 42, LAST, b"two")
+    host.line("V", 1, 43, WHOLE, b"next")
     await host.settle()
     assert host.router.handled == [(1, b"next")]
 
@@ -304,8 +308,8 @@ async def test_a_connection_that_is_slow_loses_its_own_oldest_message():
             conn.send(b"%d" % i)
 
     host.router.answer = flood
-    host.line("V", 1, 41, lines.WHOLE, b"go")
-    host.line("V", 2, 42, lines.WHOLE, b"go")
+    host.line("V", 1, 41, WHOLE, b"go")
+    host.line("V", 2, 42, WHOLE, b"go")
     await host.settle()
     said = host.messages("v")
     assert [data for conn, data in said if conn == 1] == [b"2", b"3", b"4", b"5"]
@@ -324,7 +328,7 @@ async def test_a_broadcast_goes_to_every_connection():
 async def test_closing_a_connection_tells_the_router_and_drops_what_waits():
     host = await _Host().begin()
     host.router.answer = lambda conn, message: conn.send(b"late")
-    host.line("V", 4, 41, lines.WHOLE, b"x")
+    host.line("V", 4, 41, WHOLE, b"x")
     host.line("C", 4, 42)
     await host.settle()
     assert host.router.ended == [4]

@@ -3,13 +3,14 @@
 
 import random
 
-from latchkey import faults
+import codes as faults
 from latchkey.faults import Fault
-from latchkey.session.verify import MAX_LIFETIME, verify
+from latchkey.session.verify import verify
 from latchkey.wire import envelope
 from support import CLIENT_PUBLIC, VIN, message, other_key, owner, sessions_of, signed
 
 UNLOCK = b"\x10\x00"
+MAX_LIFETIME = 120
 
 
 def attempt(sessions, fields, now=0):

@@ -1,24 +1,29 @@
 # SPDX-License-Identifier: Apache-2.0
 """Whitelist operations: who may change what, with the protocol's own code for every refusal."""
 
-from latchkey import faults
+import codes as faults
 from latchkey.faults import KeyRefused
 from latchkey.keys import whitelist
 from latchkey.keys.record import CARD_TAP, IMPERMANENT, OWNER_COMMAND
+from named import WHITELIST_OPERATION, encode
 from support import CLIENT_PUBLIC, DRIVER, GUEST, OWNER, VEHICLE_PUBLIC, Keys, other_key, owner
 
 ADD = "addKeyToWhitelistAndAddPermissions"
 
 
+def message(fields):
+    return memoryview(encode(WHITELIST_OPERATION, fields))
+
+
 def operation(name, public=CLIENT_PUBLIC, role=OWNER, **more):
     fields = {"key": {"PublicKeyRaw": public}, "keyRole": role}
     fields.update(more)
-    return {"sub_message": name, name: fields, "metadataForKey": {"keyFormFactor": 7}}
+    return message({name: fields, "metadataForKey": {"keyFormFactor": 7}})
 
 
 def removal(public):
     name = "removePublicKeyFromWhitelist"
-    return {"sub_message": name, name: {"PublicKeyRaw": public}}
+    return message({name: {"PublicKeyRaw": public}})
 
 
 def code(plan, *arguments):
@@ -41,12 +46,12 @@ def test_nothing_but_adding_itself_may_be_asked_unsigned():
     keys = Keys(owner())
     plan = whitelist.plan_pairing
     assert code(plan, removal(CLIENT_PUBLIC), keys) == faults.KEY_NO_PERMISSION_TO_REMOVE
-    assert code(plan, {"sub_message": "removeAllImpermanentKeys"}, keys) == faults.KEY_NO_PERMISSION_TO_REMOVE
+    assert code(plan, message({"removeAllImpermanentKeys": 1}), keys) == faults.KEY_NO_PERMISSION_TO_REMOVE
     update = operation("updateKeyAndPermissions")
     assert code(plan, update, keys) == faults.KEY_NO_PERMISSION_TO_CHANGE
     for name in ("addImpermanentKey", "addImpermanentKeyAndRemoveExisting", "replaceKey", "addPublicKeyToWhitelist"):
         assert code(plan, operation(name, VEHICLE_PUBLIC), keys) == faults.KEY_NO_PERMISSION_TO_ADD
-    assert code(plan, {}, keys) == faults.KEY_NO_PERMISSION_TO_ADD
+    assert code(plan, message({}), keys) == faults.KEY_NO_PERMISSION_TO_ADD
 
 
 def test_roles_that_cannot_be_enrolled_have_their_own_codes():
@@ -96,8 +101,8 @@ def test_impermanent_keys_are_marked_and_may_replace_those_before():
     change = whitelist.plan(operation("addImpermanentKeyAndRemoveExisting", role=DRIVER), actor, Keys(actor))
     assert change.record.impermanent and change.drop_impermanent
     name = "removeAllImpermanentKeys"
-    assert whitelist.plan({"sub_message": name, name: 1}, actor, Keys(actor)).drop_impermanent
-    assert code(whitelist.plan, {"sub_message": name, name: 0}, actor, Keys(actor)) == faults.KEY_UNDOCUMENTED_ERROR
+    assert whitelist.plan(message({name: 1}), actor, Keys(actor)).drop_impermanent
+    assert code(whitelist.plan, message({name: 0}), actor, Keys(actor)) == faults.KEY_UNDOCUMENTED_ERROR
 
 
 def test_an_owner_removes_another_and_nobody_removes_oneself():
@@ -154,13 +159,11 @@ def test_an_update_keeps_the_key_and_changes_its_role():
 def replacement(old, role=OWNER, **more):
     fields = {"keyToAdd": {"PublicKeyRaw": CLIENT_PUBLIC}, "keyRole": role}
     if isinstance(old, int):
-        fields["keyToReplace"] = "slotToReplace"
         fields["slotToReplace"] = old
     else:
-        fields["keyToReplace"] = "publicKeyToReplace"
         fields["publicKeyToReplace"] = {"PublicKeyRaw": old}
     fields.update(more)
-    return {"sub_message": "replaceKey", "replaceKey": fields}
+    return message({"replaceKey": fields})
 
 
 def test_a_key_is_replaced_by_public_key_or_slot_in_one_change():
@@ -185,7 +188,7 @@ def test_a_full_keychain_still_replaces():
 def test_operations_of_the_past_and_unknown_ones_are_refused_with_a_code():
     actor = owner(other_key(1))
     keys = Keys(actor)
-    legacy = {"sub_message": "addPublicKeyToWhitelist", "addPublicKeyToWhitelist": {"PublicKeyRaw": CLIENT_PUBLIC}}
+    legacy = message({"addPublicKeyToWhitelist": {"PublicKeyRaw": CLIENT_PUBLIC}})
     assert code(whitelist.plan, legacy, actor, keys) == faults.KEY_WITHOUT_ROLE
-    for name in ("removePermissionsFromPublicKey", None):
-        assert code(whitelist.plan, {"sub_message": name}, actor, keys) == faults.KEY_UNDOCUMENTED_ERROR
+    for fields in ({"removePermissionsFromPublicKey": {}}, {}):
+        assert code(whitelist.plan, message(fields), actor, keys) == faults.KEY_UNDOCUMENTED_ERROR

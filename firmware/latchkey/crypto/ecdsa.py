@@ -2,7 +2,7 @@
 """ECDSA over P-256 and SHA-256 digests: nonces of RFC 6979, and signatures read as strictly as they can be."""
 
 from latchkey.crypto import p256
-from latchkey.crypto.errors import BadSignature, CryptoError
+from latchkey.crypto.errors import CryptoError
 from latchkey.crypto.hmac import hmac_sha256
 
 TYPE_CHECKING = False
@@ -10,6 +10,10 @@ if TYPE_CHECKING:
     from collections.abc import Generator
 
     from latchkey.crypto.errors import Buffer
+
+
+class BadSignature(CryptoError):
+    pass
 
 
 def _nonces(private: bytes, digest: int) -> "Generator[int, None, None]":

@@ -12,11 +12,3 @@ class CryptoError(Exception):
 
 class AuthError(CryptoError):
     pass
-
-
-class InvalidPoint(CryptoError):
-    pass
-
-
-class BadSignature(CryptoError):
-    pass

@@ -11,7 +11,7 @@ worth 90. `%` does the reduction: folding by the shape of p takes 2.6 times as l
 4.5 times as long as Euclid's.
 """
 
-from latchkey.crypto.errors import CryptoError, InvalidPoint
+from latchkey.crypto.errors import CryptoError
 from latchkey.crypto.random import random_bytes
 
 TYPE_CHECKING = False
@@ -28,6 +28,10 @@ N = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
 _B = 0x5AC635D8AA3A93E7B3EBBD55769886BC651D06B0CC53B0F63BCE3C3E27D2604B
 GX = 0x6B17D1F2E12C4247F8BCE6E563A440F277037D812DEB33A0F4A13945D898C296
 GY = 0x4FE342E2FE1A7F9B8EE7EB4A7C0F9E162BCE33576B315ECECBB6406837BF51F5
+
+
+class InvalidPoint(CryptoError):
+    pass
 
 
 def _on_curve(x: int, y: int) -> bool:

@@ -10,11 +10,12 @@ import asyncio
 
 from micropython import const
 
-from latchkey import crypto, faults
+from latchkey import crypto
+from latchkey.crypto import publickey
 from latchkey.faults import Fault, KeyRefused
+from latchkey.keys import answers, refusals, whitelist
 from latchkey.keys.keychain import KeychainFull
 from latchkey.keys.record import key_id
-from latchkey.wire import answers
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -25,11 +26,15 @@ if TYPE_CHECKING:
     from latchkey.keys.keychain import Keychain
     from latchkey.keys.record import Record
     from latchkey.keys.whitelist import Change
-    from latchkey.session.reply import BareReply, Reply
+    from latchkey.session.barereply import BareReply
+    from latchkey.session.reply import Reply
     from latchkey.session.sessions import Sessions
-    from latchkey.wire.pb import Fields
+
+# MessageFault_E
+_BUSY = const(1)
 
 TAP_WINDOW = const(30)  # seconds
+_KEY_CHANGE = const(512)  # in the access log, the command of a key that changed another
 
 
 class Pending:
@@ -64,26 +69,22 @@ class Enrolment:
         self._job: tuple[Change, Reply | BareReply, bytes | None] | None = None
         self._wake = asyncio.Event()
 
-    def pair(self, operation: Fields, reply: Reply | BareReply) -> None:
+    def pair(self, operation: memoryview, reply: Reply | BareReply) -> None:
         """An unsigned request: name its key as pending and say WAIT. Raises KeyRefused."""
-        from latchkey.keys import whitelist  # rare: loaded when a key first asks
-
         change = whitelist.plan_pairing(operation, self._keychain)
         self.tick()
         waiting = self.pending
         if waiting and (waiting.change.public != change.public or waiting.change.role != change.role):
-            self._give_up(waiting, faults.KEY_AUTH_CANCELLED, "another key asked")
-            raise KeyRefused(faults.KEY_COULD_NOT_START_AUTH, "another key was pending: both turned away")
+            self._give_up(waiting, refusals.AUTH_CANCELLED, "another key asked")
+            raise KeyRefused(refusals.COULD_NOT_START_AUTH, "another key was pending: both turned away")
         self.pending = Pending(change, reply, self._clock.now() + TAP_WINDOW)
         self._emit({"event": "pending", "key": key_id(change.public).hex(), "role": change.role})
         reply.waiting()
 
-    def manage(self, operation: Fields, reply: Reply, actor: Record) -> None:
+    def manage(self, operation: memoryview, reply: Reply, actor: Record) -> None:
         """A signed request: start the change. Raises KeyRefused; Fault BUSY while another change is being made."""
         if self._job:
-            raise Fault(faults.BUSY, "a key is being changed")
-        from latchkey.keys import whitelist
-
+            raise Fault(_BUSY, "a key is being changed")
         self._start(whitelist.plan(operation, actor, self._keychain), reply, actor.id)
 
     def tap(self) -> bytes | None:
@@ -99,7 +100,7 @@ class Enrolment:
     def tick(self) -> None:
         """Housekeeping: the window for a tap closes."""
         if self.pending and self._clock.now() >= self.pending.deadline:
-            self._give_up(self.pending, faults.KEY_NO_TAP_IN_TIME, "no card was tapped")
+            self._give_up(self.pending, refusals.NO_TAP_IN_TIME, "no card was tapped")
 
     async def run(self) -> None:
         """The worker task."""
@@ -128,13 +129,13 @@ class Enrolment:
         why = ""
         try:
             if record is not None and change.needs_agreement:
-                shared = await crypto.ecdh(self._private, record.public)
+                shared = await publickey.ecdh(self._private, record.public)
                 record.shared = crypto.sha1(shared)[:16]
             await self._keychain.apply(record, change.remove, change.drop_impermanent)
         except KeychainFull:
-            code = faults.KEY_WHITELIST_FULL
+            code = refusals.WHITELIST_FULL
         except OSError as error:  # no room, or a worn-out block: the keys there are still work
-            code = faults.KEY_UNDOCUMENTED_ERROR
+            code = refusals.UNDOCUMENTED_ERROR
             why = repr(error)
         if not code:
             if change.drop_impermanent:
@@ -148,3 +149,27 @@ class Enrolment:
         self._on_done(change, actor, code, why)
         await self._write_log()  # no key is enrolled that the log does not know of (law 5)
         reply.payload(answers.whitelist_status(code, actor))
+
+
+def reporter(
+    record: Callable[..., None], emit: Callable[[dict[str, Any]], None]
+) -> Callable[[Change, bytes | None, int, str], None]:
+    """An on_done that writes the access log and tells the bench."""
+
+    def done(change: Change, actor: bytes | None, code: int, why: str) -> None:
+        event = "refused" if code else change.event
+        key_id = change.key_id
+        told: dict[str, Any] = {"event": event, "by": actor.hex() if actor else "card"}
+        if key_id:
+            told["key"] = key_id.hex()
+        if code:
+            record(event, None, actor or key_id, _KEY_CHANGE, 0, code)
+            told["information"] = code
+            told["why"] = why
+        else:
+            if actor:
+                record("command", None, actor, _KEY_CHANGE, 0)
+            record(event, None, key_id, 0, 0)
+        emit(told)
+
+    return done

@@ -3,56 +3,61 @@
 
 from micropython import const
 
-from latchkey import faults
 from latchkey.faults import Fault
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from latchkey.keys.record import Record
 
-SERVICE = const(1)
-OWNER = const(2)
-DRIVER = const(3)
-FLEET_MANAGER = const(4)
-VEHICLE_MONITOR = const(5)
-CHARGING_MANAGER = const(6)
-GUEST = const(8)
+# MessageFault_E
+_INSUFFICIENT_PRIVILEGES = const(7)
+# Role
+_SERVICE = const(1)
+_OWNER = const(2)
+_DRIVER = const(3)
+_FM = const(4)
+_VEHICLE_MONITOR = const(5)
+_CHARGING_MANAGER = const(6)
+_GUEST = const(8)
 
-READ = const(1)
-UNLOCK = const(2)
-LOCK = const(4)
-WAKE = const(8)
-START = const(16)
-SECURE = const(32)
-CLOSURES = const(64)
-CHARGE_PORT = const(128)
+READ = const(1)  # commands, a bit each
+_UNLOCK = const(2)
+_LOCK = const(4)
+_WAKE = const(8)
+_START = const(16)
+_SECURE = const(32)
+_CLOSURES = const(64)
+_CHARGE_PORT = const(128)
 ADD_KEY = const(256)
 REMOVE_KEY = const(512)
 CHANGE_KEY = const(1024)
 
+_CHARGE_PORT_NUMBER = const(7)  # in a ClosureMoveRequest
 _DRIVE = const(255)  # everything but key management
 
 _ALLOWED = {
-    OWNER: _DRIVE | ADD_KEY | REMOVE_KEY | CHANGE_KEY,
-    DRIVER: _DRIVE,
-    GUEST: _DRIVE,
-    SERVICE: READ | UNLOCK | LOCK | WAKE | REMOVE_KEY,
-    CHARGING_MANAGER: READ | WAKE | CHARGE_PORT,
-    VEHICLE_MONITOR: READ,
-    FLEET_MANAGER: READ,  # an owner key in a cloud: commands nothing at the car itself
+    _OWNER: _DRIVE | ADD_KEY | REMOVE_KEY | CHANGE_KEY,
+    _DRIVER: _DRIVE,
+    _GUEST: _DRIVE,
+    _SERVICE: READ | _UNLOCK | _LOCK | _WAKE | REMOVE_KEY,
+    _CHARGING_MANAGER: READ | _WAKE | _CHARGE_PORT,
+    _VEHICLE_MONITOR: READ,
+    _FM: READ,  # fleet manager, an owner key in a cloud: commands nothing at the car itself
 }
 
-ENROLLABLE = (OWNER, DRIVER, FLEET_MANAGER, VEHICLE_MONITOR, CHARGING_MANAGER, GUEST)
-SERVICE_MAY_REMOVE = (DRIVER, GUEST, FLEET_MANAGER)
+# RKEAction_E: what it takes, and the vehicle's method that does it
+RKE = {
+    0: (_UNLOCK, "unlock"),
+    1: (_LOCK, "lock"),
+    20: (_START, "start"),
+    29: (_SECURE, "secure"),
+    30: (_WAKE, "wake"),
+}
 
 
-# RKEAction_E
-RKE = {0: UNLOCK, 1: LOCK, 20: START, 29: SECURE, 30: WAKE}
-
-
-def closures(request: dict[str, int]) -> int:
+def closures(request: dict[int, int]) -> int:
     """What it takes to move these closures: the charge port alone is a lesser thing."""
-    return CHARGE_PORT if list(request) == ["chargePort"] else CLOSURES
+    return _CHARGE_PORT if list(request) == [_CHARGE_PORT_NUMBER] else _CLOSURES
 
 
 def permitted(record: Record, command: int) -> bool:
@@ -68,4 +73,4 @@ def permitted(record: Record, command: int) -> bool:
 def check(record: Record, command: int) -> None:
     """Raises Fault unless the key may give this command."""
     if not permitted(record, command):
-        raise Fault(faults.INSUFFICIENT_PRIVILEGES, "role may not", None, command, record.role)
+        raise Fault(_INSUFFICIENT_PRIVILEGES, "role may not", None, command, record.role)

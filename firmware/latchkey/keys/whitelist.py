@@ -4,11 +4,15 @@
 `plan` decides and touches nothing; `enrolment` carries the Change out. Every refusal has the protocol's own code.
 """
 
-from latchkey import crypto, faults
+from micropython import const
+
+from latchkey.crypto import publickey
 from latchkey.faults import KeyRefused
-from latchkey.keys import policy
+from latchkey.keys import policy, refusals
 from latchkey.keys.keychain import Keychain
 from latchkey.keys.record import CARD_TAP, IMPERMANENT, OWNER_COMMAND, Record, clean_label, key_id
+from latchkey.wire.keymessages import WHITELIST_OPERATION
+from latchkey.wire.pb import decode
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -17,8 +21,45 @@ if TYPE_CHECKING:
     from latchkey.wire.pb import Fields
 
 _NO_KEY = bytes(16)  # stands for K until the change is carried out
-_ADDS = ("addKeyToWhitelistAndAddPermissions", "addImpermanentKey", "addImpermanentKeyAndRemoveExisting")
-_UPDATES = ("updateKeyAndPermissions", "addPermissionsToPublicKey")
+_ONE_OF = const(0)  # wire/pb.py
+# WhitelistOperation
+_ADD_PUBLIC_KEY_TO_WHITELIST = const(1)
+_REMOVE_PUBLIC_KEY_FROM_WHITELIST = const(2)
+_ADD_PERMISSIONS_TO_PUBLIC_KEY = const(3)
+_REMOVE_PERMISSIONS_FROM_PUBLIC_KEY = const(4)
+_ADD_KEY_TO_WHITELIST_AND_ADD_PERMISSIONS = const(5)
+_METADATA_FOR_KEY = const(6)
+_UPDATE_KEY_AND_PERMISSIONS = const(7)
+_ADD_IMPERMANENT_KEY = const(8)
+_ADD_IMPERMANENT_KEY_AND_REMOVE_EXISTING = const(9)
+_REMOVE_ALL_IMPERMANENT_KEYS = const(16)
+_REPLACE_KEY = const(17)
+# PermissionChange
+_KEY = const(1)
+_SECONDS_TO_BE_ACTIVE = const(3)
+_KEY_ROLE = const(4)
+_LABEL = const(1001)
+# PublicKey
+_PUBLIC_KEY_RAW = const(1)
+# ReplaceKey, whose keyRole has PermissionChange's number
+_PUBLIC_KEY_TO_REPLACE = const(1)
+_SLOT_TO_REPLACE = const(2)
+_KEY_TO_ADD = const(3)
+_IMPERMANENT = const(5)
+
+# Role
+_SERVICE = const(1)
+_OWNER = const(2)
+_DRIVER = const(3)
+_FM = const(4)
+_VEHICLE_MONITOR = const(5)
+_CHARGING_MANAGER = const(6)
+_GUEST = const(8)
+
+_ENROLLABLE = (_OWNER, _DRIVER, _FM, _VEHICLE_MONITOR, _CHARGING_MANAGER, _GUEST)
+_SERVICE_MAY_REMOVE = (_DRIVER, _GUEST, _FM)
+_UPDATES = (_UPDATE_KEY_AND_PERMISSIONS, _ADD_PERMISSIONS_TO_PUBLIC_KEY)
+_REMOVALS = (_REMOVE_PUBLIC_KEY_FROM_WHITELIST, _REMOVE_ALL_IMPERMANENT_KEYS, _REMOVE_PERMISSIONS_FROM_PUBLIC_KEY)
 
 
 class Change:
@@ -44,84 +85,86 @@ class Change:
         return self.record is not None and self.record.shared == _NO_KEY
 
 
-def plan_pairing(operation: Fields, keychain: Keychain) -> Change:
+def plan_pairing(message: memoryview, keychain: Keychain) -> Change:
     """The change that an unsigned request asks for: adding its key, once a card tap approves it. Raises KeyRefused."""
-    name = operation.get("sub_message", "")
-    if name != "addKeyToWhitelistAndAddPermissions":
-        if name in _UPDATES:
-            raise KeyRefused(faults.KEY_NO_PERMISSION_TO_CHANGE, "unsigned")
-        if name in ("removePublicKeyFromWhitelist", "removeAllImpermanentKeys", "removePermissionsFromPublicKey"):
-            raise KeyRefused(faults.KEY_NO_PERMISSION_TO_REMOVE, "unsigned")
-        raise KeyRefused(faults.KEY_NO_PERMISSION_TO_ADD, "unsigned")
-    change = operation[name]
-    role = _role(change.get("keyRole", 0), faults.KEY_WITH_SERVICE_ROLE)
+    operation = decode(WHITELIST_OPERATION, message)
+    kind = operation.get(_ONE_OF)
+    if kind != _ADD_KEY_TO_WHITELIST_AND_ADD_PERMISSIONS:
+        if kind in _UPDATES:
+            raise KeyRefused(refusals.NO_PERMISSION_TO_CHANGE, "unsigned")
+        if kind in _REMOVALS:
+            raise KeyRefused(refusals.NO_PERMISSION_TO_REMOVE, "unsigned")
+        raise KeyRefused(refusals.NO_PERMISSION_TO_ADD, "unsigned")
+    change = operation[kind]
+    role = _role(change.get(_KEY_ROLE, 0), refusals.WITH_SERVICE_ROLE)
     return Change("enrolled", _added(operation, change, role, keychain, CARD_TAP, None, False))
 
 
-def plan(operation: Fields, actor: Record, keychain: Keychain) -> Change:
+def plan(message: memoryview, actor: Record, keychain: Keychain) -> Change:
     """The change that a key's signed request asks for. Raises KeyRefused."""
-    name = operation.get("sub_message", "")
-    value: Any = operation.get(name)
-    if name in _ADDS:
-        _demand(actor, policy.ADD_KEY, faults.KEY_NO_PERMISSION_TO_ADD)
-        role = _role(value.get("keyRole", 0), faults.KEY_ADDS_SERVICE)
-        impermanent = name != _ADDS[0]
+    operation = decode(WHITELIST_OPERATION, message)
+    kind = operation.get(_ONE_OF, 0)
+    value: Any = operation.get(kind)
+    impermanent = kind in (_ADD_IMPERMANENT_KEY, _ADD_IMPERMANENT_KEY_AND_REMOVE_EXISTING)
+    if impermanent or kind == _ADD_KEY_TO_WHITELIST_AND_ADD_PERMISSIONS:
+        _demand(actor, policy.ADD_KEY, refusals.NO_PERMISSION_TO_ADD)
+        role = _role(value.get(_KEY_ROLE, 0), refusals.ADDS_SERVICE)
         record = _added(operation, value, role, keychain, OWNER_COMMAND, actor, impermanent)
-        return Change("enrolled", record, drop=name == _ADDS[2])
-    if name in _UPDATES:
+        return Change("enrolled", record, drop=kind == _ADD_IMPERMANENT_KEY_AND_REMOVE_EXISTING)
+    if kind in _UPDATES:
         return _plan_update(value, actor, keychain)
-    if name == "removePublicKeyFromWhitelist":
-        return _plan_removal(value.get("PublicKeyRaw", b""), actor, keychain)
-    if name == "removeAllImpermanentKeys":
-        _demand(actor, policy.ADD_KEY, faults.KEY_NO_PERMISSION_TO_REMOVE)
+    if kind == _REMOVE_PUBLIC_KEY_FROM_WHITELIST:
+        return _plan_removal(value.get(_PUBLIC_KEY_RAW, b""), actor, keychain)
+    if kind == _REMOVE_ALL_IMPERMANENT_KEYS:
+        _demand(actor, policy.ADD_KEY, refusals.NO_PERMISSION_TO_REMOVE)
         if not value:
-            raise KeyRefused(faults.KEY_UNDOCUMENTED_ERROR, "asks for nothing")
+            raise KeyRefused(refusals.UNDOCUMENTED_ERROR, "asks for nothing")
         return Change("removed", None, drop=True)
-    if name == "replaceKey":
+    if kind == _REPLACE_KEY:
         return _plan_replacement(operation, value, actor, keychain)
-    if name == "addPublicKeyToWhitelist":
-        raise KeyRefused(faults.KEY_WITHOUT_ROLE, "no role")
-    raise KeyRefused(faults.KEY_UNDOCUMENTED_ERROR, "operation %s" % name)
+    if kind == _ADD_PUBLIC_KEY_TO_WHITELIST:
+        raise KeyRefused(refusals.WITHOUT_ROLE, "no role")
+    raise KeyRefused(refusals.UNDOCUMENTED_ERROR, "operation %s" % kind)
 
 
 def _plan_update(value: Fields, actor: Record, keychain: Keychain) -> Change:
-    _demand(actor, policy.CHANGE_KEY, faults.KEY_NO_PERMISSION_TO_CHANGE)
-    role = _role(value.get("keyRole", 0), faults.KEY_ADDS_SERVICE)
-    record = _enrolled(value.get("key", {}).get("PublicKeyRaw", b""), keychain)
-    if record.public == actor.public and role != policy.OWNER:
-        raise KeyRefused(faults.KEY_REMOVES_OWN_PERMISSIONS, "oneself")
+    _demand(actor, policy.CHANGE_KEY, refusals.NO_PERMISSION_TO_CHANGE)
+    role = _role(value.get(_KEY_ROLE, 0), refusals.ADDS_SERVICE)
+    record = _enrolled(value.get(_KEY, {}).get(_PUBLIC_KEY_RAW, b""), keychain)
+    if record.public == actor.public and role != _OWNER:
+        raise KeyRefused(refusals.REMOVES_OWN_PERMISSIONS, "oneself")
     owner = record.lasting_owner
     record.role = role
-    record.seconds = value.get("secondsToBeActive", 0)
-    if "label" in value:
+    record.seconds = value.get(_SECONDS_TO_BE_ACTIVE, 0)
+    if _LABEL in value:
         record.label = clean_label(_label(value))
     if owner and not record.lasting_owner and keychain.lasting_owners() <= 1:
-        raise KeyRefused(faults.KEY_NO_PERMISSION_TO_CHANGE, "the last owner key")
+        raise KeyRefused(refusals.NO_PERMISSION_TO_CHANGE, "the last owner key")
     return Change("updated", record)
 
 
 def _plan_removal(public: bytes | memoryview, actor: Record, keychain: Keychain) -> Change:
-    _demand(actor, policy.REMOVE_KEY, faults.KEY_NO_PERMISSION_TO_REMOVE)
+    _demand(actor, policy.REMOVE_KEY, refusals.NO_PERMISSION_TO_REMOVE)
     record = _enrolled(public, keychain)
     if record.public == actor.public:
-        raise KeyRefused(faults.KEY_REMOVES_ONESELF, "oneself")
-    if actor.role == policy.SERVICE and record.role not in policy.SERVICE_MAY_REMOVE:
-        raise KeyRefused(faults.KEY_NO_PERMISSION_TO_REMOVE, "service may not remove this role")
+        raise KeyRefused(refusals.REMOVES_ONESELF, "oneself")
+    if actor.role == _SERVICE and record.role not in _SERVICE_MAY_REMOVE:
+        raise KeyRefused(refusals.NO_PERMISSION_TO_REMOVE, "service may not remove this role")
     _keep_an_owner(record, keychain)
     return Change("removed", None, (record.public,))
 
 
 def _plan_replacement(operation: Fields, value: Fields, actor: Record, keychain: Keychain) -> Change:
-    _demand(actor, policy.ADD_KEY, faults.KEY_NO_PERMISSION_TO_ADD)
-    role = _role(value.get("keyRole", 0), faults.KEY_ADDS_SERVICE)
-    if value.get("keyToReplace") == "slotToReplace":
-        old = keychain.find_slot(value["slotToReplace"])
+    _demand(actor, policy.ADD_KEY, refusals.NO_PERMISSION_TO_ADD)
+    role = _role(value.get(_KEY_ROLE, 0), refusals.ADDS_SERVICE)
+    if value.get(_ONE_OF) == _SLOT_TO_REPLACE:
+        old = keychain.find_slot(value[_SLOT_TO_REPLACE])
         if old is None:
-            raise KeyRefused(faults.KEY_NOT_ON_WHITELIST, "empty slot")
+            raise KeyRefused(refusals.NOT_ON_WHITELIST, "empty slot")
     else:
-        old = _enrolled(value.get("publicKeyToReplace", {}).get("PublicKeyRaw", b""), keychain)
-    impermanent = bool(value.get("impermanent"))
-    change = {"key": value.get("keyToAdd", {})}
+        old = _enrolled(value.get(_PUBLIC_KEY_TO_REPLACE, {}).get(_PUBLIC_KEY_RAW, b""), keychain)
+    impermanent = bool(value.get(_IMPERMANENT))
+    change = {_KEY: value.get(_KEY_TO_ADD, {})}
     record = _added(operation, change, role, keychain, OWNER_COMMAND, actor, impermanent, 1)
     if not record.lasting_owner:
         _keep_an_owner(old, keychain)
@@ -134,17 +177,17 @@ def _demand(actor: Record, command: int, code: int) -> None:
 
 
 def _role(role: int, service_code: int) -> int:
-    if role == policy.SERVICE:
+    if role == _SERVICE:
         raise KeyRefused(service_code, "service role")
-    if role not in policy.ENROLLABLE:
-        raise KeyRefused(faults.KEY_WITHOUT_ROLE, "role %d" % role)
+    if role not in _ENROLLABLE:
+        raise KeyRefused(refusals.WITHOUT_ROLE, "role %d" % role)
     return role
 
 
 def _enrolled(public: bytes | memoryview, keychain: Keychain) -> Record:
     record = keychain.find(public) if len(public) == 65 else None
     if record is None:
-        raise KeyRefused(faults.KEY_NOT_ON_WHITELIST, "not enrolled")
+        raise KeyRefused(refusals.NOT_ON_WHITELIST, "not enrolled")
     return record
 
 
@@ -158,31 +201,31 @@ def _added(
     impermanent: bool,
     freed: int = 0,
 ) -> Record:
-    public = bytes(change.get("key", {}).get("PublicKeyRaw", b""))
+    public = bytes(change.get(_KEY, {}).get(_PUBLIC_KEY_RAW, b""))
     try:
-        crypto.validate_public(public)
-    except crypto.InvalidPoint:
-        raise KeyRefused(faults.KEY_INVALID_PUBLIC_KEY, "not a point of P-256")
+        publickey.validate_public(public)
+    except publickey.InvalidPoint:
+        raise KeyRefused(refusals.INVALID_PUBLIC_KEY, "not a point of P-256")
     if keychain.find(public) is not None:
-        raise KeyRefused(faults.KEY_ALREADY_ON_WHITELIST, "enrolled already")
+        raise KeyRefused(refusals.ALREADY_ON_WHITELIST, "enrolled already")
     if keychain.count - freed >= keychain.CAPACITY:
-        raise KeyRefused(faults.KEY_WHITELIST_FULL, "full")
+        raise KeyRefused(refusals.WHITELIST_FULL, "full")
     return Record(
         public,
         _NO_KEY,
         role,
-        form=operation.get("metadataForKey", {}).get("keyFormFactor", 0) & 0xFF,
+        form=operation.get(_METADATA_FOR_KEY, {}).get(1, 0) & 0xFF,
         origin=origin,
         flags=IMPERMANENT if impermanent else 0,
         label=_label(change),
         signer=actor.id if actor else bytes(4),
-        seconds=change.get("secondsToBeActive", 0),
+        seconds=change.get(_SECONDS_TO_BE_ACTIVE, 0),
     )
 
 
 def _label(change: Fields) -> str:
     try:
-        return str(bytes(change.get("label", b""))[:24], "utf-8")
+        return str(bytes(change.get(_LABEL, b""))[:24], "utf-8")
     except UnicodeError:
         return ""  # a label is for people: a broken one is none
 
@@ -190,4 +233,4 @@ def _label(change: Fields) -> str:
 def _keep_an_owner(gone: Record, keychain: Keychain) -> None:
     """Raises KeyRefused if no owner key would be left that lasts: only a card tap can make way for one (law 1)."""
     if gone.lasting_owner and keychain.lasting_owners() <= 1:
-        raise KeyRefused(faults.KEY_NO_PERMISSION_TO_REMOVE, "the last owner key")
+        raise KeyRefused(refusals.NO_PERMISSION_TO_REMOVE, "the last owner key")

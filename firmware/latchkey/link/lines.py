@@ -12,13 +12,13 @@ import binascii
 
 from micropython import const
 
-LINE = const(160)  # the longest line, with its newline
-PIECE = const(108)  # bytes of a message in one line
+_LINE = const(160)  # the longest line, with its newline
+_PIECE = const(108)  # bytes of a message in one line
 _OVERHEAD = const(15)  # a line without body and newline
-WHOLE = const(0x2E)  # .
-FIRST = const(0x3C)  # <
-MIDDLE = const(0x2B)  # +
-LAST = const(0x3E)  # >
+_WHOLE = const(0x2E)  # .
+_FIRST = const(0x3C)  # <
+_MIDDLE = const(0x2B)  # +
+_LAST = const(0x3E)  # >
 _HEX = b"0123456789abcdef"
 
 
@@ -32,7 +32,7 @@ class Reader:
     """Finds the frames in whatever comes in. After `feed` says True, the fields describe the frame."""
 
     def __init__(self) -> None:
-        self._line = bytearray(LINE)
+        self._line = bytearray(_LINE)
         self._view = memoryview(self._line)
         self._fill = -1  # -1: not inside a frame
         self.kind = 0
@@ -52,7 +52,7 @@ class Reader:
         elif byte == 0x0A:
             self._fill = -1
             return self._parse(fill)
-        if fill >= LINE:
+        if fill >= _LINE:
             self._fill = -1
             return False
         self._line[fill] = byte
@@ -72,22 +72,22 @@ class Reader:
         self.conn = _hex2(line, 2)
         self.seq = _hex2(line, 4)
         part = line[6]
-        self.first = part in (WHOLE, FIRST)
-        self.last = part in (WHOLE, LAST)
-        if self.conn < 0 or self.seq < 0 or not (self.first or self.last or part == MIDDLE):
+        self.first = part in (_WHOLE, _FIRST)
+        self.last = part in (_WHOLE, _LAST)
+        if self.conn < 0 or self.seq < 0 or not (self.first or self.last or part == _MIDDLE):
             return False
         try:
             self.body = binascii.a2b_base64(bytes(self._view[7:body])) if body > 7 else b""
         except ValueError:
             return False
-        return len(self.body) <= PIECE
+        return len(self.body) <= _PIECE
 
 
 class Writer:
     """Builds lines in one buffer."""
 
     def __init__(self) -> None:
-        self._line = bytearray(LINE)
+        self._line = bytearray(_LINE)
         self._view = memoryview(self._line)
         self._line[0] = 0x40
 

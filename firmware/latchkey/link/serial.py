@@ -13,7 +13,6 @@ from time import ticks_diff, ticks_ms
 from micropython import const
 
 from latchkey.link import lines
-from latchkey.link.frames import MAX_MESSAGE
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -28,6 +27,13 @@ _SYNC = const(0x53)  # S
 _CLOSE = const(0x43)  # C
 _BOARD = const(0x20)  # what makes a letter the board's: lower case
 
+_PIECE = const(108)  # bytes of a message in one line, and the marks of its place in the message (lines.py)
+_WHOLE = const(0x2E)
+_FIRST = const(0x3C)
+_MIDDLE = const(0x2B)
+_LAST = const(0x3E)
+
+_MAX_MESSAGE = const(1024)
 _CONNECTIONS = const(8)
 _QUEUE = const(4)  # messages that wait, a connection
 _EVENTS = const(16)  # events that wait
@@ -59,7 +65,7 @@ class SerialLink:
         self._output = port or sys.stdout.buffer
         self._reader = lines.Reader()
         self._writer = lines.Writer()
-        self._message = bytearray(MAX_MESSAGE)
+        self._message = bytearray(_MAX_MESSAGE)
         self._view = memoryview(self._message)
         self._fill = 0  # of the message under way
         self._kind = 0
@@ -146,14 +152,12 @@ class SerialLink:
                 kind, conn, message = self._queue.pop(0)
                 at = 0
                 while True:
-                    end = at + lines.PIECE
-                    if end < len(message):
-                        part = lines.MIDDLE if at else lines.FIRST
-                    else:
-                        part = lines.LAST if at else lines.WHOLE
+                    end = at + _PIECE
+                    more = end < len(message)
+                    part = (_MIDDLE if at else _FIRST) if more else (_LAST if at else _WHOLE)
                     self._line(kind, conn, self._next(), part, message[at:end])
                     await asyncio.sleep_ms(0)
-                    if end >= len(message):
+                    if not more:
                         break
                     at = end
 
@@ -230,10 +234,10 @@ class SerialLink:
                 self._say_hello(0)  # a line is missing, and will not come any more: the host starts again
                 return
             self._last = frame.seq
-            self._line(_ACK, 0, frame.seq, lines.WHOLE, b"")
+            self._line(_ACK, 0, frame.seq, _WHOLE, b"")
             self._collect(frame)
         else:
-            self._line(_ACK, 0, frame.seq, lines.WHOLE, b"")  # the last one again: its acknowledgement was lost
+            self._line(_ACK, 0, frame.seq, _WHOLE, b"")  # the last one again: its acknowledgement was lost
 
     def _collect(self, frame: lines.Reader) -> None:
         kind = frame.kind
@@ -245,7 +249,7 @@ class SerialLink:
             self._kind = 0
             return
         end = self._fill + len(frame.body)
-        if end > MAX_MESSAGE:
+        if end > _MAX_MESSAGE:
             self._kind = 0  # too long: its other lines find no first one
             return
         self._message[self._fill : end] = frame.body

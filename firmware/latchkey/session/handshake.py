@@ -4,6 +4,8 @@
 It answers a session-info request, and rides on every fault that a phone out of step could have caused.
 """
 
+from micropython import const
+
 from latchkey import crypto
 from latchkey.session import metadata
 from latchkey.wire import messages
@@ -13,9 +15,15 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from latchkey.session.sessions import Session
 
-_meta = metadata.Metadata()
+# SessionInfo
+_COUNTER = const(1)
+_PUBLIC_KEY = const(2)
+_EPOCH = const(3)
+_CLOCK_TIME = const(4)
+_STATUS = const(5)
+_HANDLE = const(6)
 
-NOT_ON_WHITELIST = encode(messages.SESSION_INFO, {"status": 1})
+NOT_ON_WHITELIST = encode(messages.SESSION_INFO, {_STATUS: 1})
 
 
 def session_info(session: Session, public: bytes, now: int) -> bytes:
@@ -23,19 +31,15 @@ def session_info(session: Session, public: bytes, now: int) -> bytes:
     return encode(
         messages.SESSION_INFO,
         {
-            "counter": session.counter or None,
-            "publicKey": public,
-            "epoch": session.epoch,
-            "clock_time": now or None,
-            "handle": session.handle,
+            _COUNTER: session.counter or None,
+            _PUBLIC_KEY: public,
+            _EPOCH: session.epoch,
+            _CLOCK_TIME: now or None,
+            _HANDLE: session.handle,
         },
     )
 
 
 def tag(session: Session, vin: bytes, challenge: bytes, info: bytes) -> bytes:
     """HMAC-SHA256 over metadata and session info; the challenge is the request's uuid."""
-    _meta.start(metadata.HMAC)
-    _meta.item(metadata.PERSONALIZATION, vin)
-    if challenge:
-        _meta.item(metadata.CHALLENGE, challenge)
-    return crypto.hmac_sha256(session.info_key, _meta.view(), info)
+    return crypto.hmac_sha256(session.info_key, metadata.session_info(vin, challenge), info)

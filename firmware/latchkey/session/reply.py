@@ -5,7 +5,9 @@ A Reply outlives the request it was made from, because key operations answer mor
 increases with every encrypted answer to the same request (protocol.md, "Response handling").
 """
 
-from latchkey import crypto, faults
+from micropython import const
+
+from latchkey import crypto
 from latchkey.session import handshake, metadata
 from latchkey.wire import answers, messages
 from latchkey.wire.pb import EncodeError, encode
@@ -13,20 +15,42 @@ from latchkey.wire.pb import EncodeError, encode
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from typing import Any
 
     from latchkey.router import Connection
     from latchkey.session.sessions import Session
     from latchkey.session.verify import Verified
     from latchkey.wire.envelope import Request
+    from latchkey.wire.pb import Fields
 
     Deliver = Callable[[Connection, bytes], None]
 
-_ENCRYPT_RESPONSE = 2
-_WAIT = 1
-_ERROR = 2
+# MessageFault_E
+_RESPONSE_MTU_EXCEEDED = const(25)
+# RoutableMessage
+_TO_DESTINATION = const(6)
+_FROM_DESTINATION = const(7)
+_PROTOBUF_MESSAGE_AS_BYTES = const(10)
+_SIGNED_MESSAGE_STATUS = const(12)
+_SIGNATURE_DATA = const(13)
+_SESSION_INFO = const(15)
+_REQUEST_UUID = const(50)
+# Destination
+_DOMAIN = const(1)
+_ROUTING_ADDRESS = const(2)
+# MessageStatus
+_OPERATION_STATUS = const(1)
+_SIGNED_MESSAGE_FAULT = const(2)
+# SignatureData
+_SESSION_INFO_TAG = const(6)
+_AES_GCM_RESPONSE_DATA = const(9)
+# AES_GCM_Response_Signature_Data
+_NONCE = const(1)
+_COUNTER = const(2)
+_TAG = const(3)
 
-_meta = metadata.Metadata()
+_ENCRYPT_RESPONSE = const(2)  # a flag
+_WAIT = const(1)  # OperationStatus_E
+_ERROR = const(2)
 
 
 class Reply:
@@ -49,24 +73,17 @@ class Reply:
 
     def payload(self, payload: bytes, fault: int = 0) -> None:
         """Answer with an application payload; b"" is success, and is sent as a payload that is there and empty."""
-        body: dict[str, Any] = {"protobuf_message_as_bytes": payload}
+        body: Fields = {_PROTOBUF_MESSAGE_AS_BYTES: payload}
         if fault:
-            body["signedMessageStatus"] = {"operation_status": _ERROR, "signed_message_fault": fault}
+            body[_SIGNED_MESSAGE_STATUS] = {_OPERATION_STATUS: _ERROR, _SIGNED_MESSAGE_FAULT: fault}
         verified = self.verified
         if verified and self._encrypt:
             self._counter += 1
-            _meta.start(metadata.AES_GCM_RESPONSE)
-            _meta.byte(metadata.DOMAIN, self._domain)
-            _meta.item(metadata.PERSONALIZATION, self._vin)
-            _meta.uint(metadata.COUNTER, self._counter)
-            _meta.uint(metadata.FLAGS, 0)
-            _meta.item(metadata.REQUEST_HASH, verified.request_hash)
-            _meta.uint(metadata.FAULT, fault)
+            bound = metadata.response(self._domain, self._vin, self._counter, verified.request_hash, fault)
             nonce = crypto.random_bytes(12)
-            aad = crypto.sha256(_meta.view())
-            body["protobuf_message_as_bytes"], tag = crypto.gcm_encrypt(verified.session.key, nonce, aad, payload)
-            response = {"nonce": nonce, "counter": self._counter, "tag": tag}
-            body["signature_data"] = {"AES_GCM_Response_data": response}
+            sealed, tag = crypto.gcm_encrypt(verified.session.key, nonce, crypto.sha256(bound), payload)
+            body[_PROTOBUF_MESSAGE_AS_BYTES] = sealed
+            body[_SIGNATURE_DATA] = {_AES_GCM_RESPONSE_DATA: {_NONCE: nonce, _COUNTER: self._counter, _TAG: tag}}
         self._send(body)
 
     def fault(self, code: int, session: Session | None = None, public: bytes = b"", now: int = 0) -> None:
@@ -74,7 +91,7 @@ class Reply:
         if session is None and self.verified:
             self.payload(b"", code)  # who asked is known: a refusal deserves a tag as much as an answer
             return
-        body: dict[str, Any] = {"signedMessageStatus": {"operation_status": _ERROR, "signed_message_fault": code}}
+        body: Fields = {_SIGNED_MESSAGE_STATUS: {_OPERATION_STATUS: _ERROR, _SIGNED_MESSAGE_FAULT: code}}
         if session is not None:
             self._add_info(body, session, public, now)
         self._send(body)
@@ -82,55 +99,38 @@ class Reply:
     def waiting(self) -> None:
         """Say that the card is waited for. The status goes out as a broadcast: clients take the first payload that is
         addressed to them for the end of it."""
-        self._deliver(self.conn, answers.broadcast(answers.WAIT))
-        self._send({"signedMessageStatus": {"operation_status": _WAIT}}, False)
+        from latchkey.keys.answers import WAIT
+
+        self._deliver(self.conn, answers.broadcast(WAIT))
+        self._send({_SIGNED_MESSAGE_STATUS: {_OPERATION_STATUS: _WAIT}}, False)
 
     def session_info(self, session: Session | None, public: bytes, now: int) -> None:
         """Answer a handshake; an unknown key gets the status and no tag (there is no K to make one with)."""
-        body: dict[str, Any] = {}
+        body: Fields = {}
         if session is None:
-            body["session_info"] = handshake.NOT_ON_WHITELIST
+            body[_SESSION_INFO] = handshake.NOT_ON_WHITELIST
         else:
             self._add_info(body, session, public, now)
         self._send(body)
 
-    def _add_info(self, body: dict[str, Any], session: Session, public: bytes, now: int) -> None:
+    def _add_info(self, body: Fields, session: Session, public: bytes, now: int) -> None:
         info = handshake.session_info(session, public, now)
-        body["session_info"] = info
+        body[_SESSION_INFO] = info
         tag = handshake.tag(session, self._vin, self._challenge, info)
-        body["signature_data"] = {"session_info_tag": {"tag": tag}}
+        body[_SIGNATURE_DATA] = {_SESSION_INFO_TAG: {1: tag}}
 
-    def _send(self, body: dict[str, Any], final: bool = True) -> None:
+    def _send(self, body: Fields, final: bool = True) -> None:
         address = self._address
         if isinstance(address, int):
-            body["to_destination"] = {"domain": address}
+            body[_TO_DESTINATION] = {_DOMAIN: address}
         elif address is not None:
-            body["to_destination"] = {"routing_address": address}
-        body["from_destination"] = {"domain": self._domain if self._domain >= 0 else None}
+            body[_TO_DESTINATION] = {_ROUTING_ADDRESS: address}
+        body[_FROM_DESTINATION] = {_DOMAIN: self._domain if self._domain >= 0 else None}
         if self._challenge and final:
-            body["request_uuid"] = self._challenge
+            body[_REQUEST_UUID] = self._challenge
         try:
             message = encode(messages.ROUTABLE_MESSAGE, body)
         except EncodeError:
-            self.fault(faults.RESPONSE_MTU_EXCEEDED)
+            self.fault(_RESPONSE_MTU_EXCEEDED)
             return
         self._deliver(self.conn, message)
-
-
-class BareReply:
-    """Answers the bare pairing form, which names no address: with broadcasts to its connection alone."""
-
-    def __init__(self, conn: Connection, deliver: Deliver) -> None:
-        self.conn = conn
-        self.verified = None
-        self._deliver = deliver
-
-    def payload(self, payload: bytes, fault: int = 0) -> None:
-        if payload:
-            self._deliver(self.conn, answers.broadcast(payload))
-
-    def waiting(self) -> None:
-        self.payload(answers.WAIT)
-
-    def fault(self, code: int, session: Session | None = None, public: bytes = b"", now: int = 0) -> None:
-        pass

@@ -6,7 +6,7 @@ Key look-up, epoch and expiry, tag, and only then the counter: a request that is
 
 from micropython import const
 
-from latchkey import crypto, faults
+from latchkey import crypto
 from latchkey.faults import Fault
 from latchkey.session import metadata
 
@@ -16,11 +16,41 @@ if TYPE_CHECKING:
     from latchkey.wire.envelope import Request
     from latchkey.wire.pb import Fields
 
+# MessageFault_E
+_UNKNOWN_KEY_ID = const(3)
+_INACTIVE_KEY = const(4)
+_INVALID_SIGNATURE = const(5)
+_INVALID_TOKEN_OR_COUNTER = const(6)
+_BAD_PARAMETER = const(13)
+_INCORRECT_EPOCH = const(15)
+_IV_INCORRECT_LENGTH = const(16)
+_TIME_EXPIRED = const(17)
+_TIME_TO_LIVE_TOO_LONG = const(20)
+_INVALID_KEY_HANDLE = const(27)
+_ONE_OF = const(0)  # wire/pb.py
+# RoutableMessage
+_PROTOBUF_MESSAGE_AS_BYTES = const(10)
+_SIGNATURE_DATA = const(13)
+# SignatureData
+_SIGNER_IDENTITY = const(1)
+_AES_GCM_PERSONALIZED_DATA = const(5)
+_HMAC_PERSONALIZED_DATA = const(8)
+# KeyIdentity
+_PUBLIC_KEY = const(1)
+_HANDLE = const(3)
+# AES_GCM_Personalized_Signature_Data
+_EPOCH = const(1)
+_NONCE = const(2)
+_COUNTER = const(3)
+_EXPIRES_AT = const(4)
+_TAG = const(5)
+# SignatureType
+_AES_GCM_PERSONALIZED = const(5)
+_HMAC_PERSONALIZED = const(8)
+
 _MAX_EPOCH = const(1 << 30)  # seconds; also what keeps times small ints on a 32-bit board
 # Official clients ask for 5 s, others for 30: two minutes leaves room for their context timeouts, not for hoarding.
-MAX_LIFETIME = const(120)
-
-_meta = metadata.Metadata()
+_MAX_LIFETIME = const(120)
 
 
 class Verified:
@@ -34,75 +64,68 @@ class Verified:
 
 def identify(identity: Fields, sessions: Sessions) -> Session:
     """The session of a KeyIdentity. Raises Fault: unknown key, unknown handle, or a key that is out of time."""
-    public = identity.get("public_key")
+    public = identity.get(_PUBLIC_KEY)
     if public is None:
-        if "handle" not in identity:
-            raise Fault(faults.UNKNOWN_KEY_ID, "no signer identity")
-        session = sessions.find_handle(identity["handle"])
+        if _HANDLE not in identity:
+            raise Fault(_UNKNOWN_KEY_ID, "no signer identity")
+        session = sessions.find_handle(identity[_HANDLE])
         if session is None:
-            raise Fault(faults.INVALID_KEY_HANDLE, "unknown handle")
+            raise Fault(_INVALID_KEY_HANDLE, "unknown handle")
     else:
         session = sessions.find(public)
         if session is None:
-            raise Fault(faults.UNKNOWN_KEY_ID, "key is not enrolled")
+            raise Fault(_UNKNOWN_KEY_ID, "key is not enrolled")
     if not sessions.active(session):
-        raise Fault(faults.INACTIVE_KEY, "the key's time is over")
+        raise Fault(_INACTIVE_KEY, "the key's time is over")
     return session
 
 
 def verify(request: Request, sessions: Sessions, vin: bytes, now: int) -> Verified:
     """Raises Fault; on return the counter is spent, so that no request passes twice."""
-    signature = request.body["signature_data"]
-    session = identify(signature.get("signer_identity", {}), sessions)
-    payload = request.body.get("protobuf_message_as_bytes", b"")
-    name = signature.get("sig_type")
-    data = signature.get(name)
-    method = _METHODS.get(name)
-    if method is None:
-        raise Fault(faults.BAD_PARAMETER, "unknown signature type")
-    if method == metadata.AES_GCM_PERSONALIZED and len(data.get("nonce", b"")) != 12:
-        raise Fault(faults.IV_INCORRECT_LENGTH, "nonce", None, 12, len(data.get("nonce", b"")))
+    signature = request.body[_SIGNATURE_DATA]
+    session = identify(signature.get(_SIGNER_IDENTITY, {}), sessions)
+    payload = request.body.get(_PROTOBUF_MESSAGE_AS_BYTES, b"")
+    kind = signature.get(_ONE_OF)
+    data = signature.get(kind)
+    if kind == _AES_GCM_PERSONALIZED_DATA:
+        method = _AES_GCM_PERSONALIZED
+        shift = 0
+        nonce = data.get(_NONCE, b"")
+        if len(nonce) != 12:
+            raise Fault(_IV_INCORRECT_LENGTH, "nonce", None, 12, len(nonce))
+    elif kind == _HMAC_PERSONALIZED_DATA:
+        method = _HMAC_PERSONALIZED
+        shift = 1  # there is no nonce: what follows has a number one lower
+        nonce = None
+    else:
+        raise Fault(_BAD_PARAMETER, "unknown signature type")
 
-    epoch = data.get("epoch", b"")
+    epoch = data.get(_EPOCH, b"")
     if len(epoch) and epoch != session.epoch:
-        raise Fault(faults.INCORRECT_EPOCH, "epoch", session, session.epoch.hex(), bytes(epoch).hex())
-    expires_at = data.get("expires_at", 0)
+        raise Fault(_INCORRECT_EPOCH, "epoch", session, session.epoch.hex(), bytes(epoch).hex())
+    expires_at = data.get(_EXPIRES_AT - shift, 0)
     if expires_at > _MAX_EPOCH:
-        raise Fault(faults.BAD_PARAMETER, "expiry beyond the end of the epoch", session, _MAX_EPOCH, expires_at)
+        raise Fault(_BAD_PARAMETER, "expiry beyond the end of the epoch", session, _MAX_EPOCH, expires_at)
     if expires_at < now or not expires_at:
-        raise Fault(faults.TIME_EXPIRED, "expired", session, now, expires_at)
-    if expires_at - now > MAX_LIFETIME:
-        raise Fault(faults.TIME_TO_LIVE_TOO_LONG, "lifetime", session, MAX_LIFETIME, expires_at - now)
+        raise Fault(_TIME_EXPIRED, "expired", session, now, expires_at)
+    if expires_at - now > _MAX_LIFETIME:
+        raise Fault(_TIME_TO_LIVE_TOO_LONG, "lifetime", session, _MAX_LIFETIME, expires_at - now)
 
-    counter = data.get("counter", 0)
-    _meta.start(method)
-    _meta.byte(metadata.DOMAIN, request.domain)
-    _meta.item(metadata.PERSONALIZATION, vin)
-    _meta.item(metadata.EPOCH, session.epoch)
-    _meta.uint(metadata.EXPIRES_AT, expires_at)
-    _meta.uint(metadata.COUNTER, counter)
-    if request.flags:
-        _meta.uint(metadata.FLAGS, request.flags)
-    tag = data.get("tag", b"")
+    counter = data.get(_COUNTER - shift, 0)
+    signed = metadata.command(method, request.domain, vin, session.epoch, expires_at, counter, request.flags)
+    tag = data.get(_TAG - shift, b"")
     try:
-        if method == metadata.AES_GCM_PERSONALIZED:
-            aad = crypto.sha256(_meta.view())
-            payload = crypto.gcm_decrypt(session.key, data["nonce"], aad, payload, tag)
+        if nonce is not None:
+            payload = crypto.gcm_decrypt(session.key, nonce, crypto.sha256(signed), payload, tag)
         else:
-            crypto.verify_equal(crypto.hmac_sha256(session.command_key, _meta.view(), payload), tag)
+            crypto.verify_equal(crypto.hmac_sha256(session.command_key, signed, payload), tag)
     except crypto.AuthError:
-        raise Fault(faults.INVALID_SIGNATURE, "tag", session)
+        raise Fault(_INVALID_SIGNATURE, "tag", session)
 
     if counter <= session.counter:
-        raise Fault(faults.INVALID_TOKEN_OR_COUNTER, "counter", session, session.counter + 1, counter)
+        raise Fault(_INVALID_TOKEN_OR_COUNTER, "counter", session, session.counter + 1, counter)
     # Vehicle security truncates the request hash to the type and 16 bytes of the tag.
     verified = Verified(session, payload, bytes((method,)) + bytes(tag[:16]))
     session.spend(counter)
     sessions.prove(session)
     return verified
-
-
-_METHODS = {
-    "AES_GCM_Personalized_data": metadata.AES_GCM_PERSONALIZED,
-    "HMAC_Personalized_data": metadata.HMAC_PERSONALIZED,
-}

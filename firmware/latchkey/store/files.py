@@ -25,6 +25,8 @@ _DIGEST = const(8)
 class StoreError(Exception):
     """What is in flash cannot be used; the message says which file and why."""
 
+    what = "store"
+
 
 class Damaged(StoreError):
     pass

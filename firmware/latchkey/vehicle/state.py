@@ -11,29 +11,18 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-START_SECONDS = const(120)
-SLEEP_SECONDS = const(600)
+_START_SECONDS = const(120)
+_SLEEP_SECONDS = const(600)
 
-# The first four are doors: with one of them open the car does not lock.
-CLOSURES = (
-    "frontDriverDoor",
-    "frontPassengerDoor",
-    "rearDriverDoor",
-    "rearPassengerDoor",
-    "rearTrunk",
-    "frontTrunk",
-    "chargePort",
-    "tonneau",
-)
-_DOORS = const(4)
+_CLOSURES = const(8)  # in the order of vcsec.proto, ClosureStatuses
+_DOORS = const(4)  # the first of them: with one open the car does not lock
 
 # GenericError_E
-CLOSURES_OPEN = const(2)
+_CLOSURES_OPEN = const(2)
 # ClosureMoveType_E; none (0) and stop (2) leave a closure as it is: none takes time to move
-MOVE = const(1)
-OPEN = const(3)
-CLOSE = const(4)
-# VehicleSleepStatus_E, UserPresence_E: absent/awake 1, present/asleep 2
+_MOVE = const(1)
+_OPEN = const(3)
+_CLOSE = const(4)
 
 
 class Refused(Exception):
@@ -55,7 +44,7 @@ class Vehicle:
         self.asleep = False
         self.user_present = False  # opened a door or pressed the brake since the car was last locked
         self.brake_pressed = False
-        self.closures = bytearray(len(CLOSURES))  # 1 is open
+        self.closures = bytearray(_CLOSURES)  # 1 is open
         self._start_ends = 0
         self._active_at = now()
         self._changed = False
@@ -80,21 +69,23 @@ class Vehicle:
 
     def start(self) -> None:
         """Enable starting for two minutes from now, or until the car is driven or locked."""
-        self._start_ends = self._now() + START_SECONDS
+        self._start_ends = self._now() + _START_SECONDS
         self.start_enabled = self._set(self.start_enabled, True)
         self._active()
 
     def wake(self) -> None:
         self._active()
 
-    def move(self, moves: list[tuple[int, int]]) -> None:
-        """Move closures: (index, ClosureMoveType_E) each."""
-        for index, move in moves:
-            if move == MOVE:
-                move = CLOSE if self.closures[index] else OPEN
-            if move == OPEN:
+    def move(self, moves: dict[int, int]) -> None:
+        """Move closures, by their number in a ClosureMoveRequest: what one is told that is no move leaves it alone."""
+        for number in moves:
+            index = number - 1
+            move = moves[number]
+            if move == _MOVE:
+                move = _CLOSE if self.closures[index] else _OPEN
+            if move == _OPEN:
                 self._closure(index, True)
-            elif move == CLOSE:
+            elif move == _CLOSE:
                 self._closure(index, False)
         self._active()
 
@@ -122,7 +113,7 @@ class Vehicle:
         if self.start_enabled and self._now() >= self._start_ends:
             self._stop()
         idle = self.locked and not self.start_enabled and not self.brake_pressed
-        if idle and self._now() - self._active_at >= SLEEP_SECONDS:
+        if idle and self._now() - self._active_at >= _SLEEP_SECONDS:
             self.asleep = self._set(self.asleep, True)
         self._tell()
 
@@ -132,21 +123,10 @@ class Vehicle:
         """Seconds for which the car can still be started."""
         return max(0, self._start_ends - self._now()) if self.start_enabled else 0
 
-    def status(self) -> dict[str, object]:
-        """The fields of a VehicleStatus; those that are 0 (closed, unlocked) are left out."""
-        status: dict[str, object] = {
-            "closureStatuses": {name: 1 for name, is_open in zip(CLOSURES, self.closures) if is_open},
-            "vehicleSleepStatus": 1 + self.asleep,
-            "userPresence": 1 + self.user_present,
-        }
-        if self.locked:
-            status["vehicleLockState"] = 1
-        return status
-
     def _lock(self) -> None:
         for i in range(_DOORS):
             if self.closures[i]:
-                raise Refused(CLOSURES_OPEN)
+                raise Refused(_CLOSURES_OPEN)
         self.locked = self._set(self.locked, True)
         self.user_present = self._set(self.user_present, self.brake_pressed)
         self._stop()

@@ -7,7 +7,7 @@ that buffer is reused as soon as the router returns.
 
 from micropython import const
 
-from latchkey.faults import BAD_PARAMETER, Fault, Unanswerable
+from latchkey.faults import Fault, Unanswerable
 from latchkey.wire import messages
 from latchkey.wire.pb import DecodeError, decode
 
@@ -15,7 +15,24 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from latchkey.wire.pb import Fields
 
-MAX_MESSAGE = const(1024)
+# MessageFault_E
+_BAD_PARAMETER = const(13)
+# RoutableMessage
+_TO_DESTINATION = const(6)
+_FROM_DESTINATION = const(7)
+_UUID = const(51)
+_FLAGS = const(52)
+# Destination
+_DOMAIN = const(1)
+_ROUTING_ADDRESS = const(2)
+# ToVCSECMessage
+_SIGNED_MESSAGE = const(1)
+# SignedMessage
+_PROTOBUF_MESSAGE_AS_BYTES = const(2)
+_SIGNATURE_TYPE = const(3)
+
+_PRESENT_KEY = const(2)  # SignatureType
+_MAX_MESSAGE = const(1024)
 _MAX_ID = const(16)  # routing addresses and uuids are at most 16 bytes
 
 
@@ -27,29 +44,29 @@ class Request:
 
     def __init__(self, body: Fields) -> None:
         self.body = body
-        self.domain: int = body.get("to_destination", {}).get("domain", -1)
-        source = body.get("from_destination", {})
-        address = source.get("routing_address")
+        self.domain: int = body.get(_TO_DESTINATION, {}).get(_DOMAIN, -1)
+        source = body.get(_FROM_DESTINATION, {})
+        address = source.get(_ROUTING_ADDRESS)
         if address is None:
-            self.address = source.get("domain")
+            self.address = source.get(_DOMAIN)
         elif len(address) > _MAX_ID:
             raise Unanswerable("routing address over 16 bytes")
         else:
             self.address = bytes(address)
-        uuid = body.get("uuid", b"")
+        uuid = body.get(_UUID, b"")
         self.uuid_fits = len(uuid) <= _MAX_ID
         self.challenge = bytes(uuid) if self.uuid_fits else b""
-        self.flags: int = body.get("flags", 0)
+        self.flags: int = body.get(_FLAGS, 0)
 
     def check(self) -> None:
         """Raises Fault for what the envelope itself has wrong, once there is an address to answer to."""
         if not self.uuid_fits:
-            raise Fault(BAD_PARAMETER, "uuid over 16 bytes")
+            raise Fault(_BAD_PARAMETER, "uuid over 16 bytes")
 
 
 def read(data: memoryview) -> Request:
     """Raises Unanswerable when the bytes are no RoutableMessage at all."""
-    if not data or len(data) > MAX_MESSAGE:
+    if not data or len(data) > _MAX_MESSAGE:
         raise Unanswerable("message of %d bytes" % len(data))
     try:
         return Request(decode(messages.ROUTABLE_MESSAGE, data))
@@ -65,10 +82,10 @@ def read_bare(data: memoryview) -> memoryview | None:
     if not data or data[0] != 0x0A:
         return None
     try:
-        signed = decode(messages.TO_VCSEC, data).get("signedMessage", {})
+        signed = decode(messages.TO_VCSEC, data).get(_SIGNED_MESSAGE, {})
     except DecodeError as error:
         raise Unanswerable("not a ToVCSECMessage: %s" % error)
-    if signed.get("signatureType") != 2 or "protobufMessageAsBytes" not in signed:
+    if signed.get(_SIGNATURE_TYPE) != _PRESENT_KEY or _PROTOBUF_MESSAGE_AS_BYTES not in signed:
         raise Unanswerable("not a present-key message")
-    presented: memoryview = signed["protobufMessageAsBytes"]
+    presented: memoryview = signed[_PROTOBUF_MESSAGE_AS_BYTES]
     return presented

@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Message tables: numbers, names and kinds of the fields that the vehicle reads or writes.
+"""Message tables: numbers and kinds of the fields that the vehicle reads or writes.
 
 From universal_message.proto, signatures.proto, vcsec.proto and errors.proto of the public vehicle-command protocol;
-a test compares every number, kind and oneof with the published descriptors. Names here are those files' own.
-A table is flat: number, name, kind and oneof of its first field, then of the next (wire/pb.py).
+a test compares every field with the published descriptors. A table is flat (wire/pb.py): number, kind, and 1 for a
+member of the message's oneof, of its first field, then of the next. The name is for the reader: a board would keep
+a hundred of them in its heap, so a module that reads a field has a constant for its number.
 """
 
 from micropython import const
@@ -13,160 +14,107 @@ _UINT = const(0)
 _BYTES = const(2)
 _FIXED32 = const(5)
 
-DESTINATION = (
-    1, "domain", _UINT, "sub_destination",
-    2, "routing_address", _BYTES, "sub_destination",
-)
-SESSION_INFO_REQUEST = (
-    1, "public_key", _BYTES, None,
-    2, "challenge", _BYTES, None,
-)
+_DESTINATION = const((
+    1, _UINT, 1,  # domain
+    2, _BYTES, 1,  # routing_address
+))
+_SESSION_INFO_REQUEST = const((
+    1, _BYTES, 0,  # public_key
+    2, _BYTES, 0,  # challenge
+))
 SESSION_INFO = (
-    1, "counter", _UINT, None,
-    2, "publicKey", _BYTES, None,
-    3, "epoch", _BYTES, None,
-    4, "clock_time", _FIXED32, None,
-    5, "status", _UINT, None,
-    6, "handle", _UINT, None,
+    1, _UINT, 0,  # counter
+    2, _BYTES, 0,  # publicKey
+    3, _BYTES, 0,  # epoch
+    4, _FIXED32, 0,  # clock_time
+    5, _UINT, 0,  # status
+    6, _UINT, 0,  # handle
 )
-KEY_IDENTITY = (
-    1, "public_key", _BYTES, "identity_type",
-    3, "handle", _UINT, "identity_type",
-)
-AES_GCM_PERSONALIZED = (
-    1, "epoch", _BYTES, None,
-    2, "nonce", _BYTES, None,
-    3, "counter", _UINT, None,
-    4, "expires_at", _FIXED32, None,
-    5, "tag", _BYTES, None,
-)
-HMAC_SIGNATURE = (1, "tag", _BYTES, None)
-HMAC_PERSONALIZED = (
-    1, "epoch", _BYTES, None,
-    2, "counter", _UINT, None,
-    3, "expires_at", _FIXED32, None,
-    4, "tag", _BYTES, None,
-)
-AES_GCM_RESPONSE = (
-    1, "nonce", _BYTES, None,
-    2, "counter", _UINT, None,
-    3, "tag", _BYTES, None,
-)
-SIGNATURE_DATA = (
-    1, "signer_identity", KEY_IDENTITY, None,
-    5, "AES_GCM_Personalized_data", AES_GCM_PERSONALIZED, "sig_type",
-    6, "session_info_tag", HMAC_SIGNATURE, "sig_type",
-    8, "HMAC_Personalized_data", HMAC_PERSONALIZED, "sig_type",
-    9, "AES_GCM_Response_data", AES_GCM_RESPONSE, "sig_type",
-)
-MESSAGE_STATUS = (
-    1, "operation_status", _UINT, None,
-    2, "signed_message_fault", _UINT, None,
-)
+_KEY_IDENTITY = const((
+    1, _BYTES, 1,  # public_key
+    3, _UINT, 1,  # handle
+))
+_AES_GCM_PERSONALIZED = const((
+    1, _BYTES, 0,  # epoch
+    2, _BYTES, 0,  # nonce
+    3, _UINT, 0,  # counter
+    4, _FIXED32, 0,  # expires_at
+    5, _BYTES, 0,  # tag
+))
+_HMAC_SIGNATURE = const((1, _BYTES, 0))  # tag
+_HMAC_PERSONALIZED = const((
+    1, _BYTES, 0,  # epoch
+    2, _UINT, 0,  # counter
+    3, _FIXED32, 0,  # expires_at
+    4, _BYTES, 0,  # tag
+))
+_AES_GCM_RESPONSE = const((
+    1, _BYTES, 0,  # nonce
+    2, _UINT, 0,  # counter
+    3, _BYTES, 0,  # tag
+))
+_SIGNATURE_DATA = const((
+    1, _KEY_IDENTITY, 0,  # signer_identity
+    5, _AES_GCM_PERSONALIZED, 1,  # AES_GCM_Personalized_data
+    6, _HMAC_SIGNATURE, 1,  # session_info_tag
+    8, _HMAC_PERSONALIZED, 1,  # HMAC_Personalized_data
+    9, _AES_GCM_RESPONSE, 1,  # AES_GCM_Response_data
+))
+_MESSAGE_STATUS = const((
+    1, _UINT, 0,  # operation_status
+    2, _UINT, 0,  # signed_message_fault
+))
 ROUTABLE_MESSAGE = (
-    6, "to_destination", DESTINATION, None,
-    7, "from_destination", DESTINATION, None,
-    10, "protobuf_message_as_bytes", _BYTES, "payload",
-    12, "signedMessageStatus", MESSAGE_STATUS, None,
-    13, "signature_data", SIGNATURE_DATA, "sub_sigData",
-    14, "session_info_request", SESSION_INFO_REQUEST, "payload",
-    15, "session_info", _BYTES, "payload",
-    50, "request_uuid", _BYTES, None,
-    51, "uuid", _BYTES, None,
-    52, "flags", _UINT, None,
+    6, _DESTINATION, 0,  # to_destination
+    7, _DESTINATION, 0,  # from_destination
+    10, _BYTES, 1,  # protobuf_message_as_bytes
+    12, _MESSAGE_STATUS, 0,  # signedMessageStatus
+    13, _SIGNATURE_DATA, 0,  # signature_data
+    14, _SESSION_INFO_REQUEST, 1,  # session_info_request
+    15, _BYTES, 1,  # session_info
+    50, _BYTES, 0,  # request_uuid
+    51, _BYTES, 0,  # uuid
+    52, _UINT, 0,  # flags
 )
 
-SIGNED_MESSAGE = (
-    2, "protobufMessageAsBytes", _BYTES, None,
-    3, "signatureType", _UINT, None,
-)
-TO_VCSEC = (1, "signedMessage", SIGNED_MESSAGE, None)
+_SIGNED_MESSAGE = const((
+    2, _BYTES, 0,  # protobufMessageAsBytes
+    3, _UINT, 0,  # signatureType
+))
+TO_VCSEC = (1, _SIGNED_MESSAGE, 0)  # signedMessage
 
-KEY_IDENTIFIER = (1, "publicKeySHA1", _BYTES, None)
-KEY_METADATA = (1, "keyFormFactor", _UINT, None)
-PUBLIC_KEY = (1, "PublicKeyRaw", _BYTES, None)
-INFORMATION_REQUEST = (
-    1, "informationRequestType", _UINT, None,
-    2, "keyId", KEY_IDENTIFIER, "key",
-    3, "publicKey", _BYTES, "key",
-    4, "slot", _UINT, "key",
-)
-CLOSURES = (
-    1, "frontDriverDoor", _UINT, None,
-    2, "frontPassengerDoor", _UINT, None,
-    3, "rearDriverDoor", _UINT, None,
-    4, "rearPassengerDoor", _UINT, None,
-    5, "rearTrunk", _UINT, None,
-    6, "frontTrunk", _UINT, None,
-    7, "chargePort", _UINT, None,
-    8, "tonneau", _UINT, None,
-)
-# 1001 is Latchkey's own: a label for people (docs/protocol.md); other implementations skip it.
-PERMISSION_CHANGE = (
-    1, "key", PUBLIC_KEY, None,
-    3, "secondsToBeActive", _UINT, None,
-    4, "keyRole", _UINT, None,
-    1001, "label", _BYTES, None,
-)
-REPLACE_KEY = (
-    1, "publicKeyToReplace", PUBLIC_KEY, "keyToReplace",
-    2, "slotToReplace", _UINT, "keyToReplace",
-    3, "keyToAdd", PUBLIC_KEY, None,
-    4, "keyRole", _UINT, None,
-    5, "impermanent", _UINT, None,
-)
-WHITELIST_OPERATION = (
-    1, "addPublicKeyToWhitelist", PUBLIC_KEY, "sub_message",
-    2, "removePublicKeyFromWhitelist", PUBLIC_KEY, "sub_message",
-    3, "addPermissionsToPublicKey", PERMISSION_CHANGE, "sub_message",
-    4, "removePermissionsFromPublicKey", PERMISSION_CHANGE, "sub_message",
-    5, "addKeyToWhitelistAndAddPermissions", PERMISSION_CHANGE, "sub_message",
-    6, "metadataForKey", KEY_METADATA, None,
-    7, "updateKeyAndPermissions", PERMISSION_CHANGE, "sub_message",
-    8, "addImpermanentKey", PERMISSION_CHANGE, "sub_message",
-    9, "addImpermanentKeyAndRemoveExisting", PERMISSION_CHANGE, "sub_message",
-    16, "removeAllImpermanentKeys", _UINT, "sub_message",
-    17, "replaceKey", REPLACE_KEY, "sub_message",
-)
+_KEY_IDENTIFIER = const((1, _BYTES, 0))  # publicKeySHA1
+_INFORMATION_REQUEST = const((
+    1, _UINT, 0,  # informationRequestType
+    2, _KEY_IDENTIFIER, 1,  # keyId
+    3, _BYTES, 1,  # publicKey
+    4, _UINT, 1,  # slot
+))
+_CLOSURES = const((
+    1, _UINT, 0,  # frontDriverDoor
+    2, _UINT, 0,  # frontPassengerDoor
+    3, _UINT, 0,  # rearDriverDoor
+    4, _UINT, 0,  # rearPassengerDoor
+    5, _UINT, 0,  # rearTrunk
+    6, _UINT, 0,  # frontTrunk
+    7, _UINT, 0,  # chargePort
+    8, _UINT, 0,  # tonneau
+))
 UNSIGNED_MESSAGE = (
-    1, "InformationRequest", INFORMATION_REQUEST, "sub_message",
-    2, "RKEAction", _UINT, "sub_message",
-    4, "closureMoveRequest", CLOSURES, "sub_message",
-    16, "WhitelistOperation", WHITELIST_OPERATION, "sub_message",
+    1, _INFORMATION_REQUEST, 1,  # InformationRequest
+    2, _UINT, 1,  # RKEAction
+    4, _CLOSURES, 1,  # closureMoveRequest
+    16, _BYTES, 1,  # WhitelistOperation
 )
 
-VEHICLE_STATUS = (
-    1, "closureStatuses", CLOSURES, None,
-    2, "vehicleLockState", _UINT, None,
-    3, "vehicleSleepStatus", _UINT, None,
-    4, "userPresence", _UINT, None,
-)
-WHITELIST_STATUS = (
-    1, "whitelistOperationInformation", _UINT, None,
-    2, "signerOfOperation", KEY_IDENTIFIER, None,
-    3, "operationStatus", _UINT, None,
-)
-COMMAND_STATUS = (
-    1, "operationStatus", _UINT, None,
-    3, "whitelistOperationStatus", WHITELIST_STATUS, "sub_message",
-)
-WHITELIST_INFO = (
-    1, "numberOfEntries", _UINT, None,
-    2, "whitelistEntries", KEY_IDENTIFIER, None,
-    3, "slotMask", _UINT, None,
-)
-WHITELIST_ENTRY_INFO = (
-    1, "keyId", KEY_IDENTIFIER, None,
-    2, "publicKey", PUBLIC_KEY, None,
-    4, "metadataForKey", KEY_METADATA, None,
-    6, "slot", _UINT, None,
-    7, "keyRole", _UINT, None,
-)
-NOMINAL_ERROR = (1, "genericError", _UINT, None)
+_VEHICLE_STATUS = const((
+    1, _CLOSURES, 0,  # closureStatuses
+    2, _UINT, 0,  # vehicleLockState
+    3, _UINT, 0,  # vehicleSleepStatus
+    4, _UINT, 0,  # userPresence
+))
+_NOMINAL_ERROR = const((1, _UINT, 0))  # genericError
 FROM_VCSEC = (
-    1, "vehicleStatus", VEHICLE_STATUS, "sub_message",
-    4, "commandStatus", COMMAND_STATUS, "sub_message",
-    16, "whitelistInfo", WHITELIST_INFO, "sub_message",
-    17, "whitelistEntryInfo", WHITELIST_ENTRY_INFO, "sub_message",
-    46, "nominalError", NOMINAL_ERROR, "sub_message",
+    1, _VEHICLE_STATUS, 1,  # vehicleStatus
+    46, _NOMINAL_ERROR, 1,  # nominalError
 )

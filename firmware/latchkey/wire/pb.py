@@ -1,18 +1,23 @@
 # SPDX-License-Identifier: Apache-2.0
 """Protobuf wire format (protobuf.dev, "Encoding") over memoryviews, driven by tables.
 
-A table is one flat tuple with four items a field, in ascending order: number, name, kind, group. kind is UINT (varint
-of at most 32 bits), FIXED32, BYTES, or the table of a message; group names the oneof a field belongs to, or is None.
-Decoding follows only
-what its table knows, so nesting is bounded by the tables; unknown fields are skipped, the last of several wins, and a
-known field of another wire type is refused.
+A table is one flat tuple with three items a field, in ascending order: number, kind, and whether it is a member of
+the message's oneof (no message has two that matter here). kind is UINT (varint of at most 32 bits), FIXED32, BYTES,
+or the table of a message. Decoding follows only what its table knows, so nesting is bounded by the tables; unknown
+fields are skipped, the last of several wins, and a known field of another wire type is refused.
 """
 
 from micropython import const
 
-UINT = const(0)
-BYTES = const(2)
-FIXED32 = const(5)
+from latchkey.faults import Fault
+
+_UINT = const(0)
+_BYTES = const(2)
+_FIXED32 = const(5)
+_ONE_OF = const(0)  # where a decoded message has the number of its oneof's member
+
+# MessageFault_E
+_DECODING = const(10)
 
 _OUT = const(1022)  # with its 2-byte length a message is at most 1024 bytes: clients discard longer ones
 
@@ -24,11 +29,14 @@ if TYPE_CHECKING:
     from typing import Any
 
     Table = tuple[Any, ...]
-    Fields = dict[str, Any]
+    Fields = dict[int, Any]
 
 
-class DecodeError(Exception):
+class DecodeError(Fault):
     """The bytes are not a message of this table."""
+
+    def __init__(self, why: str) -> None:
+        super().__init__(_DECODING, why)
 
 
 class EncodeError(Exception):
@@ -63,16 +71,16 @@ class _Reader:
             shift += 7
 
     def skip(self, wire: int, end: int) -> None:
-        if wire == UINT:
+        if wire == _UINT:
             data = self.data
             for pos in range(self.pos, min(end, self.pos + 10)):
                 if data[pos] < 0x80:
                     self.pos = pos + 1
                     return
             raise DecodeError("varint")
-        if wire == BYTES:
+        if wire == _BYTES:
             length = self.varint(end)
-        elif wire == FIXED32:
+        elif wire == _FIXED32:
             length = 4
         elif wire == 1:
             length = 8
@@ -90,43 +98,39 @@ class _Reader:
             wire = tag & 7
             if number == 0:
                 raise DecodeError("field number")
-            for at in range(0, len(table), 4):
+            for at in range(0, len(table), 3):
                 if table[at] == number:
                     break
             else:
                 self.skip(wire, end)
                 continue
-            name = table[at + 1]
-            kind = table[at + 2]
+            kind = table[at + 1]
             nested = isinstance(kind, tuple)
-            if wire != (BYTES if nested else kind):
+            if wire != (_BYTES if nested else kind):
                 raise DecodeError("wire type")
             value: Any
-            if kind == UINT:
+            if kind == _UINT:
                 value = self.varint(end)
             else:
                 start = self.pos
                 length = 4
-                if wire == BYTES:
+                if wire == _BYTES:
                     length = self.varint(end)
                     start = self.pos
                 if length > end - start:
                     raise DecodeError("length")
                 if nested:
                     value = self.message(kind, start + length)
-                elif wire == BYTES:
+                elif wire == _BYTES:
                     value = self.data[start : start + length]
                 else:
                     data = self.data
                     value = data[start] | data[start + 1] << 8 | data[start + 2] << 16 | data[start + 3] << 24
                 self.pos = start + length
-            group = table[at + 3]
-            if group is not None:
-                other = out.get(group)
-                if other is not None and other != name:
-                    del out[other]
-                out[group] = name
-            out[name] = value
+            if table[at + 2]:
+                out.pop(out.get(_ONE_OF, 0), None)
+                out[_ONE_OF] = number
+            out[number] = value
         return out
 
 
@@ -134,7 +138,7 @@ _reader = _Reader()
 
 
 def decode(table: Table, data: bytes | bytearray | memoryview) -> Fields:
-    """Name to value: int, memoryview into `data`, or dict. A oneof's group name maps to its member's name.
+    """Number to value: int, memoryview into `data`, or dict. 0 maps to the number of the oneof's member.
 
     Raises DecodeError. Not reentrant: one message at a time, as the router works.
     """
@@ -156,39 +160,39 @@ def encode(table: Table, values: Fields) -> bytes:
 
 
 def _message(table: Table, values: Fields, end: int) -> int:
-    for at in range(len(table) - 4, -1, -4):
-        value = values.get(table[at + 1])
+    for at in range(len(table) - 3, -1, -3):
+        value = values.get(table[at])
         if value is None:
             continue
         if isinstance(value, list):
             for i in range(len(value) - 1, -1, -1):
-                end = _field(table[at], table[at + 2], value[i], end)
+                end = _field(table[at], table[at + 1], value[i], end)
         else:
-            end = _field(table[at], table[at + 2], value, end)
+            end = _field(table[at], table[at + 1], value, end)
     return end
 
 
 def _field(number: int, kind: int | Table, value: Any, end: int) -> int:
-    wire = BYTES
+    wire = _BYTES
     pos = end
     if isinstance(kind, tuple):
         pos = _message(kind, value, end)
         pos = _varint(end - pos, pos)
-    elif kind == BYTES:
+    elif kind == _BYTES:
         pos -= len(value)
         if pos < 0:
             raise EncodeError("too long")
         _out[pos:end] = value
         pos = _varint(end - pos, pos)
-    elif kind == FIXED32:
-        wire = FIXED32
+    elif kind == _FIXED32:
+        wire = _FIXED32
         pos -= 4
         if pos < 0:
             raise EncodeError("too long")
         for i in range(4):
             _out[pos + i] = value >> 8 * i & 0xFF
     else:
-        wire = UINT
+        wire = _UINT
         pos = _varint(value, pos)
     return _varint(number << 3 | wire, pos)
 
