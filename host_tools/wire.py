@@ -109,6 +109,8 @@ class Wire:
                 self.deliver("C", 0, b"", time.monotonic() + _FAREWELL)
         self._stop = True
         if threading.current_thread() is not self._thread:
+            with contextlib.suppress(AttributeError):  # a port that is a URL has no such thing: its read times out
+                self._port.cancel_read()
             self._thread.join()
         self._port.close()
 
@@ -152,17 +154,17 @@ class Wire:
         next_sync = 0.0
         try:
             while not self._stop:
-                for item in decoder.feed(self._port.read(self._port.in_waiting or 1)):
-                    if isinstance(item, lines.Frame):
-                        self._take(item, joiner)
-                    else:
-                        self._text(item)
                 now = time.monotonic()
                 if not self._synced and now >= next_sync:
                     next_sync = now + _SYNC_EVERY
                     self._ask_to_sync()
                 elif self._synced and now - self._written > _KEEPALIVE:
                     self._write(lines.Frame("A", 0, 0, ".", b"").encode())
+                for item in decoder.feed(self._port.read(self._port.in_waiting or 1)):
+                    if isinstance(item, lines.Frame):
+                        self._take(item, joiner)
+                    else:
+                        self._text(item)
         except (OSError, TypeError) as error:  # TypeError: the port was closed under pyserial's feet
             if not self._stop:
                 self._gone(error)
