@@ -69,10 +69,10 @@ _QUICK = {
 }
 # In this order: each uses what those before it made.
 _SLOW = {
-    "p256 public key": ("crypto.public_key(private)", "public = made"),
-    "p256 ecdh": ("crypto.ecdh(private, public)", ""),
-    "ecdsa sign": ("crypto.ecdsa_sign(private, digest)", "signed = made"),
-    "ecdsa verify": ("crypto.ecdsa_verify(public, digest, signed)", ""),
+    "p256 public key": ("publickey.public_key(private)", "public = made"),
+    "p256 ecdh": ("publickey.ecdh(private, public)", ""),
+    "ecdsa sign": ("publickey.ecdsa_sign(private, digest)", "signed = made"),
+    "ecdsa verify": ("publickey.ecdsa_verify(public, digest, signed)", ""),
 }
 _RESET = "import machine\nmachine.reset()"
 
@@ -107,7 +107,7 @@ def _cryptography(repl: Repl) -> tuple[dict[str, int], dict[str, int]]:
     waited: dict[str, int] = {}
     for name, code in _QUICK.items():
         took[name] = repl.ask(f"print(json.dumps(quick(lambda: {code})))")
-    repl.run("private = asyncio.run(crypto.generate_private())\nfrom latchkey.crypto import ecdsa")
+    repl.run("from latchkey.crypto import ecdsa, publickey\nprivate = asyncio.run(publickey.generate_private())")
     for name, (code, after) in _SLOW.items():
         # The best of three: a garbage collection in between, or a busy host under a simulated board, is no property
         # of the operation.

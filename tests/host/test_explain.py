@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -74,9 +75,10 @@ def test_a_number_is_explained_in_every_layer_that_has_it() -> None:
 
 
 def test_every_fault_that_the_firmware_gives_says_what_was_expected_and_got() -> None:
-    text = (Path(__file__).parents[2] / "firmware/latchkey/faults.py").read_text()
-    names = {line.split(" =")[0] for line in text.splitlines() if " = const(" in line}
-    given = {name for name in names if not name.startswith("KEY_")}
+    firmware = Path(__file__).parents[2] / "firmware"
+    texts = [file.read_text() for file in firmware.rglob("*.py")]
+    blocks = [block for text in texts for block in re.findall(r"# MessageFault_E\n((?:_\w+ = const\(\d+\)\n)+)", text)]
+    given = {name for block in blocks for name in re.findall(r"^_(\w+) =", block, re.MULTILINE)}
     missing = [name for name in given if not any(known.startswith(name) for known in checks.MESSAGE_CHECKS)]
     assert len(given) > 15 and missing == []
 
