@@ -72,6 +72,9 @@ class Buckets:
         self._index = bytearray(_INDEX)  # of the bucket that was read last
         self._report = report
         self._raw = bytearray(SIZE)
+        # For rewrite, whose steps look-ups come between. Made now: a key must be removable when the heap is in pieces.
+        self._old = bytearray(_INDEX)
+        self._new = bytearray(_INDEX)
 
     def find(self, bucket: int, pattern: bytes, phase: int, public: bytes | memoryview | None = None) -> Record | None:
         """The record whose index entry holds the pattern at that offset (0: an id, 4: a slot)."""
@@ -140,8 +143,10 @@ class Buckets:
 
     def rewrite(self, bucket: int, add: Record | None, gone: list[bytes], drop: int) -> Generator[None]:
         ids = [key_id(public) for public in gone]
-        old = bytearray(_INDEX)  # not the shared buffers: there are look-ups between these steps
-        new = bytearray(_HEAD)
+        old = self._old
+        new = self._new
+        view = memoryview(new)
+        end_of_new = _HEAD
         keep: list[int] = []
         where = path(self._root, bucket)
         yield
@@ -155,16 +160,19 @@ class Buckets:
                     record = self._record(f, where, at)
                     if not record or record.public in gone:
                         continue
-                new += old[at : at + 8]
+                view[end_of_new : end_of_new + 8] = old[at : at + 8]
+                end_of_new += 8
                 keep.append(at)
             if add:
-                new += _entry(add)
-            elif len(new) == end:
+                view[end_of_new : end_of_new + 8] = _entry(add)
+                end_of_new += 8
+            elif end_of_new == end:
                 return
-            count = (len(new) - _HEAD) // 8
-            new[:5] = files.mark(_VERSION) + bytes((count,))
-            new += bytes(_INDEX - len(new))
-            new[8:_HEAD] = files.digest(memoryview(new)[:8], memoryview(new)[_HEAD:])
+            count = (end_of_new - _HEAD) // 8
+            for at in range(end_of_new, _INDEX):
+                new[at] = 0
+            view[:_HEAD] = files.mark(_VERSION) + bytes((count,)) + bytes(11)
+            view[8:_HEAD] = files.digest(view[:8], view[_HEAD:])
             yield from files.prepare(folder(self._root, bucket), _chunks(f, new, keep, add) if count else ())
             self.changed = True
             files.put(folder(self._root, bucket), where)
