@@ -23,6 +23,7 @@ RECENT = 10
 _STATS_EVERY, _HEAP_EVERY = 1.0, 10.0  # seconds; the heap is collected before it is counted, which takes long
 _LABELS = 64  # keys whose names are fetched
 _PAGE = 16
+_PINS = ("start", "lock", "led", "card", "brake", "door")
 _SPOKEN = ("command", "refused", "pending", "tap", "enrolled", "replaced", "updated", "removed", "boot")
 
 
@@ -172,7 +173,7 @@ class Monitor:
 
     def _pins_table(self) -> Table:
         table = _pairs()
-        for name, level in self.pins.items():
+        for name, level in sorted(self.pins.items(), key=lambda pin: _PINS.index(pin[0]) if pin[0] in _PINS else 99):
             table.add_row(name, "no pin" if level is None else _lit("● 1", "green") if level else "○ 0")
         return table
 

@@ -19,7 +19,7 @@ from host_tools.cli.report import Report
 from host_tools.monitor import Monitor
 
 _EVERY = 0.5
-_WIDTH = 110
+_WIDTH = 90
 
 
 def monitor(

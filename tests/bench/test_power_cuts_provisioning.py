@@ -91,5 +91,5 @@ def test_provisioning_a_new_board(
     record_property(
         "note",
         f"provisioning a new board: cut at {len(seen)} flash operations up to {at}; {seen.count(None)} times still "
-        f"new, {seen.count(VIN)} the car; never anything else",
+        f"new, {seen.count(VIN)} the car, and nothing else",
     )
