@@ -10,6 +10,7 @@ import fcntl
 import hashlib
 import json
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -28,7 +29,9 @@ BOARD_MARCHES = ("xtensawin", "rv32imc")
 # MicroPython runs these two by name, so they stay source; they hold a few lines each.
 ENTRY_POINTS = ("boot.py", "main.py")
 # The harness's hand inside the board: a car on the road is built without it.
-BENCH_ONLY = ("latchkey/bench.py",)
+BENCH_ONLY = ("latchkey/bench.py", "latchkey/link/requests.py")
+_NATIVE = re.compile(r"^@micropython\.(viper|native|asm_)", re.MULTILINE)
+_EMPTY = re.compile(r'(#.*\n|\s)*("""(?s:.)*?""")?\s*')
 _MADE = ".made.json"  # what each output was made from
 
 
@@ -47,9 +50,9 @@ def build(
 ) -> list[Path]:
     """Compile every module of `sources` into `out`, and return the files that a board needs.
 
-    `march` is the processor that native code is for (x64 on the host, xtensawin, rv32imc); without it a module
-    that has some does not compile. `board` is the board.py that goes with them. `small` leaves out line numbers and
-    file names from tracebacks, as boards get it: 6 KB of .mpy, 10 KB of heap.
+    `march` is the processor that native code is for (x64 on the host, xtensawin, rv32imc); without it the modules
+    that have some are left out, as are packages' files that say nothing. `board` is the board.py that goes with them.
+    `small` leaves out line numbers and file names from tracebacks, as boards get it: 6 KB of .mpy, 10 KB of heap.
     """
     out.mkdir(parents=True, exist_ok=True)
     modules = {source.relative_to(sources).as_posix(): source for source in sorted(sources.rglob("*.py"))}
@@ -60,7 +63,7 @@ def build(
         made: dict[str, str] = {}
         try:
             for name, source in modules.items():
-                if production and name in BENCH_ONLY:
+                if (production and name in BENCH_ONLY) or not _wanted(source, march):
                     continue
                 target = name if name in ENTRY_POINTS else name.removesuffix(".py") + ".mpy"
                 digest = _digest(source, march, small)
@@ -147,6 +150,14 @@ def main() -> int:
     if over > 0:
         print(f"over the budget by {over:,} bytes ({tightest})", file=sys.stderr)
     return int(over > 0)
+
+
+def _wanted(source: Path, march: str | None) -> bool:
+    """Native code needs a processor, and whoever imports it does without. A folder is a package by itself."""
+    text = source.read_text("utf-8")
+    if march is None and _NATIVE.search(text):
+        return False
+    return source.name != "__init__.py" or not _EMPTY.fullmatch(text)
 
 
 def _make(source: Path, target: Path, march: str | None, name: str, small: bool) -> None:

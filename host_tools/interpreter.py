@@ -14,6 +14,8 @@ from pathlib import Path
 from host_tools import firmware
 from host_tools.faults import Misuse
 
+WIDER = 1.46
+"""How much more heap the firmware takes on 64 bits than on 32 (docs/performance.md, "32 and 64 bits")."""
 _ARCHITECTURES = {1: "x86", 2: "x64", 3: "armv6"}  # of native code, as sys.implementation._mpy >> 10 tells them
 
 
@@ -27,24 +29,28 @@ def find_micropython(given: str | None = None) -> str:
     return found
 
 
-def heap_option(heap: str) -> str:
-    """The interpreter's option for a heap in a board's kilobytes. Its `w` makes it as large again on 64 bits."""
+def heap_option(heap: str, bits: int) -> str:
+    """The interpreter's option for a heap that holds what a board's heap of this size holds."""
     match = re.fullmatch(r"(\d+)([KkMm]?)", heap)
     if match is None or not int(match[1]):
         raise Misuse(f"a heap size is a number with K or M, not {heap!r}", "for example 160K")
-    return f"heapsize={match[1]}w{match[2].upper()}"
+    size = int(match[1]) << {"": 0, "K": 10, "M": 20}[match[2].upper()]
+    return f"heapsize={round(size * WIDER) if bits == 64 else size}"
+
+
+@functools.cache
+def ask(interpreter: str) -> tuple[str | None, int]:
+    """What native code it runs, if any, and its bits."""
+    code = "import sys; print(getattr(sys.implementation, '_mpy', 0) >> 10, 64 if sys.maxsize >> 32 else 32)"
+    asked = subprocess.run([interpreter, "-c", code], capture_output=True, text=True, check=True)
+    architecture, bits = asked.stdout.split()
+    return _ARCHITECTURES.get(int(architecture)), int(bits)
 
 
 @functools.cache
 def build_firmware(interpreter: str, production: bool = False) -> Path:
     """The folder of the firmware, compiled for this interpreter."""
-    asked = subprocess.run(
-        [interpreter, "-c", "import sys; print(getattr(sys.implementation, '_mpy', 0))"],
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    march = _ARCHITECTURES.get(int(asked.stdout) >> 10)
+    march, _ = ask(interpreter)
     out = firmware.SOURCES.parent / "build" / f"sim-{march or 'bytecode'}{'-production' if production else ''}"
     firmware.build(out, march, production)
     return out

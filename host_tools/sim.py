@@ -23,7 +23,7 @@ from typing import Any, Self
 
 from host_tools.bench import Bench
 from host_tools.faults import LatchkeyError, Misuse, NoAnswer
-from host_tools.interpreter import build_firmware, find_micropython, heap_option
+from host_tools.interpreter import ask, build_firmware, find_micropython, heap_option
 from host_tools.life import HARD, PWRON, SOFT, WATCHDOG, Life
 from host_tools.port import runtime_path
 from host_tools.pump import Output
@@ -71,7 +71,7 @@ class SimulatedBoard:
         """Where phones join its virtual radio, as Bumble names it; the link LINK.radio leads there too."""
         self._link = Path(port).absolute() if port else None
         self._interpreter = find_micropython(micropython)
-        self._heap_option = heap_option(heap)
+        self._heap_option = heap_option(heap, ask(self._interpreter)[1])
         self._firmware = firmware_dir
         self._radio = radio
         self._on_text = on_text

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The composition root: who talks to whom, and which tasks run.
+"""The board with its links and tasks. `start` puts it together; `Car` is what a provisioned board holds.
 
-`Agent` is the board with its links; `Car` is what a provisioned board holds. A task that dies takes the agent with
-it: outputs fall to safe (locked, start off) and the board is reset, because half an agent is worse than a restart.
+A task that dies takes the agent with it: outputs fall to safe (locked, start off) and the board is reset, because half
+an agent is worse than a restart.
 """
 
 import asyncio
@@ -14,7 +14,6 @@ from micropython import const
 
 from latchkey import VERSION, crypto
 from latchkey.clock import Clock
-from latchkey.link.serial import SerialLink
 from latchkey.store.files import StoreError
 from latchkey.vehicle.pins import Pins
 
@@ -27,7 +26,8 @@ if TYPE_CHECKING:
 
 _WATCHDOG_MS = const(8000)
 _PROMPT_MS = const(604_800_000)
-_INPUTS_MS = const(10)
+_POLL_MS = const(10)  # between looks at the inputs
+_POLLS = const(50)  # between two rounds of housekeeping
 _RESTART_MS = const(1000)  # long enough for a Ctrl-C between the restarts of an agent that cannot live
 
 
@@ -45,58 +45,18 @@ class Agent:
         self.car: Car | None = None
         self.links: list[Any] = []
         self._tasks: list[asyncio.Task[None]] = []
-        self._identity: tuple[bytes, bytes] | None = None
-        pins = dict(board.PINS)
-        pins.update(self._load())
-        self.pins = Pins(pins)
+        self.identity: tuple[bytes, bytes] | None = None  # private and public key
+        from latchkey import start
 
-    def _load(self) -> dict[str, int | None]:
-        """Take what provisioning left in flash; returns the pins that its settings change."""
-        from latchkey.store import provisioning
-
-        stored = provisioning.load(self.root)
-        if stored is None:
-            return {}
-        from latchkey import config
-
-        text, private, public = stored
-        if private and public:
-            self._identity = (private, public)
-        settings = config.parse(text, tuple(self.board.PINS))
-        self.vin = settings.vin
-        self.radio = settings.radio
-        self.bench = settings.bench
-        return settings.pins
+        self.pins = Pins(start.load(self))
 
     async def run(self) -> None:
         """Serve until something ends the agent. Raises what a task raised."""
-        _forget("latchkey.config", "latchkey.store.provisioning")
-        router: Any
-        if self.vin:
-            from latchkey.car import Car
+        from latchkey import start
 
-            if not self._identity:
-                from latchkey import unprovisioned
-
-                self._identity = await unprovisioned.new_identity(self.root)
-            self.car = Car(self, self.vin, self._identity[0], self._identity[1])
-            await self.car.log.flush()  # the number of this boot is written down before anything is made from it
-            crypto.stir(self._identity[0], self.car.log.boot)
-            router = self.car.router
-        else:
-            from latchkey.unprovisioned import Unprovisioned
-
-            router = Unprovisioned()
-        self.bench = _bench(self) if self.bench else None
-        serial = SerialLink(router, self.bench, self._hello)
-        self.links.append(serial)
-        self.start("serial", serial.run())
-        if self.vin and self.car:
-            if self.radio:
-                self._start_radio(router, self.vin)
-            for name, task in self.car.tasks():
-                self.start(name, task)
-            self.start("inputs", self._inputs())
+        await start.assemble(self)
+        del start
+        _forget("latchkey.start", "latchkey.config", "latchkey.store.provisioning")
         await self._housekeeping()
 
     def emit(self, event: dict[str, Any]) -> None:
@@ -128,24 +88,12 @@ class Agent:
             self.clock.now()
             if self.car:
                 self.car.tick()
-            await asyncio.sleep_ms(500)
+            self.links[0].tick()
+            for _ in range(_POLLS):
+                self.pins.read_inputs()
+                await asyncio.sleep_ms(_POLL_MS)
 
-    async def _inputs(self) -> None:
-        while True:
-            self.pins.read_inputs()
-            await asyncio.sleep_ms(_INPUTS_MS)
-
-    def _start_radio(self, router: Any, vin: str) -> None:
-        try:
-            from latchkey.link.ble import BleLink
-        except ImportError as error:
-            print("radio: off,", error)  # no Bluetooth in this build, or aioble is not installed
-            return
-        radio = BleLink(router, vin)
-        self.links.append(radio)
-        self.start("radio", radio.run())
-
-    def _hello(self) -> dict[str, Any]:
+    def hello(self) -> dict[str, Any]:
         return {
             "version": VERSION,
             "vin": self.vin,
@@ -162,14 +110,6 @@ def _forget(*names: str) -> None:
             package, _, last = name.rpartition(".")
             delattr(sys.modules[package], last)
             del sys.modules[name]
-
-
-def _bench(agent: Agent) -> Any:
-    try:
-        from latchkey.bench import Bench
-    except ImportError:
-        return None  # a production build does not contain it
-    return Bench(agent)
 
 
 def main(board: Any) -> None:

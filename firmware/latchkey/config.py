@@ -8,8 +8,6 @@ import json
 
 from latchkey.store.files import StoreError
 
-_FORBIDDEN = "IOQ"  # ISO 3779: letters a VIN does not use
-
 
 class ConfigError(StoreError):
     """The message is one line that names the setting."""
@@ -33,8 +31,8 @@ class Config:
 def check_vin(vin: object) -> str:
     if not isinstance(vin, str) or len(vin) != 17:
         raise ConfigError("vin: must be 17 characters")
-    for char in vin:
-        if not ("0" <= char <= "9" or "A" <= char <= "Z") or char in _FORBIDDEN:
+    for code in vin.encode():  # as numbers: each character of a string would be interned for ever
+        if not (48 <= code <= 57 or 65 <= code <= 90) or code in b"IOQ":  # ISO 3779: letters a VIN does not use
             raise ConfigError("vin: may hold digits and capital letters except I, O and Q")
     return vin
 

@@ -12,7 +12,8 @@ if TYPE_CHECKING:
 
 
 class Fault(Exception):
-    """A message-layer refusal. With `session` set, the reply carries that session's fresh, signed session info."""
+    """A message-layer refusal. With `session` set, the reply carries that session's fresh, signed session info. Code 0
+    is for what names nobody to answer: it is dropped, with an event in bench builds."""
 
     def __init__(
         self, code: int, why: str, session: Session | None = None, expected: object = None, got: object = None
@@ -32,7 +33,3 @@ class KeyRefused(Exception):
         super().__init__(why)
         self.code = code
         self.why = why
-
-
-class Unanswerable(Exception):
-    """A message that names nobody to answer: dropped, with an event in bench builds."""

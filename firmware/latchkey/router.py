@@ -10,10 +10,10 @@ import time
 
 from micropython import const
 
-from latchkey.faults import Fault, KeyRefused, Unanswerable
+from latchkey.faults import Fault, KeyRefused
 from latchkey.keys import policy
-from latchkey.session import verify as verifier
 from latchkey.session.reply import Reply
+from latchkey.session.verify import verify
 from latchkey.vehicle.state import Refused
 from latchkey.wire import answers, envelope, messages
 from latchkey.wire.pb import decode
@@ -64,6 +64,7 @@ _WHITELIST_OPERATION = const(16)
 # InformationRequest
 _INFORMATION_REQUEST_TYPE = const(1)
 
+_READ = const(1)  # a command of keys/policy.py
 _CLOSE = const(4)  # the last ClosureMoveType_E
 _VEHICLE_SECURITY = const(2)
 _NOMINAL = const(0x100)  # marks a GenericError where a refusal's detail may be a whitelist information
@@ -84,7 +85,7 @@ class Limiter:
             self._left = min(_BAD_TAGS, self._left + elapsed)
             self._at = time.ticks_ms()
         if self._left <= 0:
-            raise Fault(_BUSY, "too many bad tags on this connection")
+            raise Fault(_BUSY, "bad tags")
 
     def failed(self) -> None:
         self._left -= 1
@@ -135,8 +136,6 @@ class Router:
 
                 reply = BareReply(conn, self.deliver)
                 self._pair(bare, reply)
-        except Unanswerable as error:
-            self._refused(conn, None, 0, 0, str(error))
         except Fault as fault:
             if fault.code == _INVALID_SIGNATURE and conn.limiter:
                 conn.limiter.failed()
@@ -191,10 +190,10 @@ class Router:
         if conn.limiter is None:
             conn.limiter = Limiter()
         conn.limiter.check()
-        verified = verifier.verify(request, self._sessions, self._vin, self._clock.now())
+        verified = verify(request, self._sessions, self._vin, self._clock.now())
         self.verified += 1
         conn.authenticated_ms = time.ticks_ms()
-        reply.authenticate(verified)
+        reply.verified = verified
         self._command(conn, verified, reply)
 
     def _handshake(self, request: envelope.Request, reply: Reply) -> None:
@@ -220,7 +219,7 @@ class Router:
     def _pair(self, data: memoryview, reply: BareReply) -> None:
         message = decode(messages.UNSIGNED_MESSAGE, data)
         if _WHITELIST_OPERATION not in message:
-            raise Fault(_INVALID_COMMAND, "only pairing may be presented")
+            raise Fault(_INVALID_COMMAND, "not signed")
         self._enrolment().pair(message[_WHITELIST_OPERATION], reply)
 
     def _information(self, request: Fields) -> bytes:
@@ -235,7 +234,7 @@ class Router:
         message = decode(messages.UNSIGNED_MESSAGE, verified.plaintext)
         kind = message.get(_ONE_OF, 0)
         if kind == _INFORMATION_REQUEST:
-            policy.check(record, policy.READ)
+            policy.check(record, _READ)
             reply.payload(self._information(message[kind]))
             return
         if kind == _WHITELIST_OPERATION:
@@ -252,7 +251,7 @@ class Router:
             policy.check(record, command)
             self._vehicle.move(moves)
         else:
-            raise Fault(_INVALID_COMMAND, "unknown command")
+            raise Fault(_INVALID_COMMAND, "command")
         reply.payload(b"")
         if self.on_command:
             self.on_command(conn)

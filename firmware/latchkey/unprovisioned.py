@@ -4,7 +4,7 @@
 from micropython import const
 
 from latchkey.crypto import publickey
-from latchkey.faults import Unanswerable
+from latchkey.faults import Fault
 from latchkey.session.reply import Reply
 from latchkey.store import provisioning
 from latchkey.wire import envelope
@@ -23,7 +23,7 @@ class Unprovisioned:
     def handle(self, conn: Any, data: memoryview) -> None:
         try:
             request = envelope.read(data)
-        except Unanswerable:
+        except Fault:
             return
         Reply(conn, request, b"", lambda conn, message: conn.send(message)).fault(_NOT_PROVISIONED)
 

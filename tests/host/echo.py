@@ -61,9 +61,10 @@ link = SerialLink(Router(), Bench(), lambda: {"boot": boot, "vin": None, "versio
 
 async def main():
     watchdog = machine.WDT(timeout=1000)
-    task = asyncio.create_task(link.run())
+    tasks = [asyncio.create_task(task) for _, task in link.tasks()]
     while True:
         watchdog.feed()
+        link.tick()
         await asyncio.sleep_ms(200)
 
 

@@ -30,6 +30,8 @@ def sources(tmp_path: Path) -> Path:
     (root / "latchkey").mkdir(parents=True)
     (root / "main.py").write_text("import latchkey.car\n")
     (root / "latchkey" / "__init__.py").write_text('"""A car."""\n')
+    (root / "latchkey" / "link").mkdir()
+    (root / "latchkey" / "link" / "requests.py").write_text("def answer():\n    pass\n")
     (root / "latchkey" / "car.py").write_text("def doors():\n    return 4\n")
     (root / "latchkey" / "bench.py").write_text("def tap():\n    pass\n")
     return root
@@ -47,7 +49,12 @@ def _run(out: Path, code: str) -> str:
 def test_modules_are_compiled_and_entry_points_stay_source(sources: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     files = firmware.build(out, None, sources=sources)
-    assert _names(files, out) == ["latchkey/__init__.mpy", "latchkey/bench.mpy", "latchkey/car.mpy", "main.py"]
+    assert _names(files, out) == [
+        "latchkey/bench.mpy",
+        "latchkey/car.mpy",
+        "latchkey/link/requests.mpy",
+        "main.py",
+    ]
     assert all(file.exists() for file in files)
     assert _run(out, "from latchkey import car; print(car.doors())") == "4"
 
@@ -56,6 +63,29 @@ def test_native_code_for_this_machine_runs_in_the_unix_port(sources: Path, tmp_p
     (sources / "latchkey" / "fast.py").write_text(_VIPER)
     firmware.build(tmp_path / "out", "x64", sources=sources)
     assert _run(tmp_path / "out", "from latchkey import fast; print(fast.total(bytes(range(5)), 5))") == "10"
+
+
+def test_without_a_processor_native_code_is_left_out(sources: Path, tmp_path: Path) -> None:
+    (sources / "latchkey" / "fast.py").write_text(_VIPER)
+    assert not any("fast" in name for name in _names(firmware.build(tmp_path, None, sources=sources), tmp_path))
+
+
+def test_the_whole_firmware_is_there_for_an_interpreter_without_native_code(tmp_path: Path) -> None:
+    native, plain = (set(firmware.sizes(march)) for march in ("xtensawin", None))
+    assert native - plain == {"latchkey/crypto/ghash.mpy"}
+    firmware.build(tmp_path, None)
+    code = "from latchkey.crypto import base; print(base.ghash.__globals__['__name__'])"
+    assert _run(tmp_path, code) == "latchkey.crypto.ghash_plain"
+
+
+def test_a_package_that_says_nothing_is_a_folder(sources: Path, tmp_path: Path) -> None:
+    package = sources / "latchkey" / "__init__.py"
+    cases = {"# A remark\n\n": False, '# One\n"""Two.\n\nThree.\n"""\n': False, '"""A car."""\nDOORS = 4\n': True}
+    for text, kept in cases.items():
+        package.write_text(text)
+        files = firmware.build(tmp_path / "out", None, sources=sources)
+        assert ("latchkey/__init__.mpy" in _names(files, tmp_path / "out")) == kept
+        assert _run(tmp_path / "out", "from latchkey import car; print(car.doors())") == "4"
 
 
 @pytest.mark.parametrize("march", ["xtensawin", "rv32imc"])
@@ -68,7 +98,7 @@ def test_a_production_build_has_no_bench_even_over_one_that_had(sources: Path, t
     out = tmp_path / "out"
     firmware.build(out, None, sources=sources)
     files = firmware.build(out, None, production=True, sources=sources)
-    assert not any("bench" in name for name in _names(files, out))
+    assert _names(files, out) == ["latchkey/car.mpy", "main.py"]
     assert not (out / "latchkey" / "bench.mpy").exists()
 
 
@@ -149,7 +179,7 @@ def test_a_board_s_pins_are_part_of_its_build(sources: Path, tmp_path: Path) -> 
 
 def test_sizes_count_compiled_modules_only(sources: Path) -> None:
     sizes = firmware.sizes(sources=sources)
-    assert sorted(sizes) == ["latchkey/__init__.mpy", "latchkey/bench.mpy", "latchkey/car.mpy"]
+    assert sorted(sizes) == ["latchkey/bench.mpy", "latchkey/car.mpy", "latchkey/link/requests.mpy"]
     assert "latchkey/bench.mpy" not in firmware.sizes(production=True, sources=sources)
 
 

@@ -35,12 +35,10 @@ HELLO = Frame("s", 0, 0, ".", json.dumps({"version": "7", "boot": "b", "vin": No
 SOURCES = {
     "boot.py": "pass\n",
     "main.py": "import board\nfrom latchkey import agent\n\nagent.main()\n",
-    "latchkey/__init__.py": "\n",
     "latchkey/agent.py": f"import time\n\ndef main():\n    print({HELLO!r}, end='')\n    while True: time.sleep(1)\n",
     "latchkey/bench.py": "def tap():\n    pass\n",
     "latchkey/config.py": "class ConfigError(Exception):\n    pass\n\n\ndef parse(text, pins):\n"
     "    if 'colour' in text: raise ConfigError('colour: unknown setting')\n",
-    "latchkey/link/__init__.py": "\n",
     "latchkey/link/radio.py": "DATA = %r\n" % ("0123456789abcdef" * 300),
 }
 ON_BOARD = {

@@ -13,7 +13,7 @@ import latchkey.crypto as crypto
 
 _LOADED = "latchkey.crypto.p256" in sys.modules
 
-from latchkey.crypto import gcm, ghash_plain, loops  # noqa: E402
+from latchkey.crypto import base, gcm, ghash_plain  # noqa: E402
 from runner import Skip  # noqa: E402
 
 _K = unhexlify("1b2fce19967b79db696f909cff89ea9a")
@@ -169,8 +169,8 @@ def test_a_refused_message_does_not_disturb_the_next_one():
 
 
 def test_native_code_is_used_where_there_is_any():
-    assert loops.ghash is _native().ghash
-    assert loops.xor is _native().xor
+    assert base.ghash is _native().ghash
+    assert base.xor is _native().xor
 
 
 def test_native_and_plain_loops_give_the_same():
@@ -199,21 +199,21 @@ def test_ghash_is_that_of_the_gcm_specification():
     h = unhexlify("66e94bd4ef8a2c3b884cfa59ca342b2e")
     data = unhexlify("0388dace60b6a392f328c2b971b2fe78")
     out = bytearray(16)
-    for ghash in (loops.ghash, ghash_plain.ghash):
+    for ghash in (base.ghash, ghash_plain.ghash):
         ghash(h, b"", data, out)
         assert out == unhexlify("f38cbb1ad69223dcc3457ae5b6b0f885")
 
 
 def test_without_native_code_the_plain_loops_take_its_place():
-    saved = sys.modules["latchkey.crypto.loops"], sys.modules.pop("latchkey.crypto.ghash", None)
-    del sys.modules["latchkey.crypto.loops"]
+    saved = sys.modules["latchkey.crypto.base"], sys.modules.pop("latchkey.crypto.ghash", None)
+    del sys.modules["latchkey.crypto.base"]
     sys.modules["latchkey.crypto.ghash"] = Skip  # something that has neither name
     try:
-        again = __import__("latchkey.crypto.loops", None, None, ["ghash"])
+        again = __import__("latchkey.crypto.base", None, None, ["ghash"])
         assert again.ghash is ghash_plain.ghash
         assert again.xor is ghash_plain.xor
     finally:
-        sys.modules["latchkey.crypto.loops"] = saved[0]
+        sys.modules["latchkey.crypto.base"] = saved[0]
         del sys.modules["latchkey.crypto.ghash"]
         if saved[1]:
             sys.modules["latchkey.crypto.ghash"] = saved[1]

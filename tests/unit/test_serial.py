@@ -14,6 +14,10 @@ WHOLE, FIRST, MIDDLE, LAST = b".<+>"
 PIECE = 108
 
 
+async def run(link):
+    await asyncio.gather(*[task for _, task in link.tasks()])
+
+
 class _Port(io.IOBase):
     """A serial port whose other end is this test."""
 
@@ -88,7 +92,7 @@ class _Host:
         self.taken = 0
 
     async def begin(self, sync=9):
-        self.task = asyncio.create_task(self.link.run())
+        self.task = asyncio.create_task(run(self.link))
         await self.settle()
         self.line("S", sync, self.seq)
         await self.settle()
@@ -156,7 +160,7 @@ class _Host:
 
 async def test_at_boot_the_board_says_hello():
     host = _Host()
-    task = asyncio.create_task(host.link.run())
+    task = asyncio.create_task(run(host.link))
     await host.settle()
     ((kind, sync, _, body),) = host.frames()
     assert (kind, sync) == ("s", 0)
@@ -166,7 +170,7 @@ async def test_at_boot_the_board_says_hello():
 
 async def test_what_comes_in_at_the_port_is_answered_at_the_port():
     host = _Host()
-    asyncio.create_task(host.link.run())
+    asyncio.create_task(run(host.link))
     await host.settle()
     host.frames()
     host.port.incoming = b"noise" + bytes(host.writer.line(ord("S"), 3, 7, WHOLE, b""))
@@ -186,7 +190,7 @@ async def test_a_host_is_answered_with_the_number_of_its_sync():
 
 async def test_before_a_sync_nothing_is_taken_and_the_board_says_hello():
     host = _Host()
-    asyncio.create_task(host.link.run())
+    asyncio.create_task(run(host.link))
     await host.settle()
     host.frames()
     await host.say("V", 1, b"early")
@@ -381,10 +385,10 @@ async def test_a_host_that_falls_silent_has_left():
     host = await _Host().begin()
     await host.say("V", 1, b"x")
     host.link._heard = time.ticks_add(time.ticks_ms(), -14_000)
-    host.link._look_for_host()
+    host.link.tick()
     assert host.router.ended == []
     host.link._heard = time.ticks_add(time.ticks_ms(), -15_000)
-    host.link._look_for_host()
+    host.link.tick()
     assert host.router.ended == [1]
     host.link.event({"event": "unheard"})
     await host.settle()
@@ -394,7 +398,7 @@ async def test_a_host_that_falls_silent_has_left():
 async def test_events_without_a_host_go_nowhere():
     host = _Host()
     host.link.event({"event": "boot"})
-    asyncio.create_task(host.link.run())
+    asyncio.create_task(run(host.link))
     await host.settle()
     assert host.messages("e") == []
 
@@ -498,7 +502,7 @@ async def test_the_end_of_the_input_ends_the_link():
 
     link = SerialLink(_Router(), None, dict, _Closed())
     try:
-        await link.run()
+        await run(link)
     except EOFError:
         return
     raise AssertionError("a closed port went unnoticed")

@@ -7,8 +7,8 @@ whoever needs it. Nothing outside this folder imports any other module of it, so
 itself. Everything that fails raises a CryptoError.
 """
 
-from latchkey.crypto.errors import AuthError as AuthError
-from latchkey.crypto.errors import CryptoError as CryptoError
+from latchkey.crypto.base import AuthError as AuthError
+from latchkey.crypto.base import CryptoError as CryptoError
 from latchkey.crypto.gcm import gcm_decrypt as gcm_decrypt
 from latchkey.crypto.gcm import gcm_encrypt as gcm_encrypt
 from latchkey.crypto.hmac import hmac_sha256 as hmac_sha256

@@ -2,14 +2,14 @@
 """ECDSA over P-256 and SHA-256 digests: nonces of RFC 6979, and signatures read as strictly as they can be."""
 
 from latchkey.crypto import p256
-from latchkey.crypto.errors import CryptoError
+from latchkey.crypto.base import CryptoError
 from latchkey.crypto.hmac import hmac_sha256
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Generator
 
-    from latchkey.crypto.errors import Buffer
+    from latchkey.crypto.base import Buffer
 
 
 class BadSignature(CryptoError):

@@ -10,13 +10,12 @@ from struct import pack_into
 from cryptolib import aes
 from micropython import const
 
-from latchkey.crypto.errors import AuthError
+from latchkey.crypto.base import AuthError, ghash, xor
 from latchkey.crypto.hmac import verify_equal
-from latchkey.crypto.loops import ghash, xor
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from latchkey.crypto.errors import Buffer
+    from latchkey.crypto.base import Buffer
 
 _ECB = const(1)
 _BLOCKS = const(16)  # of key stream made at a time

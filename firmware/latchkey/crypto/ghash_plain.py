@@ -3,7 +3,7 @@
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from latchkey.crypto.errors import Buffer
+    from latchkey.crypto.base import Buffer
 
 
 def _absorb(table: list[int], total: int, data: Buffer) -> int:

@@ -1,15 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """SHA-256, HMAC-SHA256 (RFC 2104) and the one way to compare a secret with what somebody sent."""
 
-from hashlib import sha1 as _sha1
-from hashlib import sha256 as _sha256
+import hashlib
 
-from latchkey.crypto.errors import AuthError
-from latchkey.crypto.loops import xor
+from latchkey.crypto.base import AuthError, xor
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from latchkey.crypto.errors import Buffer
+    from latchkey.crypto.base import Buffer
 
 _INNER = b"\x36" * 64
 _OUTER = b"\x5c" * 64
@@ -17,12 +15,12 @@ _BLOCK = bytearray(64)
 
 
 def sha1(data: Buffer) -> bytes:
-    digest: bytes = _sha1(data).digest()
+    digest: bytes = hashlib.sha1(data).digest()
     return digest
 
 
 def sha256(*parts: Buffer) -> bytes:
-    state = _sha256()
+    state = hashlib.sha256()
     for part in parts:
         state.update(part)
     digest: bytes = state.digest()

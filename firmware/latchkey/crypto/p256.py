@@ -11,14 +11,14 @@ worth 90. `%` does the reduction: folding by the shape of p takes 2.6 times as l
 4.5 times as long as Euclid's.
 """
 
-from latchkey.crypto.errors import CryptoError
+from latchkey.crypto.base import CryptoError
 from latchkey.crypto.random import random_bytes
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Generator
 
-    from latchkey.crypto.errors import Buffer
+    from latchkey.crypto.base import Buffer
 
     Jacobian = tuple[int, int, int]
     Entry = tuple[int, int, int, int, int]

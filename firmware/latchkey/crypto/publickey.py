@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Generator
     from typing import TypeVar
 
-    from latchkey.crypto.errors import Buffer
+    from latchkey.crypto.base import Buffer
 
     Result = TypeVar("Result")
 

@@ -11,7 +11,7 @@ from os import urandom
 
 from micropython import const
 
-from latchkey.crypto.errors import CryptoError
+from latchkey.crypto.base import CryptoError
 from latchkey.crypto.hmac import sha256
 
 _WINDOW = const(512)

@@ -13,6 +13,7 @@ import struct
 from micropython import const
 
 from latchkey.keys.record import NO_SLOT, SIZE, Record, key_id, unpack
+from latchkey.scratch import BUFFER
 from latchkey.store import files
 
 TYPE_CHECKING = False
@@ -69,12 +70,11 @@ class Buckets:
     def __init__(self, root: str, report: Callable[[str], None]) -> None:
         self.changed = False  # set when a bucket has been rewritten
         self._root = root
-        self._index = bytearray(_INDEX)  # of the bucket that was read last
+        self._index = BUFFER  # of the bucket that was read last
         self._report = report
         self._raw = bytearray(SIZE)
         # For rewrite, whose steps look-ups come between. Made now: a key must be removable when the heap is in pieces.
-        self._old = bytearray(_INDEX)
-        self._new = bytearray(_INDEX)
+        self._rewritten = bytearray(_INDEX)
 
     def find(self, bucket: int, pattern: bytes, phase: int, public: bytes | memoryview | None = None) -> Record | None:
         """The record whose index entry holds the pattern at that offset (0: an id, 4: a slot)."""
@@ -143,24 +143,23 @@ class Buckets:
 
     def rewrite(self, bucket: int, add: Record | None, gone: list[bytes], drop: int) -> Generator[None]:
         ids = [key_id(public) for public in gone]
-        old = self._old
-        new = self._new
-        view = memoryview(new)
+        index = self._rewritten  # becomes the new one in place: entries only move forward
+        view = memoryview(index)
         end_of_new = _HEAD
         keep: list[int] = []
         where = path(self._root, bucket)
         yield
         with open(where, "rb") as f:
-            end = self._load(f, where, old)
+            end = self._load(f, where, index)
             for at in range(_HEAD, end, 8):
-                id4, slot, _, flags = struct.unpack_from(_ENTRY, old, at)
+                id4, slot, _, flags = struct.unpack_from(_ENTRY, index, at)
                 if slot == NO_SLOT or (drop and flags & IMPERMANENT):
                     continue
                 if id4 in ids:
                     record = self._record(f, where, at)
                     if not record or record.public in gone:
                         continue
-                view[end_of_new : end_of_new + 8] = old[at : at + 8]
+                view[end_of_new : end_of_new + 8] = view[at : at + 8]
                 end_of_new += 8
                 keep.append(at)
             if add:
@@ -170,10 +169,10 @@ class Buckets:
                 return
             count = (end_of_new - _HEAD) // 8
             for at in range(end_of_new, _INDEX):
-                new[at] = 0
+                index[at] = 0
             view[:_HEAD] = files.mark(_VERSION) + bytes((count,)) + bytes(11)
             view[8:_HEAD] = files.digest(view[:8], view[_HEAD:])
-            yield from files.prepare(folder(self._root, bucket), _chunks(f, new, keep, add) if count else ())
+            yield from files.prepare(folder(self._root, bucket), _chunks(f, index, keep, add) if count else ())
             self.changed = True
             files.put(folder(self._root, bucket), where)
 

@@ -20,7 +20,7 @@ _VEHICLE_MONITOR = const(5)
 _CHARGING_MANAGER = const(6)
 _GUEST = const(8)
 
-READ = const(1)  # commands, a bit each
+_READ = const(1)  # commands, a bit each
 _UNLOCK = const(2)
 _LOCK = const(4)
 _WAKE = const(8)
@@ -28,21 +28,21 @@ _START = const(16)
 _SECURE = const(32)
 _CLOSURES = const(64)
 _CHARGE_PORT = const(128)
-ADD_KEY = const(256)
-REMOVE_KEY = const(512)
-CHANGE_KEY = const(1024)
+_ADD_KEY = const(256)
+_REMOVE_KEY = const(512)
+_CHANGE_KEY = const(1024)
 
 _CHARGE_PORT_NUMBER = const(7)  # in a ClosureMoveRequest
 _DRIVE = const(255)  # everything but key management
 
 _ALLOWED = {
-    _OWNER: _DRIVE | ADD_KEY | REMOVE_KEY | CHANGE_KEY,
+    _OWNER: _DRIVE | _ADD_KEY | _REMOVE_KEY | _CHANGE_KEY,
     _DRIVER: _DRIVE,
     _GUEST: _DRIVE,
-    _SERVICE: READ | _UNLOCK | _LOCK | _WAKE | REMOVE_KEY,
-    _CHARGING_MANAGER: READ | _WAKE | _CHARGE_PORT,
-    _VEHICLE_MONITOR: READ,
-    _FM: READ,  # fleet manager, an owner key in a cloud: commands nothing at the car itself
+    _SERVICE: _READ | _UNLOCK | _LOCK | _WAKE | _REMOVE_KEY,
+    _CHARGING_MANAGER: _READ | _WAKE | _CHARGE_PORT,
+    _VEHICLE_MONITOR: _READ,
+    _FM: _READ,  # fleet manager, an owner key in a cloud: commands nothing at the car itself
 }
 
 # RKEAction_E: what it takes, and the vehicle's method that does it
@@ -73,4 +73,4 @@ def permitted(record: Record, command: int) -> bool:
 def check(record: Record, command: int) -> None:
     """Raises Fault unless the key may give this command."""
     if not permitted(record, command):
-        raise Fault(_INSUFFICIENT_PRIVILEGES, "role may not", None, command, record.role)
+        raise Fault(_INSUFFICIENT_PRIVILEGES, "role", None, command, record.role)

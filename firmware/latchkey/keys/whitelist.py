@@ -56,6 +56,9 @@ _VEHICLE_MONITOR = const(5)
 _CHARGING_MANAGER = const(6)
 _GUEST = const(8)
 
+_MAY_ADD = const(256)  # commands of keys/policy.py
+_MAY_REMOVE = const(512)
+_MAY_CHANGE = const(1024)
 _ENROLLABLE = (_OWNER, _DRIVER, _FM, _VEHICLE_MONITOR, _CHARGING_MANAGER, _GUEST)
 _SERVICE_MAY_REMOVE = (_DRIVER, _GUEST, _FM)
 _UPDATES = (_UPDATE_KEY_AND_PERMISSIONS, _ADD_PERMISSIONS_TO_PUBLIC_KEY)
@@ -107,7 +110,7 @@ def plan(message: memoryview, actor: Record, keychain: Keychain) -> Change:
     value: Any = operation.get(kind)
     impermanent = kind in (_ADD_IMPERMANENT_KEY, _ADD_IMPERMANENT_KEY_AND_REMOVE_EXISTING)
     if impermanent or kind == _ADD_KEY_TO_WHITELIST_AND_ADD_PERMISSIONS:
-        _demand(actor, policy.ADD_KEY, refusals.NO_PERMISSION_TO_ADD)
+        _demand(actor, _MAY_ADD, refusals.NO_PERMISSION_TO_ADD)
         role = _role(value.get(_KEY_ROLE, 0), refusals.ADDS_SERVICE)
         record = _added(operation, value, role, keychain, OWNER_COMMAND, actor, impermanent)
         return Change("enrolled", record, drop=kind == _ADD_IMPERMANENT_KEY_AND_REMOVE_EXISTING)
@@ -116,7 +119,7 @@ def plan(message: memoryview, actor: Record, keychain: Keychain) -> Change:
     if kind == _REMOVE_PUBLIC_KEY_FROM_WHITELIST:
         return _plan_removal(value.get(_PUBLIC_KEY_RAW, b""), actor, keychain)
     if kind == _REMOVE_ALL_IMPERMANENT_KEYS:
-        _demand(actor, policy.ADD_KEY, refusals.NO_PERMISSION_TO_REMOVE)
+        _demand(actor, _MAY_ADD, refusals.NO_PERMISSION_TO_REMOVE)
         if not value:
             raise KeyRefused(refusals.UNDOCUMENTED_ERROR, "asks for nothing")
         return Change("removed", None, drop=True)
@@ -128,7 +131,7 @@ def plan(message: memoryview, actor: Record, keychain: Keychain) -> Change:
 
 
 def _plan_update(value: Fields, actor: Record, keychain: Keychain) -> Change:
-    _demand(actor, policy.CHANGE_KEY, refusals.NO_PERMISSION_TO_CHANGE)
+    _demand(actor, _MAY_CHANGE, refusals.NO_PERMISSION_TO_CHANGE)
     role = _role(value.get(_KEY_ROLE, 0), refusals.ADDS_SERVICE)
     record = _enrolled(value.get(_KEY, {}).get(_PUBLIC_KEY_RAW, b""), keychain)
     if record.public == actor.public and role != _OWNER:
@@ -144,7 +147,7 @@ def _plan_update(value: Fields, actor: Record, keychain: Keychain) -> Change:
 
 
 def _plan_removal(public: bytes | memoryview, actor: Record, keychain: Keychain) -> Change:
-    _demand(actor, policy.REMOVE_KEY, refusals.NO_PERMISSION_TO_REMOVE)
+    _demand(actor, _MAY_REMOVE, refusals.NO_PERMISSION_TO_REMOVE)
     record = _enrolled(public, keychain)
     if record.public == actor.public:
         raise KeyRefused(refusals.REMOVES_ONESELF, "oneself")
@@ -155,7 +158,7 @@ def _plan_removal(public: bytes | memoryview, actor: Record, keychain: Keychain)
 
 
 def _plan_replacement(operation: Fields, value: Fields, actor: Record, keychain: Keychain) -> Change:
-    _demand(actor, policy.ADD_KEY, refusals.NO_PERMISSION_TO_ADD)
+    _demand(actor, _MAY_ADD, refusals.NO_PERMISSION_TO_ADD)
     role = _role(value.get(_KEY_ROLE, 0), refusals.ADDS_SERVICE)
     if value.get(_ONE_OF) == _SLOT_TO_REPLACE:
         old = keychain.find_slot(value[_SLOT_TO_REPLACE])
@@ -173,7 +176,7 @@ def _plan_replacement(operation: Fields, value: Fields, actor: Record, keychain:
 
 def _demand(actor: Record, command: int, code: int) -> None:
     if not policy.permitted(actor, command):
-        raise KeyRefused(code, "role may not")
+        raise KeyRefused(code, "role")
 
 
 def _role(role: int, service_code: int) -> int:

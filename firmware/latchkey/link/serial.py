@@ -16,7 +16,7 @@ from latchkey.link import lines
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Coroutine
     from typing import Any
 
 _VEHICLE = const(0x56)  # V
@@ -85,10 +85,15 @@ class SerialLink:
 
             self._requests = Requests(bench.handle, lambda answer: self.post(_BENCH, 0, answer, 1))
 
-    async def run(self) -> None:
-        """Serve the port for ever."""
+    def tasks(self) -> tuple[tuple[str, Coroutine[Any, Any, None]], ...]:
+        """What serves the port, by name: neither task ever ends."""
         self._say_hello(0)
-        await asyncio.gather(self._read(), self._write())
+        return (("serial in", self._read()), ("serial out", self._write()))
+
+    def tick(self) -> None:
+        """Called about twice a second: has the host left without a word?"""
+        if self._attached and not 0 <= ticks_diff(ticks_ms(), self._heard) < _GONE_MS:
+            self._leave()
 
     def event(self, event: dict[str, Any]) -> None:
         """Tell the host what happened. With no host there, it goes nowhere."""
@@ -142,11 +147,7 @@ class SerialLink:
 
     async def _write(self) -> None:
         while True:
-            try:
-                await asyncio.wait_for_ms(self._wake.wait(), _GONE_MS // 3)
-            except asyncio.TimeoutError:
-                self._look_for_host()
-                continue
+            await self._wake.wait()
             self._wake.clear()
             while self._queue:
                 kind, conn, message = self._queue.pop(0)
@@ -210,10 +211,6 @@ class SerialLink:
         self._synced = self._attached = True
         self._heard = ticks_ms()
         self._say_hello(sync)
-
-    def _look_for_host(self) -> None:
-        if self._attached and not 0 <= ticks_diff(ticks_ms(), self._heard) < _GONE_MS:
-            self._leave()
 
     def _leave(self) -> None:
         self._attached = False

@@ -64,12 +64,8 @@ class Reply:
         self._domain = request.domain
         self._challenge = request.challenge
         self._encrypt = bool(request.flags & _ENCRYPT_RESPONSE)
-        self.verified: Verified | None = None  # the signer, once its tag has been checked
+        self.verified: Verified | None = None  # set once the tag has been checked: then answers can be encrypted
         self._counter = 0
-
-    def authenticate(self, verified: Verified) -> None:
-        """From now on answers are encrypted for the request's signer, if it set FLAG_ENCRYPT_RESPONSE."""
-        self.verified = verified
 
     def payload(self, payload: bytes, fault: int = 0) -> None:
         """Answer with an application payload; b"" is success, and is sent as a payload that is there and empty."""

@@ -67,16 +67,16 @@ def identify(identity: Fields, sessions: Sessions) -> Session:
     public = identity.get(_PUBLIC_KEY)
     if public is None:
         if _HANDLE not in identity:
-            raise Fault(_UNKNOWN_KEY_ID, "no signer identity")
+            raise Fault(_UNKNOWN_KEY_ID, "no signer")
         session = sessions.find_handle(identity[_HANDLE])
         if session is None:
-            raise Fault(_INVALID_KEY_HANDLE, "unknown handle")
+            raise Fault(_INVALID_KEY_HANDLE, "handle")
     else:
         session = sessions.find(public)
         if session is None:
-            raise Fault(_UNKNOWN_KEY_ID, "key is not enrolled")
+            raise Fault(_UNKNOWN_KEY_ID, "public key")
     if not sessions.active(session):
-        raise Fault(_INACTIVE_KEY, "the key's time is over")
+        raise Fault(_INACTIVE_KEY, "seconds")
     return session
 
 
@@ -98,14 +98,14 @@ def verify(request: Request, sessions: Sessions, vin: bytes, now: int) -> Verifi
         shift = 1  # there is no nonce: what follows has a number one lower
         nonce = None
     else:
-        raise Fault(_BAD_PARAMETER, "unknown signature type")
+        raise Fault(_BAD_PARAMETER, "signature_type")
 
     epoch = data.get(_EPOCH, b"")
     if len(epoch) and epoch != session.epoch:
         raise Fault(_INCORRECT_EPOCH, "epoch", session, session.epoch.hex(), bytes(epoch).hex())
     expires_at = data.get(_EXPIRES_AT - shift, 0)
     if expires_at > _MAX_EPOCH:
-        raise Fault(_BAD_PARAMETER, "expiry beyond the end of the epoch", session, _MAX_EPOCH, expires_at)
+        raise Fault(_BAD_PARAMETER, "expires_at", session, _MAX_EPOCH, expires_at)
     if expires_at < now or not expires_at:
         raise Fault(_TIME_EXPIRED, "expired", session, now, expires_at)
     if expires_at - now > _MAX_LIFETIME:

@@ -7,7 +7,7 @@ that buffer is reused as soon as the router returns.
 
 from micropython import const
 
-from latchkey.faults import Fault, Unanswerable
+from latchkey.faults import Fault
 from latchkey.wire import messages
 from latchkey.wire.pb import DecodeError, decode
 
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 # MessageFault_E
 _BAD_PARAMETER = const(13)
+_UNANSWERABLE = const(0)  # names nobody to answer
 # RoutableMessage
 _TO_DESTINATION = const(6)
 _FROM_DESTINATION = const(7)
@@ -50,7 +51,7 @@ class Request:
         if address is None:
             self.address = source.get(_DOMAIN)
         elif len(address) > _MAX_ID:
-            raise Unanswerable("routing address over 16 bytes")
+            raise Fault(_UNANSWERABLE, "address")
         else:
             self.address = bytes(address)
         uuid = body.get(_UUID, b"")
@@ -61,17 +62,17 @@ class Request:
     def check(self) -> None:
         """Raises Fault for what the envelope itself has wrong, once there is an address to answer to."""
         if not self.uuid_fits:
-            raise Fault(_BAD_PARAMETER, "uuid over 16 bytes")
+            raise Fault(_BAD_PARAMETER, "uuid")
 
 
 def read(data: memoryview) -> Request:
-    """Raises Unanswerable when the bytes are no RoutableMessage at all."""
+    """Raises Fault 0 when the bytes are no RoutableMessage at all."""
     if not data or len(data) > _MAX_MESSAGE:
-        raise Unanswerable("message of %d bytes" % len(data))
+        raise Fault(_UNANSWERABLE, "length")
     try:
         return Request(decode(messages.ROUTABLE_MESSAGE, data))
     except DecodeError as error:
-        raise Unanswerable("not a RoutableMessage: %s" % error)
+        raise Fault(_UNANSWERABLE, error.why)
 
 
 def read_bare(data: memoryview) -> memoryview | None:
@@ -84,8 +85,8 @@ def read_bare(data: memoryview) -> memoryview | None:
     try:
         signed = decode(messages.TO_VCSEC, data).get(_SIGNED_MESSAGE, {})
     except DecodeError as error:
-        raise Unanswerable("not a ToVCSECMessage: %s" % error)
+        raise Fault(_UNANSWERABLE, error.why)
     if signed.get(_SIGNATURE_TYPE) != _PRESENT_KEY or _PROTOBUF_MESSAGE_AS_BYTES not in signed:
-        raise Unanswerable("not a present-key message")
+        raise Fault(_UNANSWERABLE, "signature_type")
     presented: memoryview = signed[_PROTOBUF_MESSAGE_AS_BYTES]
     return presented

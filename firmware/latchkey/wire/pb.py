@@ -10,6 +10,7 @@ fields are skipped, the last of several wins, and a known field of another wire 
 from micropython import const
 
 from latchkey.faults import Fault
+from latchkey.scratch import BUFFER as _out
 
 _UINT = const(0)
 _BYTES = const(2)
@@ -20,9 +21,6 @@ _ONE_OF = const(0)  # where a decoded message has the number of its oneof's memb
 _DECODING = const(10)
 
 _OUT = const(1022)  # with its 2-byte length a message is at most 1024 bytes: clients discard longer ones
-
-_out = bytearray(_OUT)
-
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -62,7 +60,7 @@ class _Reader:
             if shift < 28:
                 value |= (byte & 0x7F) << shift
             elif byte & (0x70 if shift == 28 else 0x7F):
-                raise DecodeError("varint over 32 bits")
+                raise DecodeError("varint")
             else:
                 value |= (byte & 0x0F) << 28
             if byte < 0x80:
@@ -156,7 +154,7 @@ def encode(table: Table, values: Fields) -> bytes:
     Written back to front, so that every length is known when its prefix is written. Raises EncodeError.
     """
     start = _message(table, values, _OUT)
-    return bytes(memoryview(_out)[start:])
+    return bytes(memoryview(_out)[start:_OUT])
 
 
 def _message(table: Table, values: Fields, end: int) -> int:

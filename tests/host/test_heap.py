@@ -1,0 +1,48 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a booted car leaves of a board's heap (design: at least 64 KB of an ESP32's 134, radio and bench off)."""
+
+from collections.abc import Callable
+
+import pytest
+
+from host_tools import heap
+from host_tools.heap import Heap, measure
+from host_tools.interpreter import WIDER
+
+FREE = 64 * 1024
+# What most lives of a car never need: loaded by the first who does.
+RARE = {
+    "bench", "config", "start", "unprovisioned", "crypto.ecdsa", "crypto.p256", "crypto.publickey", "keys.answers",
+    "keys.enrolment", "keys.refusals", "keys.whitelist", "link.ble", "link.frames", "link.requests",
+    "session.barereply", "store.provisioning", "wire.keymessages",
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def booted() -> Heap:
+    return measure()
+
+
+def test_a_booted_car_leaves_a_board_64_kb(booted: Heap, record_property: Callable[[str, object], None]) -> None:
+    scaled = f"{booted.on_board:,} on 32" if booted.bits == 64 else "measured"
+    record_property("note", f"{booted.used:,} bytes of heap in use on {booted.bits} bits, {scaled} bits")
+    record_property("note", f"{booted.board_free:,} bytes of a board's {heap.BOARD:,} are free")
+    for part, size in booted.parts().items():
+        record_property("note", f"{size:7,} bytes {part}")
+    assert booted.board_free >= FREE
+
+
+def test_what_is_rare_is_not_loaded(booted: Heap) -> None:
+    loaded = {name.removeprefix("latchkey.") for name in booted.modules}
+    assert {"router", "session.verify", "vehicle.state", "store.accesslog"} <= loaded
+    assert not loaded & RARE
+
+
+def test_the_parts_add_up(booted: Heap) -> None:
+    assert sum(booted.parts().values()) == booted.used
+    assert min(booted.parts().values()) > 0
+
+
+def test_64_bits_are_scaled_to_a_board_and_32_are_not() -> None:
+    assert Heap(64, 147_000, {}, 0, 0).on_board == round(147_000 / WIDER)
+    assert Heap(32, 70_000, {}, 0, 0).board_free == 134 * 1024 - 70_000
