@@ -17,7 +17,7 @@ FIRMWARE_PATH := firmware:tests/stubs:$(STUBS)
 MYPY_FIRMWARE = $(BIN)/mypy --custom-typeshed-dir $(STUBS) --no-site-packages --follow-imports silent
 
 .DEFAULT_GOAL := help
-.PHONY: help setup lint test bench demo flash size package clean
+.PHONY: help setup lint test bench demo flash size heap package clean
 
 ifneq ($(MICROPYTHON),)
 export MICROPYTHON
@@ -64,6 +64,9 @@ flash: setup ## firmware onto a board: make flash BOARD=ESP32_GENERIC PORT=/dev/
 
 size: setup ## bytes of each firmware module; fails over the budget
 	@$(BIN)/python -m host_tools.firmware
+
+heap: setup ## bytes of heap that a booted car takes, and what is left of a board's
+	@$(BIN)/python -m host_tools.heap $(MICROPYTHON)
 
 package: setup ## write package.json (what mip installs) anew
 	@$(BIN)/python -m host_tools.mip
