@@ -17,7 +17,7 @@ FIRMWARE_PATH := firmware:tests/stubs:$(STUBS)
 MYPY_FIRMWARE = $(BIN)/mypy --custom-typeshed-dir $(STUBS) --no-site-packages --follow-imports silent
 
 .DEFAULT_GOAL := help
-.PHONY: help setup lint test bench demo flash size heap package clean
+.PHONY: help setup lint test bench demo flash size heap schema stage package clean
 
 ifneq ($(MICROPYTHON),)
 export MICROPYTHON
@@ -43,6 +43,7 @@ $(FRESH): pyproject.toml
 
 lint: setup ## ruff, and mypy strict over the host code, the firmware and each board
 	@$(BIN)/ruff check .
+	@$(BIN)/python -m host_tools.schema --check
 	@$(BIN)/mypy host_tools tests
 	@MYPYPATH=$(FIRMWARE_PATH):boards/UNIX/radio $(MYPY_FIRMWARE) firmware
 	@for board in boards/*/; do \
@@ -68,7 +69,13 @@ size: setup ## bytes of each firmware module; fails over the budget
 heap: setup ## bytes of heap that a booted car takes, and what is left of a board's
 	@$(BIN)/python -m host_tools.heap $(MICROPYTHON)
 
-package: setup ## write package.json (what mip installs) anew
+schema: setup ## write the firmware's schema anew, from the published descriptors and latchkey.proto
+	@$(BIN)/python -m host_tools.schema
+
+stage: setup ## build/stage: the firmware as a board gets it, in text (for a MicroPython with it frozen in)
+	@$(BIN)/python -c 'from host_tools import firmware; print(firmware.staged())'
+
+package: setup ## build/mip: what `mpremote mip install build/mip/package.json` puts on a board
 	@$(BIN)/python -m host_tools.mip
 
 clean: ## remove what was built (not .venv)

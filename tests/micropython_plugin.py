@@ -18,6 +18,7 @@ from typing import Any
 
 import pytest
 
+from host_tools.firmware import SOURCES, STAGE, staged
 from tests.micropython_run import FileRun, Target
 
 _FRAME = re.compile(r'  File "([^"]+)", line (\d+)')
@@ -38,6 +39,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     if config.getoption("--port") and config.getoption("numprocesses", None):
         raise pytest.UsageError("--port: a board runs one test at a time; leave out -n")
+    if not hasattr(config, "workerinput"):  # once, not in each of xdist's workers
+        staged()
     beside = Path(sys.executable).parent / "micropython"
     interpreter = str(config.getoption("--micropython") or os.environ.get("MICROPYTHON") or beside)
     if shutil.which(interpreter) is None:
@@ -128,7 +131,7 @@ class MicroPythonError(Exception):
 
     def shown(self) -> str:
         """The error; then the traceback without the runner's frames, each with its source line as in CPython's."""
-        text = str(self).splitlines()
+        text = str(self).replace(str(STAGE), str(SOURCES)).splitlines()  # each line has its number there, too
         if text[0] != _TRACEBACK:
             return "\n".join(text)
         lines = []

@@ -3,13 +3,14 @@
 # mypy: disable-error-code="name-defined"
 """Freezes the agent into a MicroPython build of your own: its code then runs from flash and leaves the heap alone.
 
+    make stage
     make -C micropython/ports/esp32 BOARD=ESP32_GENERIC FROZEN_MANIFEST=…/boards/ESP32_GENERIC/manifest.py
 """
 
 include("$(PORT_DIR)/boards/manifest.py")
 require("aioble-peripheral")
 require("aioble-server")
-package("latchkey", base_path="../../firmware", opt=3)
-module("boot.py", base_path="../../firmware", opt=3)
-module("main.py", base_path="../../firmware", opt=3)
+package("latchkey", base_path="../../build/stage", opt=3)
+module("boot.py", base_path="../../build/stage", opt=3)
+module("main.py", base_path="../../build/stage", opt=3)
 module("board.py", opt=3)

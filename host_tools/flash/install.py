@@ -47,7 +47,7 @@ class Job:
     """Install what the radio needs when it is missing."""
     index: str = ""
     """Where mip finds packages, if not where it looks by itself."""
-    sources: Path = firmware.SOURCES
+    sources: Path = field(default_factory=firmware.staged)
     build: Path | None = None
     """Where compiled files are kept from one run to the next."""
 

@@ -17,6 +17,7 @@ from bumble.device import Connection, Device, Peer
 from bumble.transport import open_transport
 
 from host_tools import frames
+from host_tools.firmware import staged
 from host_tools.interpreter import find_micropython
 from host_tools.radio import RadioBridge
 from host_tools.radio.phone import READ, SERVICE, WRITE, local_name
@@ -104,7 +105,7 @@ class EchoBoard:
 
 def _path() -> list[str]:
     """With AIOBLE=FOLDER, the real aioble from there, over the stand-in's radio."""
-    firmware, standin = ROOT / "firmware", ROOT / "boards" / "UNIX" / "radio"
+    firmware, standin = staged(), ROOT / "boards" / "UNIX" / "radio"
     aioble = os.environ.get("AIOBLE")
     return [str(firmware), aioble, str(standin / "aioble")] if aioble else [str(firmware), str(standin)]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from host_tools.firmware import SOURCES
+from host_tools.firmware import staged
 
 MAIN = """
 import asyncio, board, gc, machine, os, time
@@ -76,7 +76,7 @@ asyncio.run(main())
 def make_firmware(folder: Path, main: str = MAIN) -> Path:
     """A folder that a simulated board can run: this main.py beside the real library."""
     folder.mkdir(exist_ok=True)
-    (folder / "latchkey").symlink_to(SOURCES / "latchkey")
+    (folder / "latchkey").symlink_to(staged() / "latchkey")
     (folder / "boot.py").write_text("")
     (folder / "main.py").write_text(main)
     return folder

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from host_tools import firmware
+from host_tools import firmware, stage
 
 _MICROPYTHON = Path(sys.executable).parent / "micropython"
 _VIPER = """
@@ -145,7 +145,7 @@ def test_a_module_that_does_not_compile_is_named_and_not_left_as_it_was(sources:
 
 def test_lines_for_the_type_checker_cost_nothing_and_move_no_other_line() -> None:
     text = "TYPE_CHECKING = False\nif TYPE_CHECKING:\n    from a import (\n        B,\n    )\n\ndef f(b: 'B'): ...\n"
-    assert firmware.without_type_imports(text) == "\n\n\n\n\n\ndef f(b: 'B'): ...\n"
+    assert stage.stage(text, {}) == "\n\n\n\n\n\ndef f(b: 'B'): ...\n"
 
 
 def test_a_traceback_on_the_board_names_the_module_and_the_line_of_its_source(sources: Path, tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 _ROOT = Path(__file__).parents[2]
-_PATH = [str(_ROOT / folder) for folder in ("firmware", "boards/UNIX", "tests/unit")]
+_PATH = [str(_ROOT / folder) for folder in ("build/stage", "boards/UNIX", "tests/unit")]  # staged by the plugin
 
 
 @dataclass

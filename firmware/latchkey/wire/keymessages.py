@@ -1,15 +1,26 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Message tables of what is said about keys, in the form of `messages`: loaded when somebody does."""
+"""Tables of messages: what is said about keys: loaded when somebody does.
+
+A table is flat (wire/pb.py): number, kind, and 1 for a member of the message's oneof, of its first field,
+then of the next.
+
+Generated: `make schema` writes it from the published descriptors and latchkey.proto.
+"""
 
 from micropython import const
 
 _UINT = const(0)
 _BYTES = const(2)
-
-_KEY_IDENTIFIER = const((1, _BYTES, 0))  # publicKeySHA1
-_KEY_METADATA = const((1, _UINT, 0))  # keyFormFactor
-_PUBLIC_KEY = const((1, _BYTES, 0))  # PublicKeyRaw
-# 1001 is Latchkey's own: a label for people (docs/protocol.md); other implementations skip it.
+_FIXED32 = const(5)
+_KEY_IDENTIFIER = const((
+    1, _BYTES, 0,  # publicKeySHA1
+))
+_KEY_METADATA = const((
+    1, _UINT, 0,  # keyFormFactor
+))
+_PUBLIC_KEY = const((
+    1, _BYTES, 0,  # PublicKeyRaw
+))
 _PERMISSION_CHANGE = const((
     1, _PUBLIC_KEY, 0,  # key
     3, _UINT, 0,  # secondsToBeActive
@@ -36,15 +47,14 @@ WHITELIST_OPERATION = (
     16, _UINT, 1,  # removeAllImpermanentKeys
     17, _REPLACE_KEY, 1,  # replaceKey
 )
-
-_WHITELIST_STATUS = const((
+_WHITELIST_OPERATION_STATUS = const((
     1, _UINT, 0,  # whitelistOperationInformation
     2, _KEY_IDENTIFIER, 0,  # signerOfOperation
     3, _UINT, 0,  # operationStatus
 ))
 _COMMAND_STATUS = const((
     1, _UINT, 0,  # operationStatus
-    3, _WHITELIST_STATUS, 1,  # whitelistOperationStatus
+    3, _WHITELIST_OPERATION_STATUS, 1,  # whitelistOperationStatus
 ))
 _WHITELIST_INFO = const((
     1, _UINT, 0,  # numberOfEntries

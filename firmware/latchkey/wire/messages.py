@@ -1,19 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Message tables: numbers and kinds of the fields that the vehicle reads or writes.
+"""Tables of messages: what every message may need.
 
-From universal_message.proto, signatures.proto, vcsec.proto and errors.proto of the public vehicle-command protocol;
-a test compares every field with the published descriptors. A table is flat (wire/pb.py): number, kind, and 1 for a
-member of the message's oneof, of its first field, then of the next. The name is for the reader: a board would keep
-a hundred of them in its heap, so a module that reads a field has a constant for its number.
+A table is flat (wire/pb.py): number, kind, and 1 for a member of the message's oneof, of its first field,
+then of the next.
+
+Generated: `make schema` writes it from the published descriptors and latchkey.proto.
 """
 
 from micropython import const
 
-# Kinds as in wire/pb.py: named again, so that a table is a constant that costs no code.
 _UINT = const(0)
 _BYTES = const(2)
 _FIXED32 = const(5)
-
 _DESTINATION = const((
     1, _UINT, 1,  # domain
     2, _BYTES, 1,  # routing_address
@@ -34,31 +32,33 @@ _KEY_IDENTITY = const((
     1, _BYTES, 1,  # public_key
     3, _UINT, 1,  # handle
 ))
-_AES_GCM_PERSONALIZED = const((
+_AES_GCM_PERSONALIZED_SIGNATURE_DATA = const((
     1, _BYTES, 0,  # epoch
     2, _BYTES, 0,  # nonce
     3, _UINT, 0,  # counter
     4, _FIXED32, 0,  # expires_at
     5, _BYTES, 0,  # tag
 ))
-_HMAC_SIGNATURE = const((1, _BYTES, 0))  # tag
-_HMAC_PERSONALIZED = const((
+_HMAC_SIGNATURE_DATA = const((
+    1, _BYTES, 0,  # tag
+))
+_HMAC_PERSONALIZED_SIGNATURE_DATA = const((
     1, _BYTES, 0,  # epoch
     2, _UINT, 0,  # counter
     3, _FIXED32, 0,  # expires_at
     4, _BYTES, 0,  # tag
 ))
-_AES_GCM_RESPONSE = const((
+_AES_GCM_RESPONSE_SIGNATURE_DATA = const((
     1, _BYTES, 0,  # nonce
     2, _UINT, 0,  # counter
     3, _BYTES, 0,  # tag
 ))
 _SIGNATURE_DATA = const((
     1, _KEY_IDENTITY, 0,  # signer_identity
-    5, _AES_GCM_PERSONALIZED, 1,  # AES_GCM_Personalized_data
-    6, _HMAC_SIGNATURE, 1,  # session_info_tag
-    8, _HMAC_PERSONALIZED, 1,  # HMAC_Personalized_data
-    9, _AES_GCM_RESPONSE, 1,  # AES_GCM_Response_data
+    5, _AES_GCM_PERSONALIZED_SIGNATURE_DATA, 1,  # AES_GCM_Personalized_data
+    6, _HMAC_SIGNATURE_DATA, 1,  # session_info_tag
+    8, _HMAC_PERSONALIZED_SIGNATURE_DATA, 1,  # HMAC_Personalized_data
+    9, _AES_GCM_RESPONSE_SIGNATURE_DATA, 1,  # AES_GCM_Response_data
 ))
 _MESSAGE_STATUS = const((
     1, _UINT, 0,  # operation_status
@@ -76,21 +76,23 @@ ROUTABLE_MESSAGE = (
     51, _BYTES, 0,  # uuid
     52, _UINT, 0,  # flags
 )
-
 _SIGNED_MESSAGE = const((
     2, _BYTES, 0,  # protobufMessageAsBytes
     3, _UINT, 0,  # signatureType
 ))
-TO_VCSEC = (1, _SIGNED_MESSAGE, 0)  # signedMessage
-
-_KEY_IDENTIFIER = const((1, _BYTES, 0))  # publicKeySHA1
+TO_VCSEC = (
+    1, _SIGNED_MESSAGE, 0,  # signedMessage
+)
+_KEY_IDENTIFIER = const((
+    1, _BYTES, 0,  # publicKeySHA1
+))
 _INFORMATION_REQUEST = const((
     1, _UINT, 0,  # informationRequestType
     2, _KEY_IDENTIFIER, 1,  # keyId
     3, _BYTES, 1,  # publicKey
     4, _UINT, 1,  # slot
 ))
-_CLOSURES = const((
+_CLOSURE_MOVE_REQUEST = const((
     1, _UINT, 0,  # frontDriverDoor
     2, _UINT, 0,  # frontPassengerDoor
     3, _UINT, 0,  # rearDriverDoor
@@ -103,17 +105,28 @@ _CLOSURES = const((
 UNSIGNED_MESSAGE = (
     1, _INFORMATION_REQUEST, 1,  # InformationRequest
     2, _UINT, 1,  # RKEAction
-    4, _CLOSURES, 1,  # closureMoveRequest
+    4, _CLOSURE_MOVE_REQUEST, 1,  # closureMoveRequest
     16, _BYTES, 1,  # WhitelistOperation
 )
-
+_CLOSURE_STATUSES = const((
+    1, _UINT, 0,  # frontDriverDoor
+    2, _UINT, 0,  # frontPassengerDoor
+    3, _UINT, 0,  # rearDriverDoor
+    4, _UINT, 0,  # rearPassengerDoor
+    5, _UINT, 0,  # rearTrunk
+    6, _UINT, 0,  # frontTrunk
+    7, _UINT, 0,  # chargePort
+    8, _UINT, 0,  # tonneau
+))
 _VEHICLE_STATUS = const((
-    1, _CLOSURES, 0,  # closureStatuses
+    1, _CLOSURE_STATUSES, 0,  # closureStatuses
     2, _UINT, 0,  # vehicleLockState
     3, _UINT, 0,  # vehicleSleepStatus
     4, _UINT, 0,  # userPresence
 ))
-_NOMINAL_ERROR = const((1, _UINT, 0))  # genericError
+_NOMINAL_ERROR = const((
+    1, _UINT, 0,  # genericError
+))
 FROM_VCSEC = (
     1, _VEHICLE_STATUS, 1,  # vehicleStatus
     46, _NOMINAL_ERROR, 1,  # nominalError

@@ -1,0 +1,548 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Names of what is on the wire. A field of a message is its number, and so is a value of an enumeration.
+
+The build puts the numbers in place of the names (host_tools/stage.py): a board does not have this module.
+
+Generated: `make schema` writes it from the published descriptors and latchkey.proto.
+"""
+
+
+class AES_GCM_Personalized_Signature_Data:  # signatures.proto
+    epoch = 1
+    nonce = 2
+    counter = 3
+    expires_at = 4
+    tag = 5
+
+
+class AES_GCM_Response_Signature_Data:  # signatures.proto
+    nonce = 1
+    counter = 2
+    tag = 3
+
+
+class ClosureMoveRequest:  # vcsec.proto
+    frontDriverDoor = 1
+    frontPassengerDoor = 2
+    rearDriverDoor = 3
+    rearPassengerDoor = 4
+    rearTrunk = 5
+    frontTrunk = 6
+    chargePort = 7
+    tonneau = 8
+
+
+class ClosureStatuses:  # vcsec.proto
+    frontDriverDoor = 1
+    frontPassengerDoor = 2
+    rearDriverDoor = 3
+    rearPassengerDoor = 4
+    rearTrunk = 5
+    frontTrunk = 6
+    chargePort = 7
+    tonneau = 8
+
+
+class CommandStatus:  # vcsec.proto
+    operationStatus = 1
+    signedMessageStatus = 2
+    whitelistOperationStatus = 3
+
+
+class Destination:  # universal_message.proto
+    domain = 1
+    routing_address = 2
+
+
+class FromVCSECMessage:  # vcsec.proto
+    vehicleStatus = 1
+    authenticationRequest = 3
+    commandStatus = 4
+    whitelistInfo = 16
+    whitelistEntryInfo = 17
+    nominalError = 46
+
+
+class HMAC_Personalized_Signature_Data:  # signatures.proto
+    epoch = 1
+    counter = 2
+    expires_at = 3
+    tag = 4
+
+
+class HMAC_Signature_Data:  # signatures.proto
+    tag = 1
+
+
+class InformationRequest:  # vcsec.proto
+    informationRequestType = 1
+    keyId = 2
+    publicKey = 3
+    slot = 4
+
+
+class KeyIdentifier:  # vcsec.proto
+    publicKeySHA1 = 1
+
+
+class KeyIdentity:  # signatures.proto
+    public_key = 1
+    handle = 3
+    identified_key = 4
+
+
+class KeyMetadata:  # vcsec.proto
+    keyFormFactor = 1
+
+
+class MessageStatus:  # universal_message.proto
+    operation_status = 1
+    signed_message_fault = 2
+
+
+class NominalError:  # errors.proto
+    genericError = 1
+    keyNotFoundContext = 8
+
+
+class PermissionChange:  # vcsec.proto
+    key = 1
+    secondsToBeActive = 3
+    keyRole = 4
+    label = 1001
+
+
+class PublicKey:  # vcsec.proto
+    PublicKeyRaw = 1
+
+
+class ReplaceKey:  # vcsec.proto
+    publicKeyToReplace = 1
+    slotToReplace = 2
+    keyToAdd = 3
+    keyRole = 4
+    impermanent = 5
+
+
+class RoutableMessage:  # universal_message.proto
+    to_destination = 6
+    from_destination = 7
+    protobuf_message_as_bytes = 10
+    signedMessageStatus = 12
+    signature_data = 13
+    session_info_request = 14
+    session_info = 15
+    request_uuid = 50
+    uuid = 51
+    flags = 52
+    message_frame = 53
+
+
+class SessionInfo:  # signatures.proto
+    counter = 1
+    publicKey = 2
+    epoch = 3
+    clock_time = 4
+    status = 5
+    handle = 6
+    field_7 = 7
+
+
+class SessionInfoRequest:  # universal_message.proto
+    public_key = 1
+    challenge = 2
+    handle = 3
+    identified_key = 4
+
+
+class SignatureData:  # signatures.proto
+    signer_identity = 1
+    Present_Key_data = 2
+    AES_GCM_Personalized_data = 5
+    session_info_tag = 6
+    HMAC_Personalized_data = 8
+    AES_GCM_Response_data = 9
+    AES_GCM_Detached_data = 10
+    Certificate_ECDSA_data = 11
+
+
+class SignedMessage:  # vcsec.proto
+    protobufMessageAsBytes = 2
+    signatureType = 3
+
+
+class ToVCSECMessage:  # vcsec.proto
+    signedMessage = 1
+
+
+class UnsignedMessage:  # vcsec.proto
+    InformationRequest = 1
+    RKEAction = 2
+    authenticationResponse = 3
+    closureMoveRequest = 4
+    WhitelistOperation = 16
+    autonomyCommand = 66
+
+
+class VehicleStatus:  # vcsec.proto
+    closureStatuses = 1
+    vehicleLockState = 2
+    vehicleSleepStatus = 3
+    userPresence = 4
+    detailedClosureStatus = 5
+    uiDesire = 6
+    gear = 7
+
+
+class WhitelistEntryInfo:  # vcsec.proto
+    keyId = 1
+    publicKey = 2
+    metadataForKey = 4
+    slot = 6
+    keyRole = 7
+
+
+class WhitelistInfo:  # vcsec.proto
+    numberOfEntries = 1
+    whitelistEntries = 2
+    slotMask = 3
+
+
+class WhitelistOperation:  # vcsec.proto
+    addPublicKeyToWhitelist = 1
+    removePublicKeyFromWhitelist = 2
+    addPermissionsToPublicKey = 3
+    removePermissionsFromPublicKey = 4
+    addKeyToWhitelistAndAddPermissions = 5
+    metadataForKey = 6
+    updateKeyAndPermissions = 7
+    addImpermanentKey = 8
+    addImpermanentKeyAndRemoveExisting = 9
+    removeAllImpermanentKeys = 16
+    replaceKey = 17
+
+
+class WhitelistOperation_status:  # vcsec.proto
+    whitelistOperationInformation = 1
+    signerOfOperation = 2
+    operationStatus = 3
+
+
+class AuthenticationLevel:  # vcsec.proto
+    NONE = 0
+    UNLOCK = 1
+    DRIVE = 2
+
+
+class AuthenticationReason:  # vcsec.proto
+    NOT_DOCUMENTED = 0
+    IDENTIFICATION = 1
+    POWER_ON_VEHICLE_REQUEST = 2
+    GTW_REQUEST = 3
+    UI_UNLOCK_PASSIVE_AUTH = 4
+    PASSIVE_UNLOCK_EXTERIOR_HANDLE_PULL = 5
+    PASSIVE_UNLOCK_INTERIOR_HANDLE_PULL = 6
+    PASSIVE_UNLOCK_AUTOPRESENT_DOOR = 7
+    ENTERED_HIGHER_AUTH_ZONE = 8
+    WALK_UP_UNLOCK = 9
+    IMMOBILIZER = 10
+
+
+class AuthenticationRejection:  # vcsec.proto
+    NONE = 0
+    DEVICE_STATIONARY = 1
+    PASSIVE_DISABLED = 2
+    NO_TOKEN = 3
+    PASSIVE_DISABLED_AUTOMATION = 4
+    DEVICE_NOT_UNLOCKED_ON_WRIST = 5
+
+
+class ClosureMoveType:  # vcsec.proto
+    NONE = 0
+    MOVE = 1
+    STOP = 2
+    OPEN = 3
+    CLOSE = 4
+    OVERRIDE_OPEN = 5
+    OVERRIDE_CLOSE = 6
+
+
+class ClosureState:  # vcsec.proto
+    CLOSED = 0
+    OPEN = 1
+    AJAR = 2
+    UNKNOWN = 3
+    FAILED_UNLATCH = 4
+    OPENING = 5
+    CLOSING = 6
+
+
+class Domain:  # universal_message.proto
+    BROADCAST = 0
+    VEHICLE_SECURITY = 2
+    INFOTAINMENT = 3
+    AUTOPILOT = 4
+    AUTHD = 5
+    ENERGY_DEVICE = 7
+    ENERGY_DEVICE_AUTH = 8
+
+
+class Flags:  # universal_message.proto
+    USER_COMMAND = 0
+    ENCRYPT_RESPONSE = 1
+    SUPPORTS_MESSAGE_FRAMING = 2
+    COMPRESSED_ZLIB = 3
+    SUPPORTS_COMPRESSION_ZLIB = 4
+
+
+class Gear:  # vcsec.proto
+    UNKNOWN = 0
+    PARK = 1
+    DRIVE = 2
+    REVERSE = 3
+    NEUTRAL = 4
+
+
+class GenericError:  # errors.proto
+    NONE = 0
+    UNKNOWN = 1
+    CLOSURES_OPEN = 2
+    ALREADY_ON = 3
+    DISABLED_FOR_USER_COMMAND = 4
+    VEHICLE_NOT_IN_PARK = 5
+    UNAUTHORIZED = 6
+    NOT_ALLOWED_OVER_TRANSPORT = 7
+    KEY_NOT_FOUND = 8
+    NOT_SUPPORTED = 9
+
+
+class IdentifiedKey:  # signatures.proto
+    UNKNOWN = 0
+    ROOT_KEY = 1
+
+
+class InformationRequestType:  # vcsec.proto
+    STATUS = 0
+    TOKEN = 1
+    COUNTER = 2
+    EPHEMERAL_PUBLIC_KEY = 3
+    SESSION_DATA = 4
+    WHITELIST_INFO = 5
+    WHITELIST_ENTRY_INFO = 6
+    PERSONALIZATION_INFO = 7
+    KEYSTATUS_INFO = 8
+    ACTIVE_KEY = 9
+    CAPABILITIES = 16
+
+
+class KeyFormFactor:  # vcsec.proto
+    UNKNOWN = 0
+    NFC_CARD = 1
+    _3_BUTTON_BLE_CAR_KEYFOB = 2
+    BLE_DEVICE = 3
+    NFC_DEVICE = 4
+    BLE_AND_NFC_DEVICE = 5
+    IOS_DEVICE = 6
+    ANDROID_DEVICE = 7
+    _3_BUTTON_BLE_CAR_KEYFOB_P60 = 8
+    CLOUD_KEY = 9
+    _3_BUTTON_GEN2_CAR_KEYFOB_P60 = 10
+    _5_BUTTON_GEN2_CAR_KEYFOB_P60 = 11
+    _3_BUTTON_GEN2_CAR_KEYFOB_P60_V2 = 12
+    _3_BUTTON_GEN2_CAR_KEYFOB_P60_V3 = 13
+    NFC_CARD_P71 = 14
+    NFC_CARD_METAL_CARD = 15
+    NFC_CARD_PLASTIC_CARD = 16
+    APPLE_WATCH = 17
+    NFC_CARD_WD_PLASTIC_CARD = 18
+    HARMONY_OS_NEXT_DEVICE = 19
+
+
+class MessageFault:  # universal_message.proto
+    NONE = 0
+    BUSY = 1
+    TIMEOUT = 2
+    UNKNOWN_KEY_ID = 3
+    INACTIVE_KEY = 4
+    INVALID_SIGNATURE = 5
+    INVALID_TOKEN_OR_COUNTER = 6
+    INSUFFICIENT_PRIVILEGES = 7
+    INVALID_DOMAINS = 8
+    INVALID_COMMAND = 9
+    DECODING = 10
+    INTERNAL = 11
+    WRONG_PERSONALIZATION = 12
+    BAD_PARAMETER = 13
+    KEYCHAIN_IS_FULL = 14
+    INCORRECT_EPOCH = 15
+    IV_INCORRECT_LENGTH = 16
+    TIME_EXPIRED = 17
+    NOT_PROVISIONED_WITH_IDENTITY = 18
+    COULD_NOT_HASH_METADATA = 19
+    TIME_TO_LIVE_TOO_LONG = 20
+    REMOTE_ACCESS_DISABLED = 21
+    REMOTE_SERVICE_ACCESS_DISABLED = 22
+    COMMAND_REQUIRES_ACCOUNT_CREDENTIALS = 23
+    REQUEST_MTU_EXCEEDED = 24
+    RESPONSE_MTU_EXCEEDED = 25
+    REPEATED_COUNTER = 26
+    INVALID_KEY_HANDLE = 27
+    REQUIRES_RESPONSE_ENCRYPTION = 28
+    COMMAND_REQUIRES_PHYSICAL_PROXIMITY = 29
+
+
+class OperationStatus:  # universal_message.proto
+    OK = 0
+    WAIT = 1
+    ERROR = 2
+
+
+class RKEAction:  # vcsec.proto
+    UNLOCK = 0
+    LOCK = 1
+    OPEN_TRUNK = 2
+    OPEN_FRUNK = 3
+    OPEN_CHARGE_PORT = 4
+    CLOSE_CHARGE_PORT = 5
+    CANCEL_EXTERNAL_AUTHENTICATE = 6
+    UNKNOWN = 19
+    REMOTE_DRIVE = 20
+    AUTO_SECURE_VEHICLE = 29
+    WAKE_VEHICLE = 30
+    UNLOCK_AND_REMOTE_DRIVE = 31
+    UNLOCK_UNRESTRICTED_CLOSURES = 32
+
+
+class Role:  # keys.proto
+    NONE = 0
+    SERVICE = 1
+    OWNER = 2
+    DRIVER = 3
+    FM = 4
+    VEHICLE_MONITOR = 5
+    CHARGING_MANAGER = 6
+    SERVICE_TECH = 7
+    GUEST = 8
+    RIDER = 9
+    PREDELIVERY = 10
+    INFOTAINMENT = 11
+
+
+class Session_Info_Status:  # signatures.proto
+    OK = 0
+    KEY_NOT_ON_WHITELIST = 1
+    INVALID_HANDLE = 2
+
+
+class SignatureType:  # signatures.proto
+    AES_GCM = 0
+    NONE = 0
+    ECDSA = 1
+    PRESENT_KEY = 2
+    AES_GCM_TOKEN = 3
+    ECDSA_PERSONALIZED = 4
+    UNSIGNED = 4
+    AES_GCM_PERSONALIZED = 5
+    HMAC = 6
+    HMAC_PERSONALIZED = 8
+    AES_GCM_RESPONSE = 9
+    AES_GCM_DETACHED = 10
+    CERTIFICATE_ECDSA = 11
+
+
+class SignedMessage_information:  # vcsec.proto
+    NONE = 0
+    FAULT_UNKNOWN = 1
+    FAULT_NOT_ON_WHITELIST = 2
+    FAULT_IV_SMALLER_THAN_EXPECTED = 3
+    FAULT_INVALID_TOKEN = 4
+    FAULT_TOKEN_AND_COUNTER_INVALID = 5
+    FAULT_AES_DECRYPT_AUTH = 6
+    FAULT_ECDSA_INPUT = 7
+    FAULT_ECDSA_SIGNATURE = 8
+    FAULT_LOCAL_ENTITY_START = 9
+    FAULT_LOCAL_ENTITY_RESULT = 10
+    FAULT_COULD_NOT_RETRIEVE_KEY = 11
+    FAULT_COULD_NOT_RETRIEVE_TOKEN = 12
+    FAULT_SIGNATURE_TOO_SHORT = 13
+    FAULT_TOKEN_IS_INCORRECT_LENGTH = 14
+    FAULT_INCORRECT_EPOCH = 15
+    FAULT_IV_INCORRECT_LENGTH = 16
+    FAULT_TIME_EXPIRED = 17
+    FAULT_NOT_PROVISIONED_WITH_IDENTITY = 18
+    FAULT_COULD_NOT_HASH_METADATA = 19
+
+
+class Tag:  # signatures.proto
+    SIGNATURE_TYPE = 0
+    DOMAIN = 1
+    PERSONALIZATION = 2
+    EPOCH = 3
+    EXPIRES_AT = 4
+    COUNTER = 5
+    CHALLENGE = 6
+    FLAGS = 7
+    REQUEST_HASH = 8
+    FAULT = 9
+    COMMAND_PREFIX = 10
+    END = 255
+
+
+class UIDesire:  # vcsec.proto
+    NONE = 0
+    HAS_DATA = 1
+
+
+class UserPresence:  # vcsec.proto
+    UNKNOWN = 0
+    NOT_PRESENT = 1
+    PRESENT = 2
+
+
+class VehicleLockState:  # vcsec.proto
+    UNLOCKED = 0
+    LOCKED = 1
+    INTERNAL_LOCKED = 2
+    SELECTIVE_UNLOCKED = 3
+
+
+class VehicleSleepStatus:  # vcsec.proto
+    UNKNOWN = 0
+    AWAKE = 1
+    ASLEEP = 2
+
+
+class WhitelistOperation_information:  # vcsec.proto
+    NONE = 0
+    UNDOCUMENTED_ERROR = 1
+    NO_PERMISSION_TO_REMOVE_ONESELF = 2
+    KEYFOB_SLOTS_FULL = 3
+    WHITELIST_FULL = 4
+    NO_PERMISSION_TO_ADD = 5
+    INVALID_PUBLIC_KEY = 6
+    NO_PERMISSION_TO_REMOVE = 7
+    NO_PERMISSION_TO_CHANGE_PERMISSIONS = 8
+    ATTEMPTING_TO_ELEVATE_OTHER_ABOVE_ONESELF = 9
+    ATTEMPTING_TO_DEMOTE_SUPERIOR_TO_ONESELF = 10
+    ATTEMPTING_TO_REMOVE_OWN_PERMISSIONS = 11
+    PUBLIC_KEY_NOT_ON_WHITELIST = 12
+    ATTEMPTING_TO_ADD_KEY_THAT_IS_ALREADY_ON_THE_WHITELIST = 13
+    NOT_ALLOWED_TO_ADD_UNLESS_ON_READER = 14
+    FM_MODIFYING_OUTSIDE_OF_F_MODE = 15
+    FM_ATTEMPTING_TO_ADD_PERMANENT_KEY = 16
+    FM_ATTEMPTING_TO_REMOVE_PERMANENT_KEY = 17
+    KEYCHAIN_WHILE_FS_FULL = 18
+    ATTEMPTING_TO_ADD_KEY_WITHOUT_ROLE = 19
+    ATTEMPTING_TO_ADD_KEY_WITH_SERVICE_ROLE = 20
+    NON_SERVICE_KEY_ATTEMPTING_TO_ADD_SERVICE_TECH = 21
+    SERVICE_KEY_ATTEMPTING_TO_ADD_SERVICE_TECH_OUTSIDE_SERVICE_MODE = 22
+    COULD_NOT_START_LOCAL_ENTITY_AUTH = 23
+    LOCAL_ENTITY_AUTH_FAILED_UI_DENIED = 24
+    LOCAL_ENTITY_AUTH_FAILED_TIMED_OUT_WAITING_FOR_TAP = 25
+    LOCAL_ENTITY_AUTH_FAILED_TIMED_OUT_WAITING_FOR_UI_ACK = 26
+    LOCAL_ENTITY_AUTH_FAILED_VALET_MODE = 27
+    LOCAL_ENTITY_AUTH_FAILED_CANCELLED = 28
+    NON_SERVICE_KEY_ATTEMPTING_TO_ADD_RIDER_KEY = 29
+    ATTEMPTING_TO_ADD_RIDER_KEY_OUTSIDE_FLEET_MODE = 30
+    NON_SERVICE_KEY_ATTEMPTING_TO_ADD_PREDELIVERY_KEY = 31
+    SERVICE_KEY_ATTEMPTING_TO_ADD_PREDELIVERY_KEY_WHEN_ALREADY_DELIVERED = 32

@@ -1,0 +1,236 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The one schema of the firmware, generated: names of what is on the wire, and the tables that its codec follows.
+
+From the published descriptors (`tesla-protocol`) and, for what is ours, from `firmware/latchkey/wire/latchkey.proto`.
+`make schema` writes the files; `make lint` fails when they are stale. A message of ours with a published message's name
+holds the fields that we add to it. Names are the protocol's own; an enumeration's `_E` and the prefix that all its
+values share are left out: `MessageFault.BUSY`.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+import tempfile
+from collections.abc import Iterator
+from itertools import takewhile
+from pathlib import Path
+
+from google.protobuf import descriptor_pb2, descriptor_pool
+from google.protobuf.descriptor import Descriptor, EnumDescriptor, FieldDescriptor, FileDescriptor
+from tesla_protocol.command import (
+    car_server_pb2,
+    common_pb2,
+    errors_pb2,
+    keys_pb2,
+    signatures_pb2,
+    universal_message_pb2,
+    vcsec_pb2,
+)
+
+WIRE = Path(__file__).parents[1] / "firmware" / "latchkey" / "wire"
+OURS = WIRE / "latchkey.proto"
+_PUBLISHED = (
+    universal_message_pb2, signatures_pb2, vcsec_pb2, keys_pb2, errors_pb2, common_pb2, car_server_pb2,
+)  # fmt: skip
+
+# The tables that a board has, by module: a table for each message, of the fields that the vehicle reads or writes. One
+# that modules use has its name after the message's; the others are nested in them. `=bytes` after a field: it is
+# decoded later, by whom it concerns.
+TABLES: dict[str, tuple[str, dict[str, str]]] = {
+    "messages": (
+        "what every message may need",
+        {
+            "Destination": "domain routing_address",
+            "SessionInfoRequest": "public_key challenge",
+            "SessionInfo=SESSION_INFO": "counter publicKey epoch clock_time status handle",
+            "KeyIdentity": "public_key handle",
+            "AES_GCM_Personalized_Signature_Data": "epoch nonce counter expires_at tag",
+            "HMAC_Signature_Data": "tag",
+            "HMAC_Personalized_Signature_Data": "epoch counter expires_at tag",
+            "AES_GCM_Response_Signature_Data": "nonce counter tag",
+            "SignatureData": "signer_identity AES_GCM_Personalized_data session_info_tag HMAC_Personalized_data"
+            " AES_GCM_Response_data",
+            "MessageStatus": "operation_status signed_message_fault",
+            "RoutableMessage=ROUTABLE_MESSAGE": "to_destination from_destination protobuf_message_as_bytes"
+            " signedMessageStatus"
+            " signature_data session_info_request session_info request_uuid uuid flags",
+            "SignedMessage": "protobufMessageAsBytes signatureType",
+            "ToVCSECMessage=TO_VCSEC": "signedMessage",
+            "KeyIdentifier": "publicKeySHA1",
+            "InformationRequest": "informationRequestType keyId publicKey slot",
+            "ClosureMoveRequest": "frontDriverDoor frontPassengerDoor rearDriverDoor rearPassengerDoor rearTrunk"
+            " frontTrunk chargePort tonneau",
+            "UnsignedMessage=UNSIGNED_MESSAGE": "InformationRequest RKEAction closureMoveRequest"
+            " WhitelistOperation=bytes",
+            "ClosureStatuses": "frontDriverDoor frontPassengerDoor rearDriverDoor rearPassengerDoor rearTrunk"
+            " frontTrunk chargePort tonneau",
+            "VehicleStatus": "closureStatuses vehicleLockState vehicleSleepStatus userPresence",
+            "NominalError": "genericError",
+            "FromVCSECMessage=FROM_VCSEC": "vehicleStatus nominalError",
+        },
+    ),
+    "keymessages": (
+        "what is said about keys: loaded when somebody does",
+        {
+            "KeyIdentifier": "publicKeySHA1",
+            "KeyMetadata": "keyFormFactor",
+            "PublicKey": "PublicKeyRaw",
+            "PermissionChange": "key secondsToBeActive keyRole label",
+            "ReplaceKey": "publicKeyToReplace slotToReplace keyToAdd keyRole impermanent",
+            "WhitelistOperation=WHITELIST_OPERATION": "addPublicKeyToWhitelist removePublicKeyFromWhitelist"
+            " addPermissionsToPublicKey"
+            " removePermissionsFromPublicKey addKeyToWhitelistAndAddPermissions metadataForKey updateKeyAndPermissions"
+            " addImpermanentKey addImpermanentKeyAndRemoveExisting removeAllImpermanentKeys replaceKey",
+            "WhitelistOperation_status": "whitelistOperationInformation signerOfOperation operationStatus",
+            "CommandStatus": "operationStatus whitelistOperationStatus",
+            "WhitelistInfo": "numberOfEntries whitelistEntries slotMask",
+            "WhitelistEntryInfo": "keyId publicKey metadataForKey slot keyRole",
+            "FromVCSECMessage=FROM_VCSEC": "commandStatus whitelistInfo whitelistEntryInfo",
+        },
+    ),
+}
+_KINDS = {
+    FieldDescriptor.TYPE_UINT32: "_UINT",
+    FieldDescriptor.TYPE_INT32: "_UINT",
+    FieldDescriptor.TYPE_ENUM: "_UINT",
+    FieldDescriptor.TYPE_BOOL: "_UINT",
+    FieldDescriptor.TYPE_BYTES: "_BYTES",
+    FieldDescriptor.TYPE_STRING: "_BYTES",
+    FieldDescriptor.TYPE_MESSAGE: "_BYTES",
+    FieldDescriptor.TYPE_FIXED32: "_FIXED32",
+}
+_HEAD = """# SPDX-License-Identifier: Apache-2.0
+\"""{}
+
+Generated: `make schema` writes it from the published descriptors and latchkey.proto.
+\"""
+"""
+
+
+def ours() -> FileDescriptor:
+    """The messages of latchkey.proto, compiled."""
+    from grpc_tools import protoc
+
+    with tempfile.TemporaryDirectory() as folder:
+        out = Path(folder, "set")
+        if protoc.main(["protoc", f"-I{OURS.parent}", f"--descriptor_set_out={out}", OURS.name]):
+            raise SystemExit(f"{OURS.name} does not compile")
+        files = descriptor_pb2.FileDescriptorSet.FromString(out.read_bytes())
+    pool = descriptor_pool.DescriptorPool()
+    pool.Add(files.file[0])
+    return pool.FindFileByName(OURS.name)
+
+
+class Schema:
+    """Fields by message and name, and numbers by enumeration and name."""
+
+    def __init__(self) -> None:
+        self.fields: dict[str, dict[str, FieldDescriptor]] = {}
+        self.enums: dict[str, dict[str, int]] = {}
+        self.files: dict[str, str] = {}
+        for file in [*(module.DESCRIPTOR for module in _PUBLISHED), ours()]:
+            for enum in file.enum_types_by_name.values():
+                self._add_enum(enum)
+            for message in file.message_types_by_name.values():
+                self._add_message(message)
+
+    def _add_enum(self, enum: EnumDescriptor) -> None:
+        name = enum.name.removesuffix("_E")
+        words = [value.name.split("_")[:-1] for value in enum.values]
+        shared = takewhile(lambda column: len(set(column)) == 1, zip(*words, strict=False))
+        prefix = "".join(column[0] + "_" for column in shared)
+        values = {value.name.removeprefix(prefix): value.number for value in enum.values}
+        known = self.enums.get(name, {})
+        if any(known.get(short, number) != number for short, number in values.items()):
+            name = f"{enum.file.package.rpartition('.')[2]}_{name}"  # two packages, two meanings
+        self.enums.setdefault(name, {}).update(values)
+        self.files.setdefault(name, Path(enum.file.name).name)
+
+    def _add_message(self, message: Descriptor) -> None:
+        self.fields.setdefault(message.name, {}).update(message.fields_by_name)
+        self.files.setdefault(message.name, Path(message.file.name).name)
+        for enum in message.enum_types:
+            self._add_enum(enum)
+
+
+def names(schema: Schema) -> str:
+    """schema.py: classes of numbers, for the reader of the source; the build puts the numbers in their place."""
+    used = {message.partition("=")[0] for _, tables in TABLES.values() for message in tables}
+    parts = [_HEAD.format(
+        "Names of what is on the wire. A field of a message is its number, and so is a value of an enumeration.\n\n"
+        "The build puts the numbers in place of the names (host_tools/stage.py): a board does not have this module."
+    )]  # fmt: skip
+    for name in sorted(used):
+        parts.append(_class(name, {field: it.number for field, it in schema.fields[name].items()}, schema))
+    for name in sorted(set(schema.enums) - used):
+        if schema.files[name] not in {"car_server.proto", "common.proto"}:
+            parts.append(_class(name, schema.enums[name], schema))
+    return "\n\n".join(parts)
+
+
+def _class(name: str, numbers: dict[str, int], schema: Schema) -> str:
+    lines = [f"class {name}:  # {schema.files[name]}"]
+    for field, number in sorted(numbers.items(), key=lambda item: item[1]):
+        lines.append(f"    {field if field.isidentifier() else '_' + field} = {number}")
+    return "\n".join(lines) + "\n"
+
+
+def tables(schema: Schema, module: str) -> str:
+    """A module of tables, each a flat tuple as wire/pb.py follows it."""
+    what, messages = TABLES[module]
+    parts = [
+        _HEAD.format(
+            f"Tables of messages: {what}.\n\n"
+            "A table is flat (wire/pb.py): number, kind, and 1 for a member of the message's oneof, of its first field,"
+            "\nthen of the next."
+        ),
+        "\nfrom micropython import const\n\n_UINT = const(0)\n_BYTES = const(2)\n_FIXED32 = const(5)\n",
+    ]
+    known = {name.partition("=")[0] for name in messages}
+    for name, wanted in messages.items():
+        message, _, public = name.partition("=")
+        rows = "".join(_rows(schema, message, wanted.split(), known))
+        parts.append(f"{public} = (\n{rows})\n" if public else f"{_constant(message)} = const((\n{rows}))\n")
+    return "".join(parts)
+
+
+def _rows(schema: Schema, message: str, wanted: list[str], known: set[str]) -> Iterator[str]:
+    fields = sorted(wanted, key=lambda name: schema.fields[message][name.partition("=")[0]].number)
+    for entry in fields:
+        name, _, later = entry.partition("=")
+        field = schema.fields[message][name]
+        kind = _KINDS[field.type]
+        if field.message_type is not None and not later:
+            if field.message_type.name not in known:
+                raise SystemExit(f"{message}.{name} needs a table of {field.message_type.name}")
+            kind = _constant(field.message_type.name)
+        oneof = field.containing_oneof
+        member = int(oneof is not None and len(oneof.fields) > 1)
+        yield f"    {field.number}, {kind}, {member},  # {name}\n"
+
+
+def _constant(message: str) -> str:
+    return "_" + re.sub(r"(?<=[a-z])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", message).upper()
+
+
+def files() -> dict[Path, str]:
+    """What should be in each generated file."""
+    schema = Schema()
+    made = {WIRE / "schema.py": names(schema)}
+    return made | {WIRE / f"{module}.py": tables(schema, module) for module in TABLES}
+
+
+def main(check: bool) -> int:
+    """Write the files; or with `check` only say which are stale. The exit code."""
+    stale = [path for path, text in files().items() if not path.exists() or path.read_text("utf-8") != text]
+    for path in stale:
+        if check:
+            print(f"{path} is stale: make schema", file=sys.stderr)
+        else:
+            path.write_text(files()[path], "utf-8")
+    return int(check and bool(stale))
+
+
+if __name__ == "__main__":
+    sys.exit(main("--check" in sys.argv))
