@@ -26,19 +26,32 @@ endif
 help: ## list these targets
 	@$(PYTHON) -c 'import re; [print(f"make {n:<8}{t}") for n, t in re.findall(r"(?m)^([a-z]+):.*?## (.+)$$", open("Makefile").read())]'
 
+# A name that is not there is told, also when .venv needs nothing: whoever gives one wants to have it used.
+HAVE_PYTHON = command -v $(PYTHON) >/dev/null || { \
+  echo "There is no $(PYTHON) here. Give the name or the path of a Python 3.11 or newer: make setup PYTHON=…" >&2; exit 1; }
+PIP_LOG := $(VENV)/pip.log
+PIP_INSTALL = $(BIN)/python -m pip --quiet --disable-pip-version-check --no-input install
+NO_NETWORK := from versions: none|connection broken|(Connection|Connect|Timeout|Proxy|SSL|NameResolution)Error
+PIP_FAILED = { if grep -qE '$(NO_NETWORK)' $(PIP_LOG); \
+  then echo "The packages could not be downloaded. Is there a network? If it needs a proxy set HTTPS_PROXY, if it has a" \
+    "mirror PIP_INDEX_URL, and run make setup again ($(PIP_LOG) has what pip said)." >&2; \
+  else echo "The packages could not be installed; $(PIP_LOG) says why." >&2; fi; exit 1; }
+
 setup: $(FRESH) ## make .venv (every other target does it when it is needed)
+	@$(if $(filter command,$(firstword $(origin PYTHON))),$(HAVE_PYTHON))
 
 $(FRESH): pyproject.toml
+	@$(HAVE_PYTHON)
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
 	  echo "Latchkey needs Python 3.11 or newer; $(PYTHON) is not. Try: make PYTHON=python3.12" >&2; exit 1; }
 	@echo "Setting up $(VENV): a minute or two, once."
 	@rm -rf $(STUBS)
 	@$(PYTHON) -m venv $(VENV) || { \
 	  echo "Python's venv module does not work here (on Debian and Ubuntu: apt install python3-venv)." >&2; exit 1; }
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	@$(PIP_INSTALL) --editable '.[dev]' >$(PIP_LOG) 2>&1 || $(PIP_FAILED)
 	@$(BIN)/python -c 'import tomllib; settings = tomllib.load(open("pyproject.toml", "rb")); \
 	  print(*settings["dependency-groups"]["stubs"], sep="\n")' > $(VENV)/stubs.txt
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --target $(STUBS) -r $(VENV)/stubs.txt
+	@$(PIP_INSTALL) --target $(STUBS) -r $(VENV)/stubs.txt >$(PIP_LOG) 2>&1 || $(PIP_FAILED)
 	@touch $@
 
 lint: setup ## ruff, and mypy strict over the host code, the firmware and each board

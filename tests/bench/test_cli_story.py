@@ -23,6 +23,7 @@ from host_tools.bench import Bench
 from host_tools.bridge import Bridge
 from host_tools.faults import Refused
 from host_tools.phone import Phone, SessionCache, keyfile, pair
+from tests import interrupts
 from tests.bench.support import VIN, rest
 
 
@@ -329,6 +330,7 @@ class Program:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
+            preexec_fn=interrupts.obeyed,
         )
         if self._process.stdout is None:
             raise OSError("no pipe")

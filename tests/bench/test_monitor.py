@@ -21,6 +21,7 @@ from typer.testing import CliRunner
 from host_tools import cli
 from host_tools.bench import Bench
 from host_tools.phone import keyfile
+from tests import interrupts
 from tests.bench.support import VIN, AnyBoard
 
 _ESCAPES = re.compile(rb"\x1b\[[0-9;?]*[a-zA-Z]")
@@ -41,6 +42,7 @@ class Terminal:
             stderr=subprocess.PIPE,
             env={**os.environ, "TERM": "xterm-256color"},
             start_new_session=True,
+            preexec_fn=interrupts.obeyed,
         )
         os.close(slave)
         self._seen = b""

@@ -22,6 +22,7 @@ from host_tools.bench import Bench
 from host_tools.report import plots, results
 from host_tools.report.page import page
 from host_tools.report.run import ROOT
+from tests import interrupts
 from tests.host.fake_bench import FakeBench
 
 GOOD = '''# SPDX-License-Identifier: Apache-2.0
@@ -164,7 +165,7 @@ def test_ctrl_c_ends_it_with_what_there_is(tmp_path: Path) -> None:
     command = [sys.executable, "-c", "from host_tools import cli; cli.main()", "bench", "run", str(slow)]
     process = subprocess.Popen(
         [*command, "--out", str(tmp_path)], cwd=ROOT, stdout=subprocess.PIPE, text=True,
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+        preexec_fn=interrupts.obeyed,
     )  # fmt: skip
     deadline = time.monotonic() + 60
     while not (tmp_path / "begun").exists():

@@ -21,6 +21,7 @@ from host_tools.interpreter import WIDER, heap_option
 from host_tools.port import PortError, open_port
 from host_tools.sim import BoardDied, SimulatedBoard
 from host_tools.wire import Restarted
+from tests import interrupts
 from tests.host.echo import make_firmware
 
 
@@ -259,7 +260,7 @@ def foreground(tmp_path: Path, firmware: Path) -> Iterator[tuple[subprocess.Pope
     """`latchkey sim` in a process of its own, the pid of its board's process, and its link."""
     link = tmp_path / "port"
     command = [sys.executable, "-c", SCRIPT, str(tmp_path / "image"), str(link), str(firmware)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, preexec_fn=interrupts.obeyed) as process:
         assert process.stdout
         try:
             pid = int(next(line for line in process.stdout if line.startswith("pid")).split()[1])
