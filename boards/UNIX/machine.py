@@ -2,7 +2,7 @@
 """The `machine` module of the simulated board: pins that only remember, and a reset that ends the process."""
 
 import os
-from time import ticks_diff, ticks_ms
+from time import ticks_ms
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -68,7 +68,7 @@ class WDT:
         self._beat()
 
     def feed(self) -> None:
-        if ticks_diff(ticks_ms(), self._fed) >= _FEED_MS:
+        if ((ticks_ms() - self._fed) & 0x3FFFFFFF) >= _FEED_MS:
             self._beat()
 
     def _beat(self) -> None:

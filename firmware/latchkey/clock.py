@@ -1,13 +1,30 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Monotonic seconds since boot, from a millisecond counter that wraps every 12.4 days.
+"""Monotonic seconds since boot, from a millisecond counter that comes round every 12.4 days.
 
-`now()` has to be called at least once in six days; the agent's housekeeping calls it every second.
+Durations of seconds and more are the Clock's; what is measured in milliseconds, in interrupts above all, goes through
+`elapsed`. Nothing else in the firmware takes differences of ticks.
 """
 
 import time
 
+from micropython import const
+
+_ROUND = const(0x3FFFFFFF)
+_MINUTE = const(0x3FFF0000)  # about one before the counter comes round
+
+
+def elapsed(now: int, then: int) -> int:
+    """Ticks from `then` to `now`, never negative: 0 when an interrupt has taken `then` after `now`, up to a minute.
+
+    It comes round with the counter, after 12.4 days of milliseconds: who keeps a tick marks it as old within a day.
+    """
+    ticks = (now - then) & _ROUND
+    return ticks if ticks < _MINUTE else 0
+
 
 class Clock:
+    """`now` has to be called at least once in twelve days; the agent's housekeeping calls it every second."""
+
     def __init__(self) -> None:
         self._ticks = time.ticks_ms()
         self._millis = 0
@@ -16,11 +33,13 @@ class Clock:
     def now(self) -> int:
         """Whole seconds since boot: never steps back, fits a small int for 34 years."""
         ticks = time.ticks_ms()
-        self._millis += time.ticks_diff(ticks, self._ticks)
+        more = elapsed(ticks, self._ticks)
         self._ticks = ticks
+        self._seconds += more // 1000
+        self._millis += more % 1000  # apart: together they could leave the small ints
         if self._millis >= 1000:
-            self._seconds += self._millis // 1000
-            self._millis %= 1000
+            self._seconds += 1
+            self._millis -= 1000
         return self._seconds
 
     def advance(self, seconds: int) -> int:

@@ -10,6 +10,7 @@ import time
 
 from micropython import const
 
+from latchkey.clock import elapsed
 from latchkey.faults import Fault, KeyRefused
 from latchkey.keys import policy
 from latchkey.session.reply import Reply
@@ -74,16 +75,14 @@ _BAD_TAGS = const(8)  # in a row, before a connection is made to wait a second f
 class Limiter:
     """A connection's allowance of failed tags: refills by one a second. It never touches another connection."""
 
-    def __init__(self) -> None:
+    def __init__(self, now: int) -> None:
         self._left = _BAD_TAGS
-        self._at = time.ticks_ms()
+        self._at = now
 
-    def check(self) -> None:
-        """Raises Fault BUSY while the allowance is spent."""
-        elapsed = time.ticks_diff(time.ticks_ms(), self._at) // 1000
-        if elapsed:
-            self._left = min(_BAD_TAGS, self._left + elapsed)
-            self._at = time.ticks_ms()
+    def check(self, now: int) -> None:
+        """Raises Fault BUSY while the allowance is spent. `now` is the Clock's: ticks would come round."""
+        self._left = min(_BAD_TAGS, self._left + now - self._at)
+        self._at = now
         if self._left <= 0:
             raise Fault(_BUSY, "bad tags")
 
@@ -157,11 +156,13 @@ class Router:
             self._refused(conn, None, _INTERNAL, 0, repr(error))
             if reply:
                 reply.fault(_INTERNAL)
-        self.last_us = time.ticks_diff(time.ticks_us(), started)
+        self.last_us = elapsed(time.ticks_us(), started)
+        self._started = 0
 
     def relayed(self) -> None:
         """The outputs have followed a change of the vehicle."""
-        self.relay_us = time.ticks_diff(time.ticks_us(), self._started)
+        if self._started:
+            self.relay_us = elapsed(time.ticks_us(), self._started)
 
     def deliver(self, conn: Connection, message: bytes) -> None:
         """Hand a whole message to the connection's link."""
@@ -187,10 +188,11 @@ class Router:
         if _SIGNATURE_DATA not in request.body:
             self._unsigned(request.body[kind], reply)
             return
+        now = self._clock.now()
         if conn.limiter is None:
-            conn.limiter = Limiter()
-        conn.limiter.check()
-        verified = verify(request, self._sessions, self._vin, self._clock.now())
+            conn.limiter = Limiter(now)
+        conn.limiter.check(now)
+        verified = verify(request, self._sessions, self._vin, now)
         self.verified += 1
         conn.authenticated_ms = time.ticks_ms()
         reply.verified = verified

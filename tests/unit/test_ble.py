@@ -5,6 +5,8 @@ import asyncio
 import sys
 import time
 
+from ticks import DAY, PERIOD, SILENCES
+
 
 class Stack:
     """The radio: what the link asked of it, and what it answers."""
@@ -469,6 +471,55 @@ def test_an_idle_phone_stays_the_idlest_when_the_ticks_come_round():
         Clock.now = time.ticks_add(Clock.now, 80_000_000)
         assert 0 <= phone.idle(Clock.now) <= 86_400_000
     assert phone.idle(Clock.now) == 86_400_000
+
+
+def _silent(milliseconds):
+    """Nobody does anything for so long but the link's tick, which here comes four times a day."""
+    while milliseconds > 0:
+        step = min(milliseconds, DAY // 4)
+        Clock.now = (Clock.now + step) % PERIOD
+        milliseconds -= step
+        for phone in link._phones:
+            phone.tick(Clock.now)
+
+
+def test_a_phone_is_heard_and_answered_after_any_silence():
+    for silence in SILENCES:
+        router = fresh()
+        phone = connect()
+        for _ in range(300):
+            write(b"\x00")  # more than fits: broken until a pause
+        turn()
+        _silent(silence)
+        write(b"\x00\x02ok")
+        turn()
+        assert router.handled == [("ble/0", b"ok")], silence
+        link.probed = True
+        phone.send(b"reply")
+        turn()
+        asked = len(link._outbox.updates)
+        _silent(silence)
+        turn()
+        assert len(link._outbox.updates) == asked + 1, silence
+        phone.subscribed = True
+        for _ in range(12):
+            turn()
+            confirm()
+        assert not stack.dropped, silence
+
+
+def test_a_broken_message_stays_broken_while_its_writes_go_on():
+    router = fresh()
+    phone = connect()
+    for _ in range(300):
+        write(b"\x00")
+    for _ in range(30):
+        turn()
+        Clock.now += 100
+        phone.tick(Clock.now)
+        write(b"\x00\x01x")
+    turn()
+    assert router.handled == []
 
 
 def test_where_the_radio_is_full_somebody_idle_gives_way():

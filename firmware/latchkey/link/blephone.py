@@ -2,11 +2,12 @@
 """One phone on the radio: its writes wait here until they are messages, its replies until they are confirmed."""
 
 from collections import deque
-from time import ticks_add, ticks_diff, ticks_ms
+from time import ticks_add, ticks_ms
 
 from aioble.core import ble
 from micropython import const
 
+from latchkey.clock import elapsed
 from latchkey.link.frames import encode
 
 TYPE_CHECKING = False
@@ -55,6 +56,7 @@ class Phone:
         self._out = 0
         self._heard = now  # interrupt
         self._broken = False  # interrupt
+        self._quiet = -1  # what `_heard` was when the pause after it was found long enough
         self._assembler: Assembler | None = None
         self._messages: Any = None  # those of the write at hand
         self._replies: list[bytes] = []
@@ -68,7 +70,7 @@ class Phone:
     def written(self, inbox: int) -> None:
         """In an interrupt: a write. What does not fit breaks the message, and all up to the next pause."""
         now = ticks_ms()
-        broken = self._broken and ticks_diff(now, self._heard) <= _GAP_MS
+        broken = self._broken and self._heard != self._quiet and elapsed(now, self._heard) <= _GAP_MS
         self._heard = now
         self._broken = True
         if not (broken or self.leaving) and len(self._writes) < _WRITES:
@@ -91,15 +93,23 @@ class Phone:
 
     def idle(self, now: int) -> int:
         """Milliseconds since the last authenticated command, a day at most: ticks come round after twelve."""
-        idle = ticks_diff(now, self.authenticated_ms)
+        idle = elapsed(now, self.authenticated_ms)
         if idle > _DAY_MS:
             idle = _DAY_MS
             self.authenticated_ms = ticks_add(now, -_DAY_MS)
         return idle
 
     def tick(self, now: int) -> None:
+        """Called ten times a second. No tick that is kept gets so old that it comes round."""
         self.idle(now)
         self._stuck = False
+        heard = self._heard
+        if elapsed(now, heard) > _GAP_MS:
+            self._quiet = heard
+        if self._pause and elapsed(now, self._probed_ms) >= self._pause:
+            self._probed_ms = ticks_add(now, -self._pause)
+        if self._assembler is not None and not self._writes:
+            self._assembler.tick(now)
 
     def send(self, message: bytes) -> None:
         """Queue one whole message; when too many wait, the oldest that has not begun gives way."""
@@ -143,12 +153,12 @@ class Phone:
 
     def transmit(self, now: int) -> None:
         """Send the next piece, if the last one is confirmed."""
-        if self.failed or (self.flight and ticks_diff(now, self._sent_ms) > _CONFIRM_MS):
+        if self.failed or (self.flight and elapsed(now, self._sent_ms) > _CONFIRM_MS):
             self.drop()
         if self.flight or self.leaving or self.gone or self._stuck or not self._replies:
             return
         if not self.subscribed:
-            if self._link.probed or ticks_diff(now, self._asked_ms) < _PATIENCE_MS:
+            if self._link.probed or elapsed(now, self._asked_ms) < _PATIENCE_MS:
                 self._probe(now)
                 return
             self.subscribed = True  # probes seem not to work on this board
@@ -170,7 +180,7 @@ class Phone:
 
     def _probe(self, now: int) -> None:
         """Who has subscribed is not told. An update of the value, empty here, goes to those who have."""
-        if ticks_diff(now, self._probed_ms) >= self._pause:
+        if elapsed(now, self._probed_ms) >= self._pause:
             self._probed_ms = now
             self._pause = min(2 * self._pause, _PROBES_MS) or _PROBE_MS
             self._link.probe()

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Messages in a stream of writes: each after its length, two bytes, big end first."""
 
-from time import ticks_diff
-
 from micropython import const
+
+from latchkey.clock import elapsed
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -28,10 +28,14 @@ class Assembler:
         """Forget the message under way: the next bytes begin one."""
         self._header = 0
 
+    def tick(self, now_ms: int) -> None:
+        """Give up a message that has paused for too long. To be called once a day at least: ticks come round."""
+        if self._header and elapsed(now_ms, self._heard) > _GAP_MS:
+            self._header = 0
+
     def feed(self, data: bytes | memoryview, now_ms: int) -> Iterator[memoryview]:
         """Yield a view of every message that `data` completes, valid until the next step. Use it up."""
-        if self._header and not 0 <= ticks_diff(now_ms, self._heard) <= _GAP_MS:
-            self._header = 0
+        self.tick(now_ms)
         self._heard = now_ms
         view = memoryview(data)
         end = len(data)

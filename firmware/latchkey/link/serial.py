@@ -8,10 +8,11 @@ import asyncio
 import json
 import select
 import sys
-from time import ticks_diff, ticks_ms
+from time import ticks_ms
 
 from micropython import const
 
+from latchkey.clock import elapsed
 from latchkey.link import lines
 
 TYPE_CHECKING = False
@@ -92,7 +93,7 @@ class SerialLink:
 
     def tick(self) -> None:
         """Called about twice a second: has the host left without a word?"""
-        if self._attached and not 0 <= ticks_diff(ticks_ms(), self._heard) < _GONE_MS:
+        if self._attached and elapsed(ticks_ms(), self._heard) >= _GONE_MS:
             self._leave()
 
     def event(self, event: dict[str, Any]) -> None:
