@@ -136,6 +136,8 @@ class LatchkeyError(Exception):
 class Refused(LatchkeyError):
     """The car said no, and this is the name it gave."""
 
+    proven = False  # whether it was encrypted for us: anybody on the air can say no in the clear
+
     def __init__(self, name: str, text: str = "", hint: str = "") -> None:
         words, todo = _EVERY.get(name, ("the car refused", "look the name up in the protocol's documentation"))
         super().__init__(text or words, hint or todo)

@@ -30,8 +30,8 @@ from host_tools.cli.options import (
     open_phone,
 )
 from host_tools.cli.report import Report
-from host_tools.faults import Misuse
-from host_tools.phone import keyfile, messages, pairing
+from host_tools.faults import LatchkeyError, Misuse
+from host_tools.phone import Phone, keyfile, lookup, messages, pairing
 
 _CARD_PATIENCE = 3.0  # seconds in which the car must have noted a request before the card is tapped
 
@@ -74,18 +74,28 @@ def pair(
 
             with report.working("waiting for the card"):
                 enrolled = pairing.pair(phone, role, label, form, on_wait)
-            held = role if enrolled else messages.role_name(phone.entry(key_id=bytes.fromhex(loaded.id)).keyRole)
+            held = _held(phone)
             report.done(
-                f"Key {loaded.id} is enrolled as {held} of car {phone.vin}{'' if enrolled else ', and was before'}.",
+                f"Key {loaded.id} is enrolled{f' as {held}' if held else ''} of car {phone.vin}"
+                f"{'' if enrolled else ', and was before'}.",
                 did="pair",
                 vin=phone.vin,
                 key=loaded.id,
+                public=loaded.public.hex(),
                 role=held,
-                label=label,
+                asked={"role": role, "label": label},
                 enrolled=enrolled,
                 created=loaded.created,
                 file=str(key),
             )
+
+
+def _held(phone: Phone) -> str | None:
+    """The role that the car gave this key, in its own words. It is enrolled, whether that can be learnt or not."""
+    try:
+        return messages.role_name(lookup.by_public(phone, phone.key.public).keyRole)
+    except LatchkeyError:
+        return None
 
 
 def tap_card(car: Bench) -> None:

@@ -3,7 +3,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -26,14 +28,18 @@ from host_tools.cli.options import (
     open_phone,
 )
 from host_tools.cli.report import Report
-from host_tools.faults import Misuse
-from host_tools.phone import Phone, keyfile, messages
+from host_tools.faults import Misuse, Refused
+from host_tools.phone import Phone, keyfile, lookup, messages
 
 ORIGINS = {1: "card tap", 2: "owner", 3: "roster", 4: "grant"}
 
 Which = Annotated[
     str | None,
-    typer.Option("--which", metavar="KEYID|FILE|SLOT", help="The key: its id, a file that holds it, or its slot."),
+    typer.Option(
+        "--which",
+        metavar="KEYID|PUBLIC|FILE|SLOT",
+        help="The key: its id, its whole public key in hex, a file that holds it, or its slot.",
+    ),
 ]
 
 app = typer.Typer(help="Show the car's keychain; add, update and remove keys as an owner.", add_completion=False)
@@ -80,13 +86,29 @@ def add(
         messages.permission_change(bytes(65), role, label)  # wrong arguments are found before a file is made
         with open_phone(report, Reach(port or ctx.obj, vin, timeout, ble, radio), key) as phone:
             created = not new.exists()
+            if created:
+                phone.handshake()  # a key that may add none is refused before there is a file
             public = keyfile.create(new).public if created else keyfile.load_public(new)
             name = keyfile.key_id(public)
             if created:
                 report.say(f"Made the key {name} in {new}.")
-            phone.change_keys(messages.add_key(public, role, label, impermanent=impermanent))
-            result = {"key": name, "role": role, "label": label, "impermanent": impermanent}
+            with _kept_only_if_wanted(report, new if created else None):
+                phone.change_keys(messages.add_key(public, role, label, impermanent=impermanent))
+            result = {"key": name, "public": public.hex(), "role": role, "label": label, "impermanent": impermanent}
             report.done(f"Added key {name} as {role}.", did="add", vin=phone.vin, created=created, **result)
+
+
+@contextlib.contextmanager
+def _kept_only_if_wanted(report: Report, made: Path | None) -> Iterator[None]:
+    """A key file that was made for this goes again when the car has refused the key; in doubt it stays."""
+    try:
+        yield
+    except BaseException as error:
+        if made is not None and isinstance(error, Refused) and error.proven:
+            made.unlink(missing_ok=True)
+        elif made is not None:
+            report.warn(f"warning: the new key stays in {made}: the car may have added it all the same")
+        raise
 
 
 @app.command()
@@ -108,7 +130,8 @@ def update(
         public = find(phone, which)
         phone.change_keys(messages.update_key(public, role, label))
         name = keyfile.key_id(public)
-        report.done(f"Key {name} is now {role}.", did="update", vin=phone.vin, key=name, role=role, label=label)
+        result = {"key": name, "public": public.hex(), "role": role, "label": label}
+        report.done(f"Key {name} is now {role}.", did="update", vin=phone.vin, **result)
 
 
 @app.command()
@@ -127,7 +150,7 @@ def remove(
     """Remove a key."""
     with Report(as_json) as report:
         if all_impermanent == (which is not None):
-            raise Misuse("say which key to remove", "either --which KEYID|FILE|SLOT or --all-impermanent")
+            raise Misuse("say which key to remove", "either --which KEYID|PUBLIC|FILE|SLOT or --all-impermanent")
         with open_phone(report, Reach(port or ctx.obj, vin, timeout, ble, radio), key) as phone:
             if all_impermanent:
                 phone.change_keys(messages.remove_impermanent_keys())
@@ -136,17 +159,19 @@ def remove(
             public = find(phone, which)
             phone.change_keys(messages.remove_key(public))
             name = keyfile.key_id(public)
-            report.done(f"Removed key {name}.", did="remove", vin=phone.vin, key=name)
+            report.done(f"Removed key {name}.", did="remove", vin=phone.vin, key=name, public=public.hex())
 
 
 def find(phone: Phone, which: str | None) -> bytes:
-    """The public key that a person means."""
+    """The public key that a person means. It is signed, so it comes from the person or from the car itself."""
     if not which:
-        raise Misuse("say which key is meant", "--which KEYID|FILE|SLOT")
+        raise Misuse("say which key is meant", "--which KEYID|PUBLIC|FILE|SLOT")
     if re.fullmatch(r"[0-9]{1,4}", which):
-        return phone.entry(slot=int(which)).publicKey.PublicKeyRaw
+        return lookup.by_slot(phone, int(which)).publicKey.PublicKeyRaw
     if re.fullmatch(r"[0-9a-fA-F]{8}", which):
-        return phone.entry(key_id=bytes.fromhex(which)).publicKey.PublicKeyRaw
+        return lookup.by_id(phone, which).publicKey.PublicKeyRaw
+    if re.fullmatch(r"04[0-9a-fA-F]{128}", which):
+        return keyfile.parse_public(which)
     return keyfile.load_public(Path(which))
 
 

@@ -9,6 +9,7 @@ import time
 from tesla_protocol.command import universal_message_pb2 as universal
 from tesla_protocol.command import vcsec_pb2 as vcsec
 
+from host_tools.faults import Refused
 from host_tools.phone import messages, outcome
 from host_tools.phone.contact import ASK_AGAIN, Contact
 from host_tools.phone.session import Unverified
@@ -54,11 +55,11 @@ class Phone(Contact):
         return self.ask(messages.information(vcsec.INFORMATION_REQUEST_TYPE_GET_STATUS)).vehicleStatus
 
     def keychain(self) -> vcsec.WhitelistInfo:
-        """How many keys there are, and which slots are in use."""
+        """How many keys there are, and which slots are in use: as anybody is told it, and anybody can tell it."""
         return self.ask(messages.information(vcsec.INFORMATION_REQUEST_TYPE_GET_WHITELIST_INFO)).whitelistInfo
 
     def entry(self, slot: int | None = None, key_id: bytes | None = None) -> vcsec.WhitelistEntryInfo:
-        """One key of the keychain."""
+        """One key of the keychain, as anybody can tell it: sign nothing that was found here (see `lookup`)."""
         kind = vcsec.INFORMATION_REQUEST_TYPE_GET_WHITELIST_ENTRY_INFO
         return self.ask(messages.information(kind, slot, key_id)).whitelistEntryInfo
 
@@ -123,12 +124,16 @@ class Phone(Contact):
                 self.resync(message.uuid, reply)
             if fault in outcome.RESYNC or fault in outcome.PASSING:
                 return None, fault
-            if fault:
-                raise outcome.refusal(fault)
-            if answer is None:
-                continue
-            if done(answer):
-                return answer, 0
+            try:
+                if fault:
+                    raise outcome.refusal(fault)
+                if answer is None:
+                    continue
+                if done(answer):
+                    return answer, 0
+            except Refused as refused:
+                refused.proven = answer is not None
+                raise
             if not key_change and outcome.is_waiting(answer):
                 return None, universal.MESSAGEFAULT_ERROR_BUSY
         raise self.silence("the command", may_have_run=True)

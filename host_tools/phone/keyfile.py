@@ -15,6 +15,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from host_tools.faults import Misuse
 
+PUBLIC_BYTES = 65
 _LARGEST = 64 * 1024
 
 
@@ -52,6 +53,23 @@ def public_bytes(public: ec.EllipticCurvePublicKey) -> bytes:
 def key_id(public: bytes) -> str:
     """The first four bytes of the SHA-1 of a public key, in hex: how the car names keys."""
     return hashlib.sha1(public).hexdigest()[:8]
+
+
+def is_public(public: bytes) -> bool:
+    """Whether these bytes are a public key: an uncompressed point on the curve."""
+    try:
+        ec.EllipticCurvePublicKey.from_encoded_point(ec.SECP256R1(), public)
+    except ValueError:
+        return False
+    return len(public) == PUBLIC_BYTES
+
+
+def parse_public(text: str) -> bytes:
+    """A public key from its 130 hex digits."""
+    public = bytes.fromhex(text)
+    if not is_public(public):
+        raise KeyFileError(f"{text} is no P-256 public key", "was it copied whole?")
+    return public
 
 
 def generate() -> Key:

@@ -124,7 +124,10 @@ def permission_change(public: bytes, role: str, label: str = "") -> vcsec.Permis
 
 
 def information(
-    kind: vcsec.InformationRequestType, slot: int | None = None, key_id: bytes | None = None
+    kind: vcsec.InformationRequestType,
+    slot: int | None = None,
+    key_id: bytes | None = None,
+    public: bytes | None = None,
 ) -> vcsec.UnsignedMessage:
     """Ask for the status, the keychain's summary, or one of its entries."""
     request = vcsec.InformationRequest(informationRequestType=kind)
@@ -132,6 +135,8 @@ def information(
         request.slot = slot
     if key_id is not None:
         request.keyId.publicKeySHA1 = key_id
+    if public is not None:
+        request.publicKey = public
     return vcsec.UnsignedMessage(InformationRequest=request)
 
 

@@ -197,12 +197,16 @@ class CarModel:
             answer.vehicleStatus.vehicleLockState = locked
         elif request.informationRequestType == vcsec.INFORMATION_REQUEST_TYPE_GET_WHITELIST_INFO:
             answer.whitelistInfo.numberOfEntries = len(self.keys)
-            answer.whitelistInfo.slotMask = sum(1 << key.slot for key in self.keys.values())
+            listed = [key for key in self.keys.values() if key.slot < 32]
+            answer.whitelistInfo.slotMask = sum(1 << key.slot for key in listed)
+            for key in listed:
+                answer.whitelistInfo.whitelistEntries.add().publicKeySHA1 = hashlib.sha1(key.public).digest()[:4]
         else:
             wanted = request.WhichOneof("key")
             for key in self.keys.values():
                 by_id = hashlib.sha1(key.public).digest()[:4] == request.keyId.publicKeySHA1[:4]
-                if (wanted == "slot" and key.slot == request.slot) or (wanted == "keyId" and by_id):
+                whole = wanted == "publicKey" and request.publicKey == key.public
+                if (wanted == "slot" and key.slot == request.slot) or (wanted == "keyId" and by_id) or whole:
                     answer.whitelistEntryInfo.publicKey.PublicKeyRaw = key.public
                     answer.whitelistEntryInfo.slot = key.slot
                     answer.whitelistEntryInfo.keyRole = key.role  # type: ignore[assignment]
@@ -265,6 +269,8 @@ class CarModel:
             answer.commandStatus.operationStatus = vcsec.OPERATIONSTATUS_WAIT
         elif self.nominal:
             answer.nominalError.genericError = self.nominal  # type: ignore[assignment]
+        elif request.HasField("InformationRequest"):
+            return self._information(request.InformationRequest)
         elif request.HasField("WhitelistOperation"):
             status = answer.commandStatus.whitelistOperationStatus
             code = self._change_keys(key, request.WhitelistOperation)

@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Any, get_args
 
 import pytest
+from tesla_protocol.command import universal_message_pb2 as universal
+from tesla_protocol.command import vcsec_pb2 as vcsec
 from typer.testing import CliRunner, Result
 
 from host_tools import cli
@@ -249,6 +251,13 @@ def test_pairing_with_a_tap_makes_the_key_and_enrols_it(bench: FakeBench, tmp_pa
     assert run("unlock", "--key", path).exit_code == 0
 
 
+def test_pairing_again_tells_what_the_car_holds_and_what_was_asked(bench: FakeBench, owner: Key) -> None:
+    assert owner.path
+    document = ran("pair", "--key", owner.path, "--role", "driver", "--label", "Bo")
+    assert document["enrolled"] is False and document["role"] == "owner"
+    assert document["asked"] == {"role": "driver", "label": "Bo"} and "label" not in document
+
+
 def test_pairing_asks_the_person_for_the_tap(bench: FakeBench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("host_tools.phone.pairing._SLACK", 0.05)
     monkeypatch.setattr("host_tools.phone.pairing._POLL", 0.01)
@@ -308,6 +317,79 @@ def test_a_driver_may_not_manage_keys(bench: FakeBench, tmp_path: Path) -> None:
     bench.car.enrol(driver.public, messages.ROLES["driver"])
     result = run("keys", "add", "--key", tmp_path / "driver.pem", "--new", tmp_path / "new.pem")
     assert result.exit_code == 1 and result.stderr.startswith("NO_PERMISSION_TO_ADD: ")
+
+
+def test_a_key_that_the_car_refuses_leaves_no_file(bench: FakeBench, owner: Key, tmp_path: Path) -> None:
+    driver = keyfile.create(tmp_path / "driver.pem")
+    bench.car.enrol(driver.public, messages.ROLES["driver"])
+    new = tmp_path / "new.pem"
+    assert run("keys", "add", "--key", tmp_path / "driver.pem", "--new", new).exit_code == 1
+    assert not new.exists()
+    keyfile.create(tmp_path / "stranger.pem")
+    assert run("keys", "add", "--key", tmp_path / "stranger.pem", "--new", new).exit_code == 1
+    assert not new.exists()
+    kept = keyfile.create(new)
+    assert run("keys", "add", "--key", tmp_path / "driver.pem", "--new", new).exit_code == 1
+    assert keyfile.load(new).public == kept.public, "a file that was there before stays"
+
+
+@pytest.mark.parametrize("how", ["silence", "a no in the clear"])
+def test_a_new_key_that_the_car_may_have_taken_is_kept(
+    bench: FakeBench, owner: Key, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, how: str
+) -> None:
+    def lost(reply: universal.RoutableMessage) -> None:
+        if reply.signature_data.HasField("AES_GCM_Response_data"):
+            reply.signature_data.Clear()
+            if how == "a no in the clear":
+                reply.signedMessageStatus.signed_message_fault = universal.MESSAGEFAULT_ERROR_INSUFFICIENT_PRIVILEGES
+
+    bench.car.tamper = lost
+    new = tmp_path / "new.pem"
+    assert owner.path
+    result = run("keys", "add", "--key", owner.path, "--new", new, "--timeout", "0.3")
+    assert result.exit_code != 0 and f"stays in {new}" in result.stderr
+    assert keyfile.load(new).public in bench.car.keys
+
+
+def test_which_may_be_the_whole_public_key(bench: FakeBench, owner: Key) -> None:
+    other = keyfile.generate()
+    bench.car.enrol(other.public, messages.ROLES["guest"])
+    assert owner.path
+    told = ran("keys", "update", "--key", owner.path, "--which", other.public.hex().upper(), "--role", "driver")
+    assert told["public"] == other.public.hex() and bench.car.keys[other.public].role == messages.ROLES["driver"]
+    off = other.public[:-1] + bytes([other.public[-1] ^ 1])
+    result = run("keys", "remove", "--key", owner.path, "--which", off.hex())
+    assert result.exit_code == 2 and result.stderr.startswith("KEY_FILE: ")
+
+
+@pytest.mark.parametrize("which", ["5", "id"])
+def test_a_car_that_names_another_key_gets_nothing_signed(
+    bench: FakeBench, owner: Key, monkeypatch: pytest.MonkeyPatch, which: str
+) -> None:
+    meant, other = keyfile.generate(), keyfile.generate()
+    bench.car.enrol(meant.public).slot = 5
+    bench.car.enrol(other.public).slot = 6
+
+    def wrong(request: vcsec.InformationRequest) -> vcsec.FromVCSECMessage:
+        told = vcsec.FromVCSECMessage()
+        told.whitelistEntryInfo.publicKey.PublicKeyRaw = other.public
+        told.whitelistEntryInfo.slot = 6
+        return told
+
+    monkeypatch.setattr(bench.car, "_information", wrong)
+    assert owner.path
+    result = run("keys", "remove", "--key", owner.path, "--which", meant.id if which == "id" else which)
+    assert result.exit_code == 1 and result.stderr.startswith("WRONG_ENTRY: ")
+    assert len(bench.car.keys) == 3
+
+
+def test_an_id_is_looked_for_among_all_keys_of_a_car_that_lists_only_some(bench: FakeBench, owner: Key) -> None:
+    for _ in range(40):
+        bench.car.enrol(keyfile.generate().public, messages.ROLES["guest"])
+    last = list(bench.car.keys.values())[-1]
+    name = keyfile.key_id(last.public)
+    assert owner.path
+    assert ran("keys", "remove", "--key", owner.path, "--which", name)["public"] == last.public.hex()
 
 
 def test_the_port_may_stand_before_the_subcommand(
