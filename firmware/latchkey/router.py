@@ -37,6 +37,7 @@ if TYPE_CHECKING:
         """What a link gives the router: a name, a way back, and room for what the router knows of it."""
 
         name: str
+        inside: bool  # it comes from inside the car
         limiter: "Limiter | None"
         authenticated_ms: int
 

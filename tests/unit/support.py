@@ -64,8 +64,11 @@ class Keys:
     def ids(self, limit=32):
         return [r.id for r in self.records][:limit]
 
-    def lasting_owners(self):
-        return sum(r.lasting_owner for r in self.records)
+    def lasting_owners(self, by_card=False):
+        return sum(r.lasting_owner and (r.origin == CARD_TAP or not by_card) for r in self.records)
+
+    async def settle(self):
+        pass
 
     async def apply(self, add, remove=(), drop_impermanent=False):
         gone = [bytes(public) for public in remove]
@@ -81,6 +84,7 @@ class Conn:
 
     def __init__(self):
         self.name = "test/1"
+        self.inside = False
         self.limiter = None
         self.authenticated_ms = 0
         self.sent = []

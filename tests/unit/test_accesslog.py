@@ -212,6 +212,27 @@ def test_a_stranger_cannot_wear_out_the_flash_or_the_log():
     assert list(opened().entries(log.last - 3))[-1]["kind"] in ("command", "dropped")
 
 
+def test_two_strangers_who_collide_for_a_day_push_out_nothing_and_are_in_the_log_all_the_same():
+    flash = fresh()
+    log = opened()
+    fill(log, 5)
+    before = flash.operations
+    flushes = 0
+    for now in range(24 * 3600):
+        log.time.now += 1
+        for i in range(5):
+            refuse(log, i, b"%04d" % (now % 10000))
+        if now % 31 == 0:
+            log.append("collision", "ble/7", None, 0, 0)
+        if log.due():
+            flush(log)
+            flushes += 1
+    flush(log)
+    assert flushes <= 8 + 24 * 6 and flash.operations - before < 40 * flushes
+    found = [entry["count"] for entry in log.entries(0, 512) if entry["kind"] == "collision"]
+    assert sum(found) > 24 * 3600 // 31 // 2 and max(found) > 1, "told with their number, and not one by one"
+
+
 def test_a_full_waiting_room_drops_and_counts():
     fresh()
     log = opened()

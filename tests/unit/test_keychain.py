@@ -138,6 +138,14 @@ def test_an_updated_key_keeps_its_slot():
     assert again.slot == 1 and keys.count == 3
 
 
+def test_owners_that_a_card_enrolled_are_counted_from_the_records_themselves():
+    keys = made(key(0), key(1, origin=OWNER_COMMAND), key(2, DRIVER), key(3, flags=IMPERMANENT))
+    for each in (keys, opened()):
+        assert (each.lasting_owners(), each.lasting_owners(by_card=True)) == (2, 1)
+    apply(keys, None, [public(0)])
+    assert (keys.lasting_owners(), keys.lasting_owners(by_card=True)) == (1, 0)
+
+
 def test_a_replacement_takes_the_slot_that_it_frees():
     keys = made(key(0), key(1), key(2))
     apply(keys, key(3), [public(1)])

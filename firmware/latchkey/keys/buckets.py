@@ -12,7 +12,7 @@ import struct
 
 from micropython import const
 
-from latchkey.keys.record import NO_SLOT, SIZE, Record, key_id, unpack
+from latchkey.keys.record import CARD_TAP, NO_SLOT, SIZE, Record, key_id, unpack
 from latchkey.scratch import BUFFER
 from latchkey.store import files
 
@@ -25,6 +25,7 @@ COUNT = const(64)
 ROOM = const(128)  # keys: a full keychain has 64 in a bucket; 128 is 8 standard deviations above
 IMPERMANENT = const(1)  # flags of an index entry
 LASTING_OWNER = const(2)
+BY_CARD = const(4)  # of an owner that lasts: told by entries() from its record, and in no index
 
 _VERSION = const(1)
 _HEAD = const(16)  # mark, entries, 3 spare, digest of all the rest
@@ -106,6 +107,8 @@ class Buckets:
                         record = self._record(f, where, at)
                         if not record or not record.lasting_owner:
                             flags &= ~LASTING_OWNER
+                        elif record.origin == CARD_TAP:
+                            flags |= BY_CARD
                     found.append((id4, slot, flags))
         except OSError as e:
             self._report(f"{where}: {e}")

@@ -39,6 +39,7 @@ class Keychain:
         self._buckets = buckets.Buckets(root, report)
         self._slots = bytearray(self.CAPACITY)  # the bucket of each slot
         self._lasting = bytearray(buckets.COUNT)  # owners that last, by bucket
+        self._by_card = bytearray(buckets.COUNT)  # those of them that were enrolled with a card tap
         self._ids = bytearray(4 * _LISTED)
 
     def open(self) -> None:
@@ -90,10 +91,16 @@ class Keychain:
                 limit -= 1
                 yield bytes(self._ids[4 * slot : 4 * slot + 4])
 
-    def lasting_owners(self) -> int:
-        return sum(self._lasting)
+    def lasting_owners(self, by_card: bool = False) -> int:
+        """How many owners there are that last; only those that were enrolled with a card tap, if asked so."""
+        return sum(self._by_card if by_card else self._lasting)
 
     # Changing: one journalled act, carried out bucket by bucket.
+
+    async def settle(self) -> None:
+        """Finish a change that an error interrupted: what is planned next is planned for the keychain as it then is."""
+        async with journal.lock:
+            await files.pace(self._recover())
 
     async def apply(self, add: Record | None, remove: Iterable[bytes] = (), drop_impermanent: bool = False) -> None:
         """Add (or replace) one key and remove others, all or nothing. An added key has its slot afterwards."""
@@ -170,11 +177,13 @@ class Keychain:
         while at >= 0:
             self._slots[at] = 0xFF
             at = self._slots.find(mark, at)
-        lasting = 0
+        lasting = by_card = 0
         for id4, slot, flags in self._buckets.entries(bucket):
             if slot < self.CAPACITY:
                 self._slots[slot] = bucket
                 if slot < _LISTED:
                     self._ids[4 * slot : 4 * slot + 4] = id4
             lasting += bool(flags & buckets.LASTING_OWNER)
+            by_card += bool(flags & buckets.BY_CARD)
         self._lasting[bucket] = lasting
+        self._by_card[bucket] = by_card

@@ -37,6 +37,8 @@ _DAY_MS = const(86_400_000)
 class Phone:
     """One connected phone. What interrupts change is marked; the rest belongs to the link's task."""
 
+    inside = False
+
     def __init__(self, link: "BleLink", handle: int, device: DeviceConnection | None) -> None:
         now = ticks_ms()
         self.name = "ble/%d" % handle

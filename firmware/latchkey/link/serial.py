@@ -45,6 +45,8 @@ _BURST = const(320)  # bytes read before other tasks have their turn
 class SerialConnection:
     """One phone at the end of the serial port."""
 
+    inside = True  # who has a hand on the port sits in the car
+
     def __init__(self, link: "SerialLink", number: int) -> None:
         self.name = "serial/%d" % number
         self.number = number

@@ -20,7 +20,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from typing import Any
 
-_KINDS = ("other", "boot", "command", "refused", "enrolled", "removed", "updated", "replaced", "dropped")
+_KINDS = (  # by number: new ones go to the end
+    "other", "boot", "command", "refused", "enrolled", "removed", "updated", "replaced", "dropped", "collision"
+)  # fmt: skip
 _CONNS = ("", "serial", "ble")
 _SEGMENTS = const(8)
 _PLACES = const(64)  # a segment
@@ -77,7 +79,8 @@ class AccessLog:
             key_id is not None,
         )
         refused = kind == "refused"
-        if refused:
+        rationed = refused or kind == "collision"  # a stranger can bring these about
+        if rationed:
             for at in range(self._writing, self._n * _SIZE, _SIZE):
                 if waiting[at + _WHAT_AT : at + _WHAT_END] == what:
                     count = struct.unpack_from("<H", waiting, at + _COUNT)[0]
@@ -92,7 +95,7 @@ class AccessLog:
         self._put(what)
         if refused:
             self._refusals += 1
-        elif kind != "boot":
+        elif not rationed and kind != "boot":
             self._urgent = True
 
     def _put(self, what: bytes, count: int = 1) -> None:
