@@ -44,9 +44,9 @@ class Car:
             self._record,
             agent.emit,
         )
-        self.router.on_command = self._commanded
         self._flush = asyncio.Event()
         self._untold = asyncio.Event()
+        self._asker: Connection | None = None  # whose command made the last change: told by its answer
         pins = agent.pins
         pins.on_card = self.tap
         pins.on_brake = self.vehicle.brake
@@ -91,25 +91,20 @@ class Car:
     def _changed(self) -> None:
         self._agent.pins.outputs(self.vehicle)
         self.router.relayed()
+        self._asker = self.router.asker
         self._untold.set()
         self._agent.emit({"event": "state", "locked": self.vehicle.locked, "start": self.vehicle.start_enabled})
 
     async def _tell_phones(self) -> None:
-        """Broadcast the status when it has changed: by a task, and so after the answer to the command that did it."""
+        """Broadcast the status when it has changed, but not to whoever has it as the answer to its command: clients
+        would take it for the answer to their next one."""
         while True:
             await self._untold.wait()
             self._untold.clear()
-            status = self._status()
+            status = answers.broadcast(answers.vehicle_status(self.vehicle))
             for link in self._agent.links:
-                link.broadcast(status)
-
-    def _commanded(self, conn: Connection) -> None:
-        """Clients take the status for the end of a command: one that changed nothing has it too."""
-        if not self._untold.is_set():
-            conn.send(self._status())
-
-    def _status(self) -> bytes:
-        return answers.broadcast(answers.vehicle_status(self.vehicle))
+                link.broadcast(status, self._asker)
+            self._asker = None
 
     def _record(
         self, kind: str, conn: Connection | None, key_id: bytes | None, command: int, outcome: int, detail: int = 0

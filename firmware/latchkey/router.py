@@ -113,7 +113,7 @@ class Router:
         self._clock = clock
         self._record = record
         self._emit = emit
-        self.on_command: Callable[[Connection], None] | None = None  # a command was done and answered
+        self.asker: Connection | None = None  # whose message is being handled
         self.verified = 0
         self.refused = 0
         self.handshakes = 0
@@ -124,6 +124,7 @@ class Router:
     def handle(self, conn: Connection, data: memoryview) -> None:
         """Take one whole message from a connection; the answer, if there is one, is on its way when this returns."""
         started = self._started = time.ticks_us()
+        self.asker = conn
         reply: Any = None  # a Reply, or a BareReply
         try:
             bare = envelope.read_bare(data)
@@ -157,6 +158,7 @@ class Router:
             self._refused(conn, None, _INTERNAL, 0, repr(error))
             if reply:
                 reply.fault(_INTERNAL)
+        self.asker = None
         self.last_us = elapsed(time.ticks_us(), started)
         self._started = 0
 
@@ -255,9 +257,7 @@ class Router:
             self._vehicle.move(moves)
         else:
             raise Fault(_INVALID_COMMAND, "command")
-        reply.payload(b"")
-        if self.on_command:
-            self.on_command(conn)
+        reply.payload(answers.vehicle_status(self._vehicle))  # clients take the state for the end of a command
         self._record("command", conn, record.id, command, 0, 0)
         self._emit({"event": "command", "conn": conn.name, "key": record.id.hex(), "command": command})
 

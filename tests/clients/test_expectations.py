@@ -75,8 +75,18 @@ def given(car: Bench, owner: Phone, action: str) -> list[bytes]:
     """All that the car says when the owner gives it a command."""
     owner.handshake()
     message = forge(owner, messages.action(action))
+    owner.last_sent = message.SerializeToString()
     assert isinstance(owner.connection, VehicleConnection)
     return said(car, owner.connection, message.SerializeToString())
+
+
+def status_in(owner: Phone, answer: universal.RoutableMessage) -> vcsec.VehicleStatus:
+    """The state in the answer to the owner's last command, which must be proven and have no fault."""
+    assert owner.session is not None
+    sent = universal.RoutableMessage.FromString(owner.last_sent)
+    proven = owner.read_answer(answer, bytes([5]) + sent.signature_data.AES_GCM_Personalized_data.tag, set())
+    assert proven is not None and proven.HasField("vehicleStatus")
+    return proven.vehicleStatus
 
 
 def add_me(key: keyfile.Key) -> vcsec.UnsignedMessage:
@@ -155,28 +165,40 @@ def test_a_lifetime_that_clients_ask_for_is_not_too_long(car: Bench, owner: Phon
 # Answers to commands
 
 
-def test_success_is_an_encrypted_payload_that_is_there_and_empty(car: Bench, owner: Phone) -> None:
-    """swift-tesla-ble demands an encrypted payload; tesla_fleet_api waits 2 s more for one that is not there."""
+def test_success_is_an_encrypted_state_addressed_to_the_asker(car: Bench, owner: Phone) -> None:
+    """swift-tesla-ble demands an encrypted payload; tesla_fleet_api waits 2 s more for one that is not there; tesla-ble
+    6.1.1 to 6.3.0 ends a command on nothing but a vehicleStatus or commandStatus that is addressed to it."""
     (answer,) = addressed(given(car, owner, "wake"))
-    assert answer.WhichOneof("payload") == "protobuf_message_as_bytes" and not answer.protobuf_message_as_bytes
+    assert status_in(owner, answer).vehicleLockState == vcsec.VEHICLELOCKSTATE_LOCKED
     assert answer.signature_data.WhichOneof("sig_type") == "AES_GCM_Response_data"
     assert answer.flags == 0 and not answer.HasField("signedMessageStatus")
 
 
-def test_the_asker_is_told_the_state_after_each_command_even_when_nothing_changed(car: Bench, owner: Phone) -> None:
-    """tesla-ble (ESPHome) takes no empty payload for success: it gives the command six times and then reports failure,
-    unless vehicle security tells the state within a second. Only state in an envelope counts, as real cars send it."""
-    owner.lock()
-    states = broadcast(given(car, owner, "lock"))
-    assert [state.vehicleStatus.vehicleLockState for state in states] == [vcsec.VEHICLELOCKSTATE_LOCKED]
+def test_the_asker_is_told_the_state_by_its_answer_and_by_nothing_else(car: Bench, owner: Phone) -> None:
+    """tesla_fleet_api 1.18 takes any state that arrives for the answer to its newest command: a broadcast after an idle
+    command answered the next one, and the real answer the one after that."""
+    for action, state in (("unlock", "UNLOCKED"), ("lock", "LOCKED"), ("lock", "LOCKED")):
+        (answer,) = addressed(frames := given(car, owner, action))
+        assert status_in(owner, answer).vehicleLockState == vcsec.VehicleLockState_E.Value("VEHICLELOCKSTATE_" + state)
+        assert len(frames) == 1
 
 
-def test_the_state_is_told_after_the_answer(car: Bench, owner: Phone) -> None:
-    """tesla_fleet_api 1.9+ takes the state for the answer and then reads the answer as that of its next command."""
+def test_the_other_phones_are_told_what_changed_and_only_that(car: Bench, owner: Phone) -> None:
+    """A client that shows the state hears of it in an envelope to everybody, as real cars send it."""
     owner.lock()
-    frames = given(car, owner, "unlock")
-    assert addressed(frames[:1]) and not addressed(frames[1:])
-    assert [state.vehicleStatus.vehicleLockState for state in broadcast(frames)] == [vcsec.VEHICLELOCKSTATE_UNLOCKED]
+    other = car.connect()
+    said(car, other, info_request(owner.key.public, SECURITY))
+    given(car, owner, "unlock")
+    (told,) = broadcast(said(car, other, info_request(owner.key.public, SECURITY)))
+    assert told.vehicleStatus.vehicleLockState == vcsec.VEHICLELOCKSTATE_UNLOCKED
+    given(car, owner, "unlock")
+    assert not broadcast(said(car, other, info_request(owner.key.public, SECURITY)))
+    car.door("rear_trunk", True)
+    assert isinstance(owner.connection, VehicleConnection)
+    for phone in (other, owner.connection):
+        (told,) = broadcast(said(car, phone, info_request(owner.key.public, SECURITY)))
+        assert told.vehicleStatus.closureStatuses.rearTrunk == vcsec.CLOSURESTATE_OPEN
+    owner.secure()
 
 
 def test_state_and_keychain_need_no_signature_and_answer_plainly(car: Bench, owner: Phone) -> None:

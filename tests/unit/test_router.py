@@ -96,11 +96,14 @@ def broadcast(message):
     return message
 
 
-def test_a_good_command_is_done_and_answered_with_an_empty_payload():
+def test_a_good_command_is_done_and_answered_with_the_state_it_led_to():
     car = Car(owner())
     _, reply = car.command(UNLOCK)
     assert not car.vehicle.locked
-    assert reply["protobuf_message_as_bytes"] == b"" and reply["payload"] == "protobuf_message_as_bytes"
+    assert "vehicleLockState" not in vcsec(reply)["vehicleStatus"]  # 0: unlocked
+    assert vcsec(car.command(LOCK, method="hmac")[1])["vehicleStatus"]["vehicleLockState"] == 1
+    assert vcsec(car.command(LOCK)[1])["vehicleStatus"]["vehicleLockState"] == 1, "one that changes nothing, too"
+    _, reply = car.command(UNLOCK)
     assert "signedMessageStatus" not in reply and "signature_data" not in reply
     assert reply["to_destination"]["routing_address"] == ADDRESS
     assert reply["from_destination"]["domain"] == 2
@@ -112,7 +115,8 @@ def test_an_encrypted_answer_opens_with_the_requests_hash_for_both_methods():
     car = Car(owner())
     for method in ("gcm", "hmac"):
         fields, reply = car.command(START, flags=ENCRYPT, method=method)
-        assert opened(reply, fields) == (b"", 1)
+        plain, count = opened(reply, fields)
+        assert count == 1 and "vehicleStatus" in decode(messages.FROM_VCSEC, plain)
     assert car.vehicle.start_enabled
 
 
@@ -315,14 +319,13 @@ def test_a_session_learned_through_another_domain_commands_only_this_one():
     assert car.vehicle.locked
 
 
-def test_a_command_is_followed_by_what_the_car_has_to_say():
+def test_a_change_knows_whose_command_made_it():
     car = Car(owner())
-    order = []
-    car.router.on_command = lambda conn: order.append(len(conn.sent))
+    askers = []
+    car.vehicle.on_change = lambda: askers.append(car.router.asker)
     car.command(UNLOCK)
-    assert order == [1], "after the answer, once"
-    car.command(UNLOCK, tag=bytes(16))
-    assert order == [1]
+    car.vehicle.door(0, True)
+    assert askers == [car.conn, None]
 
 
 def test_nothing_else_may_be_presented_bare():

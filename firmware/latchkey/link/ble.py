@@ -67,10 +67,11 @@ class BleLink:
     async def run(self) -> None:
         await asyncio.gather(self._serve(), self._advertise(), self._tick())
 
-    def broadcast(self, message: bytes) -> None:
-        """A message for all phones that have subscribed."""
+    def broadcast(self, message: bytes, asker: object = None) -> None:
+        """A message for all phones that have subscribed, but for the one that has it as its answer."""
         for phone in self._phones:
-            phone.tell(message)
+            if phone is not asker:
+                phone.tell(message)
 
     def wake(self) -> None:
         self._flag.set()

@@ -115,9 +115,11 @@ class SerialLink:
     def phones(self) -> int:
         return len(self._connections)
 
-    def broadcast(self, message: bytes) -> None:
+    def broadcast(self, message: bytes, asker: object = None) -> None:
+        """A message for all connections, but for the one that has it as its answer."""
         for connection in self._connections.values():
-            connection.send(message)
+            if connection is not asker:
+                connection.send(message)
 
     # Out
 
