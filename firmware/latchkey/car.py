@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from latchkey.agent import Agent
     from latchkey.keys.enrolment import Enrolment
+    from latchkey.keys.record import Record
     from latchkey.router import Connection
 
 _LOG_MS = const(20)  # in which the answer leaves: a flash can take longer to write than all the rest
@@ -75,8 +76,8 @@ class Car:
         self._agent.emit({"event": "tap", "key": approved.hex() if approved else None})
         return approved
 
-    def _enrol(self) -> Enrolment:
-        """Enrolment, and its worker: loaded when a key first asks for something, which may be never."""
+    def _enrol(self, operation: memoryview, reply: Any, actor: Record | None) -> None:
+        """A key operation: enrolment and its worker are loaded when the first one comes, which may be never."""
         if self.enrolment is None:
             from latchkey.keys import enrolment
 
@@ -86,7 +87,7 @@ class Car:
                 self.keychain, self.sessions, agent.clock, self._private, done, self.log.flush, agent.emit
             )
             agent.start("keys", self.enrolment.run())
-        return self.enrolment
+        self.enrolment.ask(operation, reply, actor)
 
     def _changed(self) -> None:
         self._agent.pins.outputs(self.vehicle)

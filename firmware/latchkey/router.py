@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from typing import Any, Protocol
 
     from latchkey.clock import Clock
-    from latchkey.keys.enrolment import Enrolment
     from latchkey.keys.keychain import Keychain
+    from latchkey.keys.record import Record
     from latchkey.session.barereply import BareReply
     from latchkey.session.sessions import Session, Sessions
     from latchkey.session.verify import Verified
@@ -92,14 +92,15 @@ class Limiter:
 
 
 class Router:
-    """record(kind, conn, key id or None, command, fault, detail) writes the access log; emit(dict) tells the bench."""
+    """record(kind, conn, key id or None, command, fault, detail) writes the access log; emit(dict) tells the bench;
+    change_keys(operation, reply, record of its signer or None) takes a key operation, to be answered in its time."""
 
     def __init__(
         self,
         vin: bytes,
         sessions: Sessions,
         keychain: Keychain,
-        enrolment: Callable[[], Enrolment],
+        change_keys: Callable[[memoryview, Any, Record | None], None],
         vehicle: Vehicle,
         clock: Clock,
         record: Callable[[str, Connection | None, bytes | None, int, int, int], None],
@@ -108,7 +109,7 @@ class Router:
         self._vin = vin
         self._sessions = sessions
         self._keychain = keychain
-        self._enrolment = enrolment
+        self._change_keys = change_keys
         self._vehicle = vehicle
         self._clock = clock
         self._record = record
@@ -137,30 +138,34 @@ class Router:
 
                 reply = BareReply(conn, self.deliver)
                 self._pair(bare, reply)
-        except Fault as fault:
-            if fault.code == _INVALID_SIGNATURE and conn.limiter:
+        except Exception as error:  # noqa: BLE001 - a bug must not strand a driver: it is told, and answered
+            self.failed(conn, reply, error)
+        self.asker = None
+        self.last_us = elapsed(time.ticks_us(), started)
+        self._started = 0
+
+    def failed(self, conn: Connection, reply: Any, error: Exception) -> None:
+        """Turn what became of a message into its answer; reply is None if it was too broken to be answered."""
+        who = _signer(reply)
+        if isinstance(error, Fault):
+            if error.code == _INVALID_SIGNATURE and conn.limiter:
                 conn.limiter.failed()
-            who = fault.session or _signer(reply)
-            self._refused(conn, who, fault.code, 0, fault.why, fault.expected, fault.got)
+            self._refused(conn, error.session or who, error.code, 0, error.why, error.expected, error.got)
             if reply:
-                reply.fault(fault.code, fault.session, self._sessions.public, self._clock.now())
-        except KeyRefused as refusal:
-            who = _signer(reply)
-            self._refused(conn, who, 0, refusal.code, refusal.why)
+                reply.fault(error.code, error.session, self._sessions.public, self._clock.now())
+        elif isinstance(error, KeyRefused):
+            self._refused(conn, who, 0, error.code, error.why)
             from latchkey.keys import answers as key_answers
 
-            reply.payload(key_answers.whitelist_status(refusal.code, who.record.id if who else None))
-        except Refused as refusal:
-            self._refused(conn, _signer(reply), 0, _NOMINAL | refusal.code, "vehicle state")
-            reply.payload(answers.nominal_error(refusal.code))
-        except Exception as error:  # noqa: BLE001 - a bug must not strand a driver: it is told, and answered
+            reply.payload(key_answers.whitelist_status(error.code, who.record.id if who else None))
+        elif isinstance(error, Refused):
+            self._refused(conn, who, 0, _NOMINAL | error.code, "vehicle state")
+            reply.payload(answers.nominal_error(error.code))
+        else:
             sys.print_exception(error)
             self._refused(conn, None, _INTERNAL, 0, repr(error))
             if reply:
                 reply.fault(_INTERNAL)
-        self.asker = None
-        self.last_us = elapsed(time.ticks_us(), started)
-        self._started = 0
 
     def relayed(self) -> None:
         """The outputs have followed a change of the vehicle."""
@@ -217,7 +222,7 @@ class Router:
         if kind == _INFORMATION_REQUEST:
             reply.payload(self._information(message[kind]))
         elif kind == _WHITELIST_OPERATION:
-            self._enrolment().pair(message[kind], reply)
+            self._change_keys(message[kind], reply, None)
         else:
             raise Fault(_INSUFFICIENT_PRIVILEGES, "not signed")
 
@@ -225,7 +230,7 @@ class Router:
         message = decode(messages.UNSIGNED_MESSAGE, data)
         if _WHITELIST_OPERATION not in message:
             raise Fault(_INVALID_COMMAND, "not signed")
-        self._enrolment().pair(message[_WHITELIST_OPERATION], reply)
+        self._change_keys(message[_WHITELIST_OPERATION], reply, None)
 
     def _information(self, request: Fields) -> bytes:
         if not request.get(_INFORMATION_REQUEST_TYPE):
@@ -243,7 +248,7 @@ class Router:
             reply.payload(self._information(message[kind]))
             return
         if kind == _WHITELIST_OPERATION:
-            self._enrolment().manage(message[kind], reply, record)
+            self._change_keys(message[kind], reply, record)
             return
         command: Any = message.get(kind)
         if kind == _RKE_ACTION and command in policy.RKE:

@@ -49,7 +49,7 @@ class Car:
             VIN,
             self.sessions,
             self.keys,
-            lambda: self.enrolment,
+            self.enrolment.ask,
             self.vehicle,
             self.clock,
             lambda kind, conn, key, command, outcome, detail: self.logged.append((kind, key, command, outcome, detail)),

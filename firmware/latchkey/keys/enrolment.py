@@ -69,6 +69,13 @@ class Enrolment:
         self._job: tuple[Change, Reply | BareReply, bytes | None] | None = None
         self._wake = asyncio.Event()
 
+    def ask(self, operation: memoryview, reply: Any, actor: Record | None) -> None:
+        """A key operation: signed by that key, or by nobody. Raises KeyRefused, Fault."""
+        if actor:
+            self.manage(operation, reply, actor)
+        else:
+            self.pair(operation, reply)
+
     def pair(self, operation: memoryview, reply: Reply | BareReply) -> None:
         """An unsigned request: name its key as pending and say WAIT. Raises KeyRefused."""
         change = whitelist.plan_pairing(operation, self._keychain)
