@@ -7,7 +7,6 @@ Whenever the process ends, by a reset, a crash or a power cut, a new one starts 
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import os
 import shutil
 import signal
@@ -21,22 +20,19 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Self
 
+from host_tools import portlink
 from host_tools.bench import Bench
-from host_tools.faults import LatchkeyError, Misuse, NoAnswer
+from host_tools.faults import Misuse, NoAnswer
+from host_tools.image import BoardDied, claim
 from host_tools.interpreter import ask, build_firmware, find_micropython, heap_option
 from host_tools.life import HARD, PWRON, SOFT, WATCHDOG, Life
-from host_tools.port import runtime_path
 from host_tools.pump import Output
 
 _CRASHES = 5  # so many short lives in a row end the simulation
 _SHORT_LIFE = 3.0  # seconds; an agent that fails waits one before it restarts
 _LAST_LINES = 20
 
-
-class BoardDied(LatchkeyError):
-    """The simulated board cannot run."""
-
-    name = "BOARD_DIED"
+__all__ = ["BoardDied", "SimulatedBoard", "run_foreground"]
 
 
 class SimulatedBoard:
@@ -94,7 +90,9 @@ class SimulatedBoard:
     def start(self) -> Self:
         """Switch it on; with a VIN, provision it if nobody has. It boots while the caller goes on."""
         with contextlib.ExitStack() as stack:
-            self._lock_image(stack)
+            if self._link:
+                portlink.check(self._link)
+            stack.enter_context(claim(self.image, self._interpreter))
             folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="latchkey-")))
             # A board keeps the firmware that it was flashed with, whatever is compiled meanwhile.
             shutil.copytree(self._firmware or build_firmware(self._interpreter), folder / "firmware")
@@ -110,6 +108,7 @@ class SimulatedBoard:
             master, slave = os.openpty()  # the thread closes them
             tty.setraw(slave)
             os.set_blocking(master, False)
+            slave = portlink.high(slave)
             self._device = os.ttyname(slave)
             self._stop = False
             self._ended.clear()
@@ -121,8 +120,7 @@ class SimulatedBoard:
             if self.vin:
                 self._provision(self.vin)
             if self._link:
-                _link(self._link, self._device)
-                stack.callback(_unlink, self._link, self._device)
+                stack.callback(portlink.remove, self._link, portlink.put(self._link, slave))
             self._cleanup = stack.pop_all()
         return self
 
@@ -135,6 +133,8 @@ class SimulatedBoard:
         self.air = bridge.address
         if self.air and self._link:
             beside = self._link.with_name(self._link.name + ".radio")
+            if beside.exists() and not beside.is_symlink():
+                raise Misuse(f"{beside} exists and is not a link", "give another --port")
             beside.unlink(missing_ok=True)
             beside.symlink_to(self.air.removeprefix("unix:"))
             stack.callback(beside.unlink, missing_ok=True)
@@ -157,13 +157,6 @@ class SimulatedBoard:
 
     def __exit__(self, *_: object) -> None:
         self.stop()
-
-    def _lock_image(self, stack: contextlib.ExitStack) -> None:
-        lock = stack.enter_context(runtime_path(str(self.image), "lock").open("w"))
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            raise Misuse(f"{self.image} is in use by another simulated board", "end it, or use another image") from None
 
     def _provision(self, vin: str) -> None:
         try:
@@ -268,23 +261,3 @@ def run_foreground(
 def _ours(key: str) -> bool:
     """Variables that the child does not inherit: without HOME the REPL keeps no history file."""
     return key == "HOME" or key.startswith(("LATCHKEY_", "MICROPY"))
-
-
-def _link(link: Path, device: str) -> None:
-    """Make `link` point to the port, in place of a link that an earlier run left; a real file stays."""
-    if link.is_symlink():
-        target = os.readlink(link)
-        if not target.startswith("/dev/") and link.exists():
-            raise Misuse(f"{link} is a link to {target}, not to a port", "give another --port")
-    elif link.exists():
-        raise Misuse(f"{link} exists and is not a link", "give another --port")
-    new = link.with_name(f".{link.name}.{os.getpid()}")
-    new.unlink(missing_ok=True)
-    new.symlink_to(device)
-    new.replace(link)
-
-
-def _unlink(link: Path, device: str) -> None:
-    with contextlib.suppress(OSError):
-        if os.readlink(link) == device:
-            link.unlink()

@@ -20,24 +20,15 @@ def _refuse(why: str) -> None:
     os.system("kill -15 $PPID")  # the shell's parent: this process
 
 
-def _size(path: str) -> int:
-    try:
-        return os.stat(path)[6]
-    except OSError:
-        return 0
-
-
 def _mount(image: str) -> None:
     import board
-    from flash import Flash, make_image
+    from flash import Flash
 
-    if not _size(image):
-        new = image + ".new"  # renamed when it is whole: a half-made image would be refused for ever
-        make_image(new)
-        flash: Any = Flash(new)
-        vfs.VfsLfs2.mkfs(flash)
-        os.rename(new, image)
-    flash = Flash(image)
+    try:
+        flash: Any = Flash(image)
+    except OSError as error:
+        _refuse("%s cannot be opened (%s)" % (image, error))
+        return
     try:
         vfs.mount(vfs.VfsLfs2(flash), "/data")
     except OSError as error:

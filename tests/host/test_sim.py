@@ -4,21 +4,23 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
-from host_tools import lines
+from host_tools import image, lines, sim
 from host_tools.bench import Bench
-from host_tools.faults import Misuse, NoAnswer
-from host_tools.interpreter import WIDER, heap_option
-from host_tools.port import PortError, open_port
+from host_tools.faults import LatchkeyError, Misuse, NoAnswer
+from host_tools.interpreter import WIDER, find_micropython, heap_option
+from host_tools.port import PortError, PortMissing, open_port
 from host_tools.sim import BoardDied, SimulatedBoard
 from host_tools.wire import Restarted
 from tests import interrupts
@@ -95,31 +97,136 @@ def test_a_power_cut_in_the_flash_leaves_the_old_or_the_new(board: SimulatedBoar
 
 
 def test_an_image_that_is_no_file_system_is_refused_and_left_alone(tmp_path: Path, firmware: Path) -> None:
-    image = tmp_path / "image"
+    file = tmp_path / "image"
     content = b"somebody's photographs " * 4096
-    image.write_bytes(content)
-    with SimulatedBoard(image, firmware_dir=firmware) as board:
+    file.write_bytes(content)
+    with SimulatedBoard(file, firmware_dir=firmware) as board:
         assert board.wait(20)
         assert "does not hold a file system" in (board.failure or "")
         with pytest.raises(PortError):  # its serial port went with it
             Bench.open(board.port, timeout=1)
     assert board.boots == 1
-    assert image.read_bytes() == content
+    assert file.read_bytes() == content
 
 
 def test_an_image_that_was_left_half_made_is_made_again(tmp_path: Path, firmware: Path) -> None:
-    image = tmp_path / "image"
-    image.write_bytes(b"")
+    file = tmp_path / "image"
+    file.write_bytes(b"")
     (tmp_path / "image.new").write_bytes(b"half")
-    with SimulatedBoard(image, firmware_dir=firmware) as board, Bench.open(board.port) as car:
+    with SimulatedBoard(file, firmware_dir=firmware) as board, Bench.open(board.port) as car:
         car.request("write", text="works")
-    assert image.stat().st_size == 512 * 4096
+    assert file.stat().st_size == 512 * 4096
     assert not (tmp_path / "image.new").exists()
 
 
 def test_an_image_is_for_one_board_at_a_time(board: SimulatedBoard) -> None:
     with pytest.raises(Misuse, match="in use"):
         SimulatedBoard(board.image).start()
+
+
+@pytest.mark.parametrize("name", ["itself", "a link", "a hard link"])
+def test_an_image_is_for_one_board_whatever_the_environment_and_its_name(
+    board: SimulatedBoard, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))  # another session, another user
+    other = {"itself": board.image, "a link": tmp_path / "linked", "a hard link": tmp_path / "twin"}[name]
+    if name == "a link":
+        other.symlink_to(board.image)
+    elif name == "a hard link":
+        other.hardlink_to(board.image)
+    with pytest.raises(Misuse, match="in use"):
+        SimulatedBoard(other).start()
+
+
+def test_of_two_boards_that_make_one_image_only_one_gets_it(tmp_path: Path) -> None:
+    """The file is replaced when it has been made: whoever locked the old one has locked nothing."""
+    claimed: list[contextlib.ExitStack] = []
+    refused: list[Misuse] = []
+    begin = threading.Barrier(4)
+
+    def claim() -> None:
+        begin.wait()
+        try:
+            claimed.append(image.claim(tmp_path / "image", find_micropython()))
+        except Misuse as error:
+            refused.append(error)
+
+    threads = [threading.Thread(target=claim) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert (len(claimed), len(refused)) == (1, 3)
+    with pytest.raises(Misuse, match="in use"):
+        image.claim(tmp_path / "image", find_micropython())
+    claimed[0].close()
+    image.claim(tmp_path / "image", find_micropython()).close()
+
+
+def test_a_link_to_an_image_stays_a_link(tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to(tmp_path / "image")
+    image.claim(tmp_path / "link", find_micropython()).close()
+    assert (tmp_path / "link").is_symlink() and (tmp_path / "image").stat().st_size == 512 * 4096
+
+
+def a_device(path: Path) -> None:
+    os.mkfifo(path)
+
+
+@pytest.mark.parametrize(
+    ("make", "told"),
+    [
+        (Path.mkdir, "is a folder, not a flash image"),
+        (a_device, "is a device, not a flash image"),
+        (lambda path: path.symlink_to("/dev/null"), "is a device, not a flash image"),
+        (lambda path: path.write_bytes(b"a letter"), "is no flash image: 8 bytes"),
+        (lambda path: path.write_bytes(bytes(4096)), "is no flash image: 4096 bytes"),
+        (lambda path: path.symlink_to(path), "cannot be opened"),
+    ],
+)
+def test_what_can_be_no_image_is_refused_at_once_and_left_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, make: Callable[[Path], object], told: str
+) -> None:
+    def started(*_: object, **__: object) -> None:
+        raise AssertionError("a board was started on it")
+
+    monkeypatch.setattr(sim, "Life", started)
+    path = tmp_path / "image"
+    make(path)
+    before = path.lstat()
+    with pytest.raises(LatchkeyError, match=told) as refused:
+        SimulatedBoard(path).start()
+    assert refused.value.hint
+    assert path.lstat() == before
+
+
+@pytest.mark.parametrize("number", [errno.EACCES, errno.EROFS])
+def test_an_image_that_may_not_be_written_is_refused_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    def refuse(path: Path, flags: int, *mode: int) -> int:
+        assert flags & os.O_RDWR
+        raise OSError(number, os.strerror(number), str(path))
+
+    monkeypatch.setattr("host_tools.image.os.open", refuse)  # root may write everything
+    with pytest.raises(Misuse, match="may not be read and written"):
+        image.claim(tmp_path / "image", find_micropython())
+
+
+def test_an_image_that_cannot_be_made_says_why(tmp_path: Path) -> None:
+    (tmp_path / "image.new").mkdir()
+    with pytest.raises(LatchkeyError, match=r"cannot be made: .*EISDIR"):
+        image.claim(tmp_path / "image", find_micropython())
+
+
+def test_an_image_that_vanishes_ends_the_board_and_is_not_made_anew(board: SimulatedBoard) -> None:
+    with Bench.open(board.port) as car:
+        assert car.info()
+        board.image.unlink()
+        board.power_cycle()
+        assert board.wait(20)
+    assert "cannot be opened" in (board.failure or "")
+    assert not board.image.exists()
 
 
 def test_a_crash_loop_ends_with_what_the_board_said_last(tmp_path: Path) -> None:
@@ -190,6 +297,34 @@ def test_a_real_file_is_never_replaced_by_the_link(tmp_path: Path, firmware: Pat
     assert link.readlink() == file
 
 
+def test_a_second_board_does_not_take_the_name_of_one_that_runs(tmp_path: Path, firmware: Path) -> None:
+    link = tmp_path / "port"
+    with SimulatedBoard(tmp_path / "image", port=link, firmware_dir=firmware):
+        with pytest.raises(Misuse, match="is the port of a simulated board that runs"):
+            SimulatedBoard(tmp_path / "other", port=link, firmware_dir=firmware).start()
+        assert not (tmp_path / "other").exists()
+        with Bench.open(str(link)) as car:
+            assert car.request("write", text="first") is None
+    assert not link.is_symlink()
+
+
+def test_a_radio_s_name_never_replaces_a_file(tmp_path: Path, firmware: Path) -> None:
+    (tmp_path / "port.radio").write_text("mine")
+    with pytest.raises(Misuse, match="exists and is not a link"):
+        SimulatedBoard(tmp_path / "image", port=tmp_path / "port", radio="virtual", firmware_dir=firmware).start()
+    assert (tmp_path / "port.radio").read_text() == "mine"
+
+
+def test_a_link_into_a_terminal_is_not_replaced(tmp_path: Path, firmware: Path) -> None:
+    master, slave = os.openpty()
+    link = tmp_path / "port"
+    link.symlink_to(os.ttyname(slave))
+    with pytest.raises(Misuse, match="somebody may be using"):
+        SimulatedBoard(tmp_path / "image", port=link, firmware_dir=firmware).start()
+    os.close(master)
+    os.close(slave)
+
+
 def test_a_board_to_whom_nobody_listens_does_not_wait(board: SimulatedBoard) -> None:
     # Straight into the port, so that nobody reads the 500 KB that come back.
     port = open_port(board.port)
@@ -246,11 +381,12 @@ from host_tools import life, sim
 spawned = life.subprocess.Popen
 def popen(*arguments, **options):
     process = spawned(*arguments, **options)
-    print("pid", process.pid, flush=True)
+    if str(life.START) in arguments[0]:
+        print("pid", process.pid, flush=True)
     return process
 life.subprocess.Popen = popen
 sim.build_firmware = lambda interpreter: Path(sys.argv[3])
-sim.ask = lambda interpreter: (None, 64)  # a process too, and not the board's
+sim.ask = lambda interpreter: (None, 64)
 sim.run_foreground(sys.argv[1], sys.argv[2])
 """
 
@@ -294,3 +430,22 @@ def test_no_board_outlives_its_simulation(tmp_path: Path, firmware: Path) -> Non
         process.kill()
         process.wait(10)
         assert until(lambda: not alive(pid))
+
+
+@pytest.mark.skipif(not os.path.exists("/proc/self/fd"), reason="a system without /proc names the pty itself")
+def test_the_name_of_a_board_that_was_killed_leads_to_no_terminal_and_is_free(tmp_path: Path, firmware: Path) -> None:
+    with foreground(tmp_path, firmware) as (process, _, link):
+        device = os.path.realpath(link)
+        process.kill()
+        process.wait(10)
+        strangers: list[int] = []
+        while device not in (names := [os.ttyname(slave) for slave in strangers[1::2]]):
+            strangers += os.openpty()  # sooner or later somebody's terminal is that one
+            assert len(names) < 64
+        with pytest.raises(PortMissing, match="simulated board that has ended"):
+            open_port(str(link))
+        with SimulatedBoard(tmp_path / "image", port=link, firmware_dir=firmware), Bench.open(str(link)) as car:
+            assert car.info()
+        for descriptor in strangers:
+            os.close(descriptor)
+    assert not link.is_symlink()
