@@ -28,6 +28,9 @@ class Board:
     source: Path
     """Its board.py."""
     pins: dict[str, int | None] = field(default_factory=dict)
+    outputs: bytes = b""
+    """The GPIOs that a wire may be on, and those that only an input may be on."""
+    inputs: bytes = b""
 
     @property
     def readme(self) -> str:
@@ -46,7 +49,17 @@ def find(name: str) -> Board:
     if name not in names():
         raise Misuse(f"there is no board {name}", f"boards are {', '.join(names())}")
     said = _assigned(path)
-    return Board(said["NAME"], said["_CHIP"], said["_MARCH"], said["_SERIAL"], said["_MHZ"], path, said["PINS"])
+    return Board(
+        said["NAME"],
+        said["_CHIP"],
+        said["_MARCH"],
+        said["_SERIAL"],
+        said["_MHZ"],
+        path,
+        said["PINS"],
+        said["OUTPUTS"],
+        said["INPUTS"],
+    )
 
 
 def _assigned(path: Path) -> dict[str, Any]:

@@ -12,6 +12,9 @@ PINS = {
     "brake": 19,
     "door": 21,
 }
+# GPIOs that a wire may be on: outputs and inputs, and inputs only. README.md says why not the others.
+OUTPUTS = b"\x04\x0d\x12\x13\x15\x16\x17\x19\x1a\x1b\x20\x21"  # 4, 13, 18, 19, 21 to 23, 25 to 27, 32, 33
+INPUTS = b"\x0e"  # 14
 
 # For the host, which reads them here; they take no room on the board.
 _CHIP = const("ESP32")  # as MicroPython names it

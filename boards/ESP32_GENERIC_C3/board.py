@@ -12,6 +12,9 @@ PINS = {
     "brake": 7,
     "door": 3,
 }
+# GPIOs that a wire may be on: outputs and inputs, and inputs only. README.md says why not the others.
+OUTPUTS = b"\x00\x01\x03\x04\x05\x07\x0a"  # 0, 1, 3 to 5, 7, 10
+INPUTS = b"\x06"  # 6
 
 # For the host, which reads them here; they take no room on the board.
 _CHIP = const("ESP32C3")  # as MicroPython names it

@@ -12,6 +12,9 @@ PINS = {
     "brake": 21,
     "door": 22,
 }
+# GPIOs that a wire may be on: outputs and inputs, and inputs only. README.md says why not the others.
+OUTPUTS = b"\x00\x01\x02\x03\x07\x12\x13\x14\x15\x16\x17"  # 0 to 3, 7, 18 to 23
+INPUTS = b"\x06"  # 6
 
 # For the host, which reads them here; they take no room on the board.
 _CHIP = const("ESP32C6")  # as MicroPython names it

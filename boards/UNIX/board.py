@@ -14,6 +14,10 @@ PINS = {
     "brake": 33,
     "door": 25,
 }
+# GPIOs that a wire may be on: those of a bare ESP32 chip, with its strapping pins, on which nothing hangs here.
+# 0, 2, 4, 5, 12 to 19, 21 to 23, 25 to 27, 32, 33
+OUTPUTS = b"\x00\x02\x04\x05\x0c\x0d\x0e\x0f\x10\x11\x12\x13\x15\x16\x17\x19\x1a\x1b\x20\x21"
+INPUTS = b""
 
 _flash: "Flash | None" = None
 

@@ -99,7 +99,7 @@ class Bench:
         settings = dict(request.get("settings") or {})
         settings["vin"] = request.get("vin")
         text = json.dumps(settings).encode()
-        config.parse(text, tuple(agent.board.PINS))
+        config.parse(text, agent.board)
         private = await publickey.generate_private()
         public = await publickey.public_key(private)
         await provisioning.provision(agent.root, text, private, public)

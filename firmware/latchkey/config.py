@@ -7,6 +7,11 @@ Unknown and mistyped settings are refused by name: a typing error must not silen
 import json
 
 from latchkey.store.files import StoreError
+from latchkey.vehicle.pins import OUTPUTS
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 
 class ConfigError(StoreError):
@@ -37,8 +42,8 @@ def check_vin(vin: object) -> str:
     return vin
 
 
-def parse(text: bytes, pin_names: tuple[str, ...] = ()) -> Config:
-    """Config from JSON text. Raises ConfigError."""
+def parse(text: bytes, board: Any) -> Config:
+    """Config from JSON text, for that board. Raises ConfigError."""
     try:
         settings = json.loads(text)
     except ValueError:
@@ -53,22 +58,30 @@ def parse(text: bytes, pin_names: tuple[str, ...] = ()) -> Config:
                 raise ConfigError("%s: must be true or false" % name)
             known[name] = value
         elif name == "pins":
-            _check_pins(value, pin_names)
+            _check_pins(value, board)
         elif name != "vin":
             raise ConfigError("%s: unknown setting" % name)
     return Config(check_vin(settings.get("vin")), known["radio"], known["bench"], settings.get("pins"))
 
 
-def _check_pins(pins: object, names: tuple[str, ...]) -> None:
+def _check_pins(pins: object, board: Any) -> None:
+    """All pins together, as they will be in force: the settings' over the board's own."""
     if not isinstance(pins, dict):
         raise ConfigError("pins: must be an object of pin name to number or null")
-    used = []
     for name in pins:
         number = pins[name]
-        if name not in names:
-            raise ConfigError("pins.%s: unknown pin, this board has %s" % (name, ", ".join(names)))
-        if number is not None and (not isinstance(number, int) or isinstance(number, bool) or not 0 <= number < 64):
+        if name not in board.PINS:
+            raise ConfigError("pins.%s: unknown pin, this board has %s" % (name, ", ".join(board.PINS)))
+        if number is None:
+            continue
+        if not isinstance(number, int) or isinstance(number, bool):
             raise ConfigError("pins.%s: must be a GPIO number or null" % name)
-        if number is not None and number in used:
-            raise ConfigError("pins.%s: GPIO %d is used twice" % (name, number))
-        used.append(number)
+        free = board.OUTPUTS if name in OUTPUTS else board.OUTPUTS + board.INPUTS
+        if number not in list(free):  # a list may be asked for a number of any size
+            kind = "output" if name in OUTPUTS else "input"
+            numbers = ", ".join(str(n) for n in free)
+            raise ConfigError("pins.%s: GPIO %d cannot be an %s on this board, only %s" % (name, number, kind, numbers))
+        for other in board.PINS:
+            if other != name and pins.get(other, board.PINS[other]) == number:
+                whose = "pins.%s has" % other if other in pins else "this board has pins.%s on" % other
+                raise ConfigError("pins.%s: GPIO %d is used twice, %s it too" % (name, number, whose))

@@ -20,7 +20,7 @@ def load(agent: Agent) -> dict[str, int | None]:
         text, private, public = stored
         if private and public:
             agent.identity = (private, public)
-        settings = config.parse(text, tuple(pins))
+        settings = config.parse(text, agent.board)
         agent.vin = settings.vin
         agent.radio = settings.radio
         agent.bench = settings.bench

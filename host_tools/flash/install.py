@@ -176,7 +176,7 @@ def _settings(repl: Repl, job: Job) -> bytes:
     """The settings as the board will read them; it is asked whether it will take them before anything is written."""
     text = json.dumps({**job.settings, "vin": job.vin})
     try:
-        repl.run(f"import board\nfrom latchkey import config\nconfig.parse({text!r}, tuple(board.PINS))")
+        repl.run(f"import board\nfrom latchkey import config\nconfig.parse({text!r}, board)")
     except ScriptFailed as error:
         if "ConfigError" not in error.traceback:
             raise

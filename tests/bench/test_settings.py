@@ -28,6 +28,9 @@ WRONG: dict[str, tuple[dict[str, Any], str]] = {
     "a pin of no number": ({"pins": {"start": "26"}}, "pins.start"),
     "a pin of a wrong number": ({"pins": {"start": 6400}}, "pins.start"),
     "one pin for two things": ({"pins": {"start": 4, "lock": 4}}, "pins."),
+    "the pin of another thing": ({"pins": {"start": 27}}, "pins.start"),
+    "a pin that is not there for wires": ({"pins": {"lock": 7}}, "pins.lock"),
+    "a pin that has no pull-up": ({"pins": {"card": 34}}, "pins.card"),
 }
 WRONG_VINS = ["", VIN[:-1], VIN + "D", VIN.lower(), "5YJ3O123456789ABC", "5YJ30123456789A\n1"]
 

@@ -17,7 +17,11 @@ from host_tools.interpreter import find_micropython
 from host_tools.sim import SimulatedBoard
 
 START = Path(__file__).parents[1] / "unit" / "bare_start.py"
-BOARD_PY = 'NAME = "BARE"\nPINS = {"start": 26, "lock": 27, "led": None, "card": 32, "brake": 33, "door": 25}\n'
+BOARD_PY = """
+NAME = "BARE"
+OUTPUTS = INPUTS = b""
+PINS = {"start": 26, "lock": 27, "led": None, "card": 32, "brake": 33, "door": 25}
+"""
 
 
 @contextmanager

@@ -49,6 +49,25 @@ def test_a_board_has_every_wire_on_a_pin_of_its_own_that_its_chip_can_give(name:
 
 
 @pytest.mark.parametrize("name", NAMES)
+def test_settings_may_move_a_wire_only_where_the_chip_can_have_one(name: str) -> None:
+    board = boards.find(name)
+    outputs, both = set(board.outputs), set(board.outputs + board.inputs)
+    assert set(board.pins.values()) <= both
+    assert {board.pins[wire] for wire in ("start", "lock", "led")} <= outputs
+    assert both <= USABLE[board.chip] | HIGH_AT_RESET[board.chip]
+    assert not both & STRAPPING[board.chip]
+    assert not outputs & HIGH_AT_RESET[board.chip]
+    text = (boards.FOLDER / name / "README.md").read_text()
+    assert f"Free for outputs and inputs: {_listed(board.outputs)}; for inputs only: {_listed(board.inputs)}." in (
+        " ".join(text.split())
+    )
+
+
+def _listed(numbers: bytes) -> str:
+    return ", ".join(map(str, numbers))
+
+
+@pytest.mark.parametrize("name", NAMES)
 def test_no_relay_hangs_on_a_pin_that_is_high_while_the_chip_starts(name: str) -> None:
     board = boards.find(name)
     assert not {board.pins["start"], board.pins["lock"]} & HIGH_AT_RESET[board.chip]

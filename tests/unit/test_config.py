@@ -6,13 +6,19 @@ import json
 from latchkey.config import ConfigError, parse
 
 VIN = "5YJS0000000000000"
-PINS = ("start", "lock", "card")
+
+
+class Board:
+    PINS = {"start": 26, "lock": 27, "led": None, "card": 18, "brake": 19}
+    OUTPUTS = bytes((4, 18, 19, 21, 26, 27))
+    INPUTS = bytes((14,))
+
 
 
 def refusal(settings):
     text = settings if isinstance(settings, bytes) else json.dumps(settings).encode()
     try:
-        parse(text, PINS)
+        parse(text, Board)
     except ConfigError as error:
         assert "\n" not in str(error)
         return str(error)
@@ -20,13 +26,13 @@ def refusal(settings):
 
 
 def test_a_vin_is_enough():
-    config = parse(json.dumps({"vin": VIN}).encode(), PINS)
+    config = parse(json.dumps({"vin": VIN}).encode(), Board)
     assert (config.vin, config.radio, config.bench, config.pins) == (VIN, True, True, {})
 
 
 def test_every_setting_is_taken():
     settings = {"vin": VIN, "radio": False, "bench": False, "pins": {"start": 4, "card": None}}
-    config = parse(json.dumps(settings).encode(), PINS)
+    config = parse(json.dumps(settings).encode(), Board)
     assert (config.radio, config.bench, config.pins) == (False, False, {"start": 4, "card": None})
 
 
@@ -43,12 +49,48 @@ def test_unknown_and_mistyped_settings_are_refused_by_name():
         assert refusal({"vin": VIN, "radio": wrong}).startswith("radio:")
 
 
+def pins(**pins):
+    return {"vin": VIN, "pins": pins}
+
+
 def test_pins_are_checked_one_by_one():
     assert refusal({"vin": VIN, "pins": [4]}).startswith("pins:")
-    assert refusal({"vin": VIN, "pins": {"horn": 4}}).startswith("pins.horn:")
-    for wrong in (-1, 64, "4", True, 1.5):
-        assert refusal({"vin": VIN, "pins": {"start": wrong}}).startswith("pins.start:"), wrong
-    assert "used twice" in refusal({"vin": VIN, "pins": {"start": 4, "lock": 4}})
+    assert refusal(pins(horn=4)).startswith("pins.horn:")
+    for wrong in (-1, 64, "4", True, False, 1.5, 4.0, [4], {}):
+        assert refusal(pins(start=wrong)).startswith("pins.start:"), wrong
+    huge = json.dumps(pins(start=7)).replace("7", "1" + "0" * 40).encode()
+    assert refusal(huge).startswith("pins.start:")
+    for odd in ("1e999", "-1e999", "4e0"):
+        assert refusal(json.dumps(pins(start=7)).replace("7", odd).encode()).startswith("pins.start:"), odd
+
+
+def test_no_gpio_is_two_wires_and_both_are_named():
+    assert refusal(pins(start=4, lock=4)) in (
+        "pins.start: GPIO 4 is used twice, pins.lock has it too",
+        "pins.lock: GPIO 4 is used twice, pins.start has it too",
+    )
+
+
+def test_no_gpio_is_a_wire_of_the_settings_and_another_of_the_board():
+    taken = (("start", 27, "lock"), ("lock", 26, "start"), ("led", 27, "lock"), ("start", 18, "card"))
+    for name, number, other in taken:
+        why = refusal(pins(**{name: number}))
+        assert why == "pins.%s: GPIO %d is used twice, this board has pins.%s on it too" % (name, number, other)
+
+
+def test_wires_may_change_places_and_take_one_that_was_given_up():
+    for good in (pins(start=27, lock=26), pins(card=None, start=18), pins(lock=None, start=27), pins(start=26)):
+        assert parse(json.dumps(good).encode(), Board).pins == good["pins"]
+
+
+def test_a_gpio_that_the_board_cannot_drive_or_has_no_pull_up_is_refused():
+    assert refusal(pins(start=14)) == (
+        "pins.start: GPIO 14 cannot be an output on this board, only 4, 18, 19, 21, 26, 27"
+    )
+    assert parse(json.dumps(pins(card=14)).encode(), Board).pins == {"card": 14}
+    for number in (0, 1, 6, 34, 39):
+        assert refusal(pins(led=number)).startswith("pins.led: GPIO %d cannot be an output" % number)
+        assert refusal(pins(brake=number)).startswith("pins.brake: GPIO %d cannot be an input" % number)
 
 
 def test_what_is_not_one_json_object_is_refused():
