@@ -210,7 +210,7 @@ class Router:
         public = request.body[_SESSION_INFO_REQUEST].get(_PUBLIC_KEY, b"")
         if len(public) != 65:
             raise Fault(_BAD_PARAMETER, "public key", None, 65, len(public))
-        session = self._sessions.find(public)
+        session = self._sessions.find(public, request.domain)
         self.handshakes += 1
         known = session is not None
         self._emit({"event": "handshake", "conn": reply.conn.name, "known": known})

@@ -1,15 +1,40 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The session table: bounded, never the same epoch twice, and not to be churned by reciting public keys."""
+"""Sessions: bounded, never the same epoch and counter twice, and not to be churned by reciting public keys."""
+
+import random
+
+import micropython
 
 from support import CLIENT_PUBLIC, other_key, owner, sessions_of
 
 
-def test_a_key_keeps_its_session_and_every_session_has_its_own_epoch():
+def remembered(sessions):
+    """All that sessions remember."""
+    live = [(s, s.epoch, s.counter) for s in sessions._live if s]
+    return live, sessions._generation, bytes(sessions._generations), dict(sessions._deadlines)
+
+
+def same_place(n):
+    """Keys that share a place of generations: their last bytes differ by 64."""
+    return [other_key(1 + 64 * i)[:64] + bytes([1 + 64 * (i % 3)]) for i in range(n)]
+
+
+def test_a_key_keeps_its_epoch_and_every_key_and_domain_has_its_own():
     sessions, _ = sessions_of(owner(), owner(other_key(1)))
     first = sessions.find(CLIENT_PUBLIC)
+    assert sessions.find(CLIENT_PUBLIC).epoch == first.epoch
+    both = (CLIENT_PUBLIC, other_key(1))
+    assert len({sessions.find(public, domain).epoch for public in both for domain in (2, 3)}) == 4
+    sessions.spend(first, 1)
     assert sessions.find(CLIENT_PUBLIC) is first
-    assert sessions.find(other_key(1)).epoch != first.epoch
-    assert sessions._keychain.looked_up == 2, "a live session needs no flash"
+    assert sessions.find(CLIENT_PUBLIC, 3) is not first
+    before = sessions._keychain.looked_up
+    sessions.find(CLIENT_PUBLIC)
+    assert sessions._keychain.looked_up == before, "a proven session needs no flash"
+
+
+def test_another_boot_has_other_epochs():
+    assert sessions_of(owner())[0].find(CLIENT_PUBLIC).epoch != sessions_of(owner())[0].find(CLIENT_PUBLIC).epoch
 
 
 def test_an_unknown_or_malformed_key_has_no_session():
@@ -17,43 +42,141 @@ def test_an_unknown_or_malformed_key_has_no_session():
     assert sessions.find(other_key(1)) is None
     assert sessions.find(b"") is None
     assert sessions.find(CLIENT_PUBLIC + b"\0") is None
+    assert sessions.find_handle(0, 2) is None and sessions.find_handle(2, 2) is None
 
 
 def test_a_session_dropped_comes_back_with_another_epoch():
     sessions, _ = sessions_of(owner())
-    first = sessions.find(CLIENT_PUBLIC)
-    sessions.drop(CLIENT_PUBLIC)
-    assert sessions.find(CLIENT_PUBLIC).epoch != first.epoch
-    sessions.drop()
-    assert not sessions._live
+    for proven in (False, True):
+        first = sessions.find(CLIENT_PUBLIC)
+        if proven:
+            sessions.spend(first, 1)
+        sessions.drop(CLIENT_PUBLIC)
+        assert sessions.find(CLIENT_PUBLIC).epoch != first.epoch
+        first = sessions.find(CLIENT_PUBLIC)
+        sessions.drop()
+        assert sessions.find(CLIENT_PUBLIC).epoch != first.epoch
+    assert not any(sessions._live)
 
 
-def test_claims_never_push_out_a_session_that_has_verified():
-    sessions, _ = sessions_of(owner(), *[owner(other_key(n)) for n in range(40)])
-    drivers = sessions.find(CLIENT_PUBLIC)
-    sessions.prove(drivers)
-    for n in range(40):
+def test_a_look_up_changes_nothing_at_all():
+    keys = [owner(other_key(n)) for n in range(40)]
+    sessions, _ = sessions_of(owner(), *keys)
+    drivers, unproven = sessions.find(CLIENT_PUBLIC), sessions.find(other_key(0))
+    sessions.spend(drivers, 5)
+    before = remembered(sessions)
+    for n in range(60):
         sessions.find(other_key(n))
+        sessions.find(other_key(n), 3)
+        sessions.find_handle(n, 2)
+    assert remembered(sessions) == before
     assert sessions.find(CLIENT_PUBLIC) is drivers
-    assert len(sessions._live) <= 12
+    assert sessions.find(other_key(0)).epoch == unproven.epoch
 
 
-def test_the_least_recently_used_of_the_verified_gives_way():
+def test_the_least_recently_used_of_the_verified_gives_way_and_its_epoch_never_comes_back():
     sessions, _ = sessions_of(*[owner(other_key(n)) for n in range(9)])
     live = []
     for n in range(9):
         live.append(sessions.find(other_key(n)))
-        sessions.prove(live[n])
+        sessions.spend(live[n], 1)
     assert sessions.find(other_key(0)) is not live[0]
+    assert sessions.find(other_key(0)).epoch != live[0].epoch
     assert sessions.find(other_key(1)) is live[1]
+    sessions.spend(live[1], 2)
+    sessions.spend(sessions.find(other_key(0)), 1)
+    assert sessions.find(other_key(1)) is live[1] and sessions.find(other_key(2)) is not live[2]
+
+
+def test_the_last_counter_ends_the_session():
+    sessions, _ = sessions_of(owner())
+    first = sessions.find(CLIENT_PUBLIC)
+    sessions.spend(first, 0xFFFFFFFF)
+    again = sessions.find(CLIENT_PUBLIC)
+    assert again.epoch != first.epoch and again.counter == 0
+
+
+def test_what_follows_a_tag_and_what_ends_sessions_needs_no_memory():
+    sessions, _ = sessions_of(*[owner(other_key(n)) for n in range(12)])
+    found = [sessions.find(other_key(n)) for n in range(12)]
+    publics = [other_key(n) for n in range(12)]
+    sessions._generation = 0xFFFF - 3
+    micropython.heap_lock()
+    try:
+        for n in range(12):
+            sessions.spend(found[n], 7)
+        sessions.spend(found[11], 0xFFFFFFFF)
+        for n in range(12):
+            sessions.drop(publics[n])
+        sessions.drop()
+    finally:
+        micropython.heap_unlock()
+    assert not any(sessions._live)
+
+
+def test_no_epoch_and_counter_are_ever_accepted_twice():
+    """A model of phones, strangers and key changes over 20 keys that share places: whoever asks, in whatever order, and
+    whatever ends sessions in between."""
+    random.seed(11)
+    publics = [other_key(n) for n in range(14)] + same_place(3) + [CLIENT_PUBLIC]
+    sessions, _ = sessions_of(*[owner(public) for public in publics])
+    sessions._generation = 0xFFFF - 40  # all generations are used up on the way
+    accepted = {}
+    said = []
+    highest = {}
+    resyncs = 0
+    known = {}
+    for step in range(12000):
+        public, domain = random.choice(publics), random.choice((2, 2, 3))
+        act = random.randrange(100)
+        if act < 40:  # a handshake, perhaps a stranger's
+            session = sessions.find(public, domain)
+            known[public, domain] = (session.epoch, session.counter)
+            continue
+        if act < 43:
+            sessions.drop(public)
+            continue
+        if act < 44:
+            sessions.drop()
+            continue
+        if act < 60 and said:  # anything that was ever said, again
+            public, domain, epoch, counter = random.choice(said)
+        elif (public, domain) in known:
+            epoch, counter = known[public, domain]
+            jump = random.randrange(40)
+            counter = 0xFFFFFFFF - jump if jump < 2 else min(counter + 1 + jump % 3, 0xFFFFFFFF)
+            if len(said) < 400:
+                said.append((public, domain, epoch, counter))
+            else:
+                said[random.randrange(400)] = (public, domain, epoch, counter)
+        else:
+            continue
+        session = sessions.find(public, domain)
+        if session.epoch != epoch or counter <= session.counter:
+            resyncs += 1
+            known[public, domain] = (session.epoch, session.counter)
+            continue
+        assert counter > highest.get((domain, epoch), 0), step
+        assert accepted.get(epoch, (public, domain)) == (public, domain), "two keys or domains with one epoch"
+        accepted[epoch] = (public, domain)
+        highest[domain, epoch] = counter
+        sessions.spend(session, counter)
+        known[public, domain] = (epoch, counter)
+        assert sum(1 for s in sessions._live if s) <= 8
+    print("epochs that commands were accepted in:", len(accepted), "refused:", resyncs)
+    assert len(accepted) > 500 and resyncs > 500 and sessions._generation < 0xFFFF - 40
 
 
 def test_a_timed_key_works_for_its_seconds_and_not_after_a_reset():
     sessions, clock = sessions_of(owner(seconds=60))
+    early = sessions.find(CLIENT_PUBLIC)
+    assert not sessions.active(early)
     sessions.start_time(sessions._keychain.records[0])
-    session = sessions.find(CLIENT_PUBLIC)
-    assert sessions.active(session)
+    assert sessions.active(early), "looked at when it is used, not when the session was made"
+    sessions.spend(early, 1)
     clock.advance(60)
-    assert not sessions.active(session)
+    assert not sessions.active(early) and not sessions.active(sessions.find(CLIENT_PUBLIC))
+    sessions.start_time(sessions._keychain.records[0])
+    assert sessions.active(early)
     after_reset, _ = sessions_of(owner(seconds=60))
     assert not after_reset.active(after_reset.find(CLIENT_PUBLIC))

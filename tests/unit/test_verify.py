@@ -19,13 +19,19 @@ def attempt(sessions, fields, now=0):
 
 def fault_of(sessions, fields, now=0):
     """The code of the fault, and whether it carries a session to resynchronise with."""
-    live = [(s.epoch, s.counter, s.proven) for s in sessions._live]
+    before = told(sessions)
     try:
         attempt(sessions, fields, now)
     except Fault as fault:
-        assert [(s.epoch, s.counter, s.proven) for s in sessions._live] == live, "a refused request changed a session"
+        assert told(sessions) == before, "a refused request changed a session"
         return fault.code, fault.session is not None
     raise AssertionError("passed")
+
+
+def told(sessions):
+    """All that sessions remember."""
+    live = [(s, s.epoch, s.counter) for s in sessions._live if s]
+    return live, sessions._generation, bytes(sessions._generations), sessions._secret, dict(sessions._deadlines)
 
 
 def car():
@@ -37,7 +43,7 @@ def test_both_methods_pass_and_give_the_plaintext():
     sessions, session = car()
     assert bytes(attempt(sessions, signed(UNLOCK, session, 1, 5)).plaintext) == UNLOCK
     assert bytes(attempt(sessions, signed(UNLOCK, session, 2, 5, method="hmac")).plaintext) == UNLOCK
-    assert session.counter == 2
+    assert sessions.find(CLIENT_PUBLIC).counter == 2
 
 
 def test_flags_and_an_epoch_left_out_are_part_of_what_is_signed():
@@ -53,6 +59,27 @@ def test_a_handle_from_the_handshake_stands_for_the_key():
     sessions, session = car()
     attempt(sessions, signed(UNLOCK, session, 1, 5, identity={"handle": session.handle}))
     assert fault_of(sessions, signed(UNLOCK, session, 2, 5, identity={"handle": 99}))[0] == faults.INVALID_KEY_HANDLE
+    assert fault_of(sessions, signed(UNLOCK, session, 2, 5, identity={"handle": 0}))[0] == faults.INVALID_KEY_HANDLE
+
+
+def test_a_handle_needs_no_handshake_and_is_stale_once_its_slot_is_empty():
+    sessions, session = car()
+    attempt(sessions, signed(UNLOCK, session, 1, 5, identity={"handle": session.handle}))
+    sessions.drop()
+    again = sessions.find(CLIENT_PUBLIC)
+    attempt(sessions, signed(UNLOCK, again, 1, 5, identity={"handle": session.handle}))
+    sessions._keychain.records.clear()
+    sessions.drop(CLIENT_PUBLIC)
+    code = fault_of(sessions, signed(UNLOCK, again, 2, 5, identity={"handle": session.handle}))
+    assert code == (faults.INVALID_KEY_HANDLE, False)
+
+
+def test_a_bad_tag_is_told_of_before_an_expiry():
+    sessions, session = car()
+    for expires_at in (0, 99, 100 + MAX_LIFETIME + 1, 0xFFFFFFFF):
+        for method, size in (("gcm", 16), ("hmac", 32)):
+            fields = signed(UNLOCK, session, 1, expires_at, tag=bytes(size), method=method)
+            assert fault_of(sessions, fields, 100) == (faults.INVALID_SIGNATURE, True), expires_at
 
 
 def test_the_request_hash_is_the_method_and_16_bytes_of_the_tag():
@@ -90,6 +117,7 @@ def test_the_last_counter_begins_a_new_epoch():
     epoch = session.epoch
     fields = signed(UNLOCK, session, 0xFFFFFFFF, 5)
     attempt(sessions, fields)
+    session = sessions.find(CLIENT_PUBLIC)
     assert session.epoch != epoch and session.counter == 0
     assert fault_of(sessions, fields) == (faults.INCORRECT_EPOCH, True)
 

@@ -1,10 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The table of live sessions over the keychain.
+"""Epochs that need no table, and the small table of sessions that have verified a tag.
 
-A session is one key's: its epoch is drawn when the object is made, so whatever is evicted, dropped or lost in a
-reset comes back under another epoch and nothing said before works again. Unknown keys cost a flash look-up and no
-public-key work: K was stored when the key was enrolled.
+An epoch is a keyed hash of a secret of this boot, the key, the domain and a generation. So a handshake or a look-up
+changes nothing at all, and whoever recites public keys (the whitelist is public) unseats nobody. Only a proven session
+is kept, for its counter. When one goes (evicted, dropped, counted out) the generation of its place moves on: its epoch
+never comes back, and nothing that was said in it works again. Unknown keys cost a flash look-up and no public-key work:
+K was stored when the key was enrolled.
 """
+
+from array import array
 
 from micropython import const
 
@@ -16,74 +20,98 @@ if TYPE_CHECKING:
     from latchkey.keys.keychain import Keychain
     from latchkey.keys.record import Record
 
-_PROVEN = const(8)  # sessions that have verified a tag
-_CLAIMED = const(4)  # sessions opened for somebody who so far only named a key
+_VEHICLE_SECURITY = const(2)
+_PROVEN = const(8)  # sessions that are kept
+_PLACES = const(64)  # of generations, by the last byte of a public key: who shares one may cost the other a correction
+_LAST_GENERATION = const(0xFFFF)
 _LAST_COUNTER = const(0xFFFFFFFF)
 
 
 class Session:
-    """One key's session: `record` as enrolled, 16-byte `epoch`, highest `counter` seen, `deadline` of a timed key."""
+    """One key's session with one domain: `record` as enrolled, 16-byte `epoch`, highest `counter` seen."""
 
-    def __init__(self, record: Record, deadline: int | None) -> None:
+    def __init__(self, record: Record, domain: int, epoch: bytes) -> None:
         self.record = record
-        self.deadline = deadline
-        self.public = record.public
-        self.key = record.shared
-        self.command_key = crypto.hmac_sha256(record.shared, b"authenticated command")
-        self.info_key = crypto.hmac_sha256(record.shared, b"session info")
-        self.handle = record.slot + 1
-        self.proven = False
-        self.renew()
-
-    def renew(self) -> None:
-        self.epoch = crypto.random_bytes(16)
+        self.domain = domain
+        self.epoch = epoch
         self.counter = 0
+        self.key = record.shared
+        self.handle = record.slot + 1
 
-    def spend(self, counter: int) -> None:
-        """Record a counter that has passed; the last one there is starts a new epoch."""
-        self.counter = counter
-        if counter >= _LAST_COUNTER:
-            self.renew()
+    @property
+    def command_key(self) -> bytes:
+        return crypto.hmac_sha256(self.key, b"authenticated command")
+
+    @property
+    def info_key(self) -> bytes:
+        return crypto.hmac_sha256(self.key, b"session info")
 
 
 class Sessions:
-    """A claimed session makes way only for claims: whoever recites public keys cannot unseat a driver's session."""
+    """What follows a verified tag (`spend`), and what ends sessions (`drop`), allocates nothing: it cannot fail."""
 
     def __init__(self, keychain: Keychain, clock: Clock, public: bytes) -> None:
         self.public = public  # the vehicle's own key, 65 bytes
         self._keychain = keychain
         self._clock = clock
-        self._live: "list[Session]" = []  # least recently used first
+        self._secret = b""  # drawn when first needed: by then the number of this boot has been stirred in
+        self._generation = 0  # the highest in use
+        self._generations = array("H", bytes(2 * _PLACES))
+        self._live: "list[Session | None]" = [None] * _PROVEN  # most recently used first, but for gaps
         self._deadlines: "dict[bytes, int]" = {}  # id of a timed key: its last second
 
-    def find(self, public: bytes | memoryview) -> Session | None:
-        """The session of an enrolled key, made if need be; None if the key is unknown."""
+    def find(self, public: bytes | memoryview, domain: int = _VEHICLE_SECURITY) -> Session | None:
+        """The session of an enrolled key with a domain; None if the key is unknown."""
         for session in self._live:
-            if session.public == public:
+            if session and session.domain == domain and session.record.public == public:
                 return session
-        record = self._keychain.find(public) if len(public) == 65 else None
-        if record is None:
-            return None
-        session = Session(record, self._deadlines.get(record.id))
-        self._append(session)
-        return session
+        return self._open(self._keychain.find(public) if len(public) == 65 else None, domain)
 
-    def find_handle(self, handle: int) -> Session | None:
-        """A handle is told in a handshake, which opens the session: one that is not live is stale."""
+    def find_handle(self, handle: int, domain: int) -> Session | None:
+        """The session of the key in a handle's slot: a handle is stale once that slot is empty."""
         for session in self._live:
-            if session.handle == handle:
+            if session and session.domain == domain and session.handle == handle:
                 return session
-        return None
+        return self._open(self._keychain.find_slot(handle - 1), domain)
 
-    def prove(self, session: Session) -> None:
-        """A tag of this session's key has verified."""
-        session.proven = True
-        self._live.remove(session)
-        self._append(session)
+    def spend(self, session: Session, counter: int) -> None:
+        """Record a counter that has passed, once a tag of this session's key has verified."""
+        session.counter = counter
+        live = self._live
+        place = -1
+        for at in range(_PROVEN):
+            if live[at] is session:
+                place = at
+                break
+            if place < 0 and live[at] is None:
+                place = at
+        if place < 0:
+            place = _PROVEN - 1
+            evicted = live[place]
+            if evicted:
+                self._generations[evicted.record.public[-1] % _PLACES] = self._next()
+        while place:
+            live[place] = live[place - 1]
+            place -= 1
+        live[0] = session
+        if counter >= _LAST_COUNTER:
+            self.drop(session.record.public)
+
+    def drop(self, public: bytes | None = None) -> None:
+        """End one key's sessions, or all: they come back with a new epoch, if the key still is enrolled."""
+        generation = self._next()
+        for place in range(_PLACES):
+            if public is None or public[-1] % _PLACES == place:
+                self._generations[place] = generation
+        for at in range(_PROVEN):
+            session = self._live[at]
+            if session and (public is None or session.record.public == public):
+                self._live[at] = None
 
     def active(self, session: Session) -> bool:
         """False once a key that was enrolled for some seconds has had them, or if a reset lost their count."""
-        return not session.record.seconds or (session.deadline or 0) > self._clock.now()
+        record = session.record
+        return not record.seconds or self._deadlines.get(record.id, 0) > self._clock.now()
 
     def start_time(self, record: Record) -> None:
         """Start the time of a key that is active for `record.seconds`, counted while the vehicle is powered."""
@@ -91,13 +119,22 @@ class Sessions:
         self._deadlines = {key: last for key, last in self._deadlines.items() if last > now}
         self._deadlines[record.id] = now + record.seconds
 
-    def drop(self, public: bytes | None = None) -> None:
-        """Forget one key's session, or all: it comes back with a new epoch, if its key still is enrolled."""
-        self._live = [s for s in self._live if public is not None and s.public != public]
+    def _open(self, record: Record | None, domain: int) -> Session | None:
+        """A session as nobody has used it yet: the same until something of its place ends."""
+        if record is None:
+            return None
+        if not self._secret:
+            self._secret = crypto.random_bytes(32)
+        generation = self._generations[record.public[-1] % _PLACES]
+        named = bytes((domain, generation & 0xFF, generation >> 8))
+        return Session(record, domain, crypto.hmac_sha256(self._secret, named, record.public)[:16])
 
-    def _append(self, session: Session) -> None:
-        limit = _PROVEN if session.proven else _CLAIMED
-        alike = [s for s in self._live if s.proven == session.proven]
-        if len(alike) >= limit:
-            self._live.remove(alike[0])
-        self._live.append(session)
+    def _next(self) -> int:
+        """A generation that no epoch was made of; with another secret when all have been."""
+        if self._generation == _LAST_GENERATION:
+            self._secret = b""
+            for place in range(_PLACES):
+                self._generations[place] = 0
+            self._generation = 0
+        self._generation += 1
+        return self._generation

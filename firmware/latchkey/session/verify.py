@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Verify a signed request (protocol.md, "Authorizing commands"), in the order of law 3.
+"""Verify a signed request (protocol.md, "Authorizing commands"): law 3.
 
-Key look-up, epoch and expiry, tag, and only then the counter: a request that is refused here has changed nothing.
+Key look-up, epoch, tag, expiry, and only then the counter: a request that is refused here has changed nothing. The tag
+comes before the expiry because the reference verifier has it so: what a phone hears of its clock is then about a
+message that it did sign.
 """
 
 from micropython import const
@@ -62,17 +64,17 @@ class Verified:
         self.request_hash = request_hash
 
 
-def identify(identity: Fields, sessions: Sessions) -> Session:
+def identify(identity: Fields, sessions: Sessions, domain: int) -> Session:
     """The session of a KeyIdentity. Raises Fault: unknown key, unknown handle, or a key that is out of time."""
     public = identity.get(_PUBLIC_KEY)
     if public is None:
         if _HANDLE not in identity:
             raise Fault(_UNKNOWN_KEY_ID, "no signer")
-        session = sessions.find_handle(identity[_HANDLE])
+        session = sessions.find_handle(identity[_HANDLE], domain)
         if session is None:
             raise Fault(_INVALID_KEY_HANDLE, "handle")
     else:
-        session = sessions.find(public)
+        session = sessions.find(public, domain)
         if session is None:
             raise Fault(_UNKNOWN_KEY_ID, "public key")
     if not sessions.active(session):
@@ -83,7 +85,7 @@ def identify(identity: Fields, sessions: Sessions) -> Session:
 def verify(request: Request, sessions: Sessions, vin: bytes, now: int) -> Verified:
     """Raises Fault; on return the counter is spent, so that no request passes twice."""
     signature = request.body[_SIGNATURE_DATA]
-    session = identify(signature.get(_SIGNER_IDENTITY, {}), sessions)
+    session = identify(signature.get(_SIGNER_IDENTITY, {}), sessions, request.domain)
     payload = request.body.get(_PROTOBUF_MESSAGE_AS_BYTES, b"")
     kind = signature.get(_ONE_OF)
     data = signature.get(kind)
@@ -104,13 +106,6 @@ def verify(request: Request, sessions: Sessions, vin: bytes, now: int) -> Verifi
     if len(epoch) and epoch != session.epoch:
         raise Fault(_INCORRECT_EPOCH, "epoch", session, session.epoch.hex(), bytes(epoch).hex())
     expires_at = data.get(_EXPIRES_AT - shift, 0)
-    if expires_at > _MAX_EPOCH:
-        raise Fault(_BAD_PARAMETER, "expires_at", session, _MAX_EPOCH, expires_at)
-    if expires_at < now or not expires_at:
-        raise Fault(_TIME_EXPIRED, "expired", session, now, expires_at)
-    if expires_at - now > _MAX_LIFETIME:
-        raise Fault(_TIME_TO_LIVE_TOO_LONG, "lifetime", session, _MAX_LIFETIME, expires_at - now)
-
     counter = data.get(_COUNTER - shift, 0)
     signed = metadata.command(method, request.domain, vin, session.epoch, expires_at, counter, request.flags)
     tag = data.get(_TAG - shift, b"")
@@ -122,10 +117,15 @@ def verify(request: Request, sessions: Sessions, vin: bytes, now: int) -> Verifi
     except crypto.AuthError:
         raise Fault(_INVALID_SIGNATURE, "tag", session)
 
+    if expires_at > _MAX_EPOCH:
+        raise Fault(_BAD_PARAMETER, "expires_at", session, _MAX_EPOCH, expires_at)
+    if expires_at < now or not expires_at:
+        raise Fault(_TIME_EXPIRED, "expired", session, now, expires_at)
+    if expires_at - now > _MAX_LIFETIME:
+        raise Fault(_TIME_TO_LIVE_TOO_LONG, "lifetime", session, _MAX_LIFETIME, expires_at - now)
     if counter <= session.counter:
         raise Fault(_INVALID_TOKEN_OR_COUNTER, "counter", session, session.counter + 1, counter)
     # Vehicle security truncates the request hash to the type and 16 bytes of the tag.
     verified = Verified(session, payload, bytes((method,)) + bytes(tag[:16]))
-    session.spend(counter)
-    sessions.prove(session)
+    sessions.spend(session, counter)
     return verified
