@@ -89,7 +89,7 @@ def _explain(path: str, error: Exception) -> PortError:
     if "exclusively lock" in str(error) or code in (errno.EBUSY, errno.EWOULDBLOCK):
         return PortBusy(
             f"{path} is in use by another program",
-            "end that program, or use a port that it shares (as `latchkey bridge` does)",
+            "end that program, or let it finish: `pair`, `monitor` and `bridge` share the port, nothing else does",
         )
     if code == errno.ENOENT or (code is None and not os.path.lexists(path) and "://" not in path):
         target = "points to a simulated board that has ended" if Path(path).is_symlink() else "does not exist"

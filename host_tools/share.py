@@ -14,6 +14,7 @@ import json
 import queue
 import socket
 import threading
+import time
 from typing import Any, Self
 
 from host_tools.attachment import Attachment, Listener, Receiver
@@ -22,6 +23,7 @@ from host_tools.port import runtime_path
 from host_tools.wire import Restarted
 
 _LINE_LIMIT = 1 << 20
+_QUIET, _LINGER = 0.5, 2.0  # seconds without a question after which guests may be left alone; at most so long
 
 
 class Server:
@@ -38,11 +40,14 @@ class Server:
         threading.Thread(target=self._accept, name="latchkey share", daemon=True).start()
 
     def close(self) -> None:
-        """Stop; the clients see the port go."""
+        """Stop. Who is just being served is served to the end: a card tap ends the pairing that shares the port."""
         self._path.unlink(missing_ok=True)
         with contextlib.suppress(OSError):
             self._socket.shutdown(socket.SHUT_RDWR)
         self._socket.close()
+        until = time.monotonic() + _LINGER
+        while any(client.busy() for client in list(self._clients)) and time.monotonic() < until:
+            time.sleep(0.02)
         for client in list(self._clients):
             client.close()
 
@@ -69,6 +74,12 @@ class _Client:
         self._attachment = attachment
         self._out: queue.SimpleQueue[dict[str, Any] | None] = queue.SimpleQueue()
         self._open: set[int] = set()
+        self._asking: set[threading.Thread] = set()
+        self._active = time.monotonic()
+
+    def busy(self) -> bool:
+        """Whether it waits for an answer, or had one so lately that it will go on."""
+        return bool(self._asking) or time.monotonic() - self._active < _QUIET
 
     def serve(self) -> None:
         put = self._out.put
@@ -83,7 +94,9 @@ class _Client:
             with self._socket.makefile("rb") as lines, contextlib.suppress(OSError):
                 while isinstance(asked := _parse(lines.readline(_LINE_LIMIT)), dict):
                     # Each in a thread of its own: a slow request does not hold up the next.
-                    threading.Thread(target=self._answer, args=(asked,), daemon=True).start()
+                    thread = threading.Thread(target=self._answer, args=(asked,), daemon=True)
+                    self._asking.add(thread)
+                    thread.start()
         finally:
             self._attachment.listeners.remove(listener)
             for conn in list(self._open):
@@ -111,6 +124,8 @@ class _Client:
         except (KeyError, TypeError, ValueError) as error:
             answer = {"error": f"not understood: {error}", "hint": "", "kind": LatchkeyError.name}
         self._out.put({"ask": asked.get("ask"), **answer})
+        self._active = time.monotonic()
+        self._asking.discard(threading.current_thread())
 
     def _do(self, asked: dict[str, Any]) -> Any:
         attachment = self._attachment
@@ -131,6 +146,7 @@ class _Client:
                 raise ValueError(other)
 
     def _arrived(self, conn: int, message: bytes | None) -> None:
+        self._active = time.monotonic()
         if message is None:
             self._open.discard(conn)
             self._out.put({"ended": conn})
@@ -156,6 +172,9 @@ class SharedAttachment:
         if not self._greeted.wait(timeout):
             self.close()
             raise NoAnswer("the program that holds the port does not answer", "end it, or wait")
+        if not self.hello:
+            self.close()
+            raise ConnectionResetError
 
     @classmethod
     def find(cls, port: str, listener: Listener, timeout: float) -> Self | None:
@@ -163,10 +182,10 @@ class SharedAttachment:
         connection = socket.socket(socket.AF_UNIX)
         try:
             connection.connect(str(runtime_path(port, "sock")))
-        except OSError:
+            return cls(connection, listener, timeout)
+        except OSError:  # nobody shares it, or whoever did is just ending
             connection.close()
             return None
-        return cls(connection, listener, timeout)
 
     def request(self, request: dict[str, Any], timeout: float) -> dict[str, Any]:
         answer: dict[str, Any] = self._ask(timeout, do="request", request=request, timeout=timeout)
@@ -222,6 +241,7 @@ class SharedAttachment:
         except OSError:
             pass
         self._ended = True
+        self._greeted.set()
         for waiting in list(self._waiting.values()):
             waiting.put({"error": _gone().text, "hint": _gone().hint, "kind": NoAnswer.name})
         for receiver in list(self._receivers.values()):

@@ -6,6 +6,7 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -26,6 +27,7 @@ from host_tools.cli.options import (
     Role,
     Timeout,
     Vin,
+    car_on,
     open_car,
     open_phone,
 )
@@ -56,17 +58,21 @@ def pair(
 ) -> None:
     """Enrol a phone's key: make the key file if it is missing, ask the car, wait for the card."""
     with Report(as_json) as report:
+        reach = Reach(port, vin, timeout, ble, radio)
         messages.permission_change(bytes(65), role, label)  # a label that is too long is found before a file is made
-        loaded = keyfile.load_or_create(key)
-        if loaded.created:
-            report.say(f"Made the key {loaded.id} in {key}.")
         with contextlib.ExitStack() as stack:
-            # The bench first: it holds the port, and the phone shares it.
-            bench = stack.enter_context(open_car(port, timeout, share=True)) if tap else None
-            phone = stack.enter_context(open_phone(report, Reach(port, vin, timeout, ble, radio), loaded))
+            bench: Bench | None = None
+            if tap or not ble:
+                # It waits for a person, so the port is shared: with its own phone, and with whoever taps the card.
+                bench = stack.enter_context(open_car(port, timeout, share=True))
+                reach = replace(reach, vin=car_on(bench, reach))
+            loaded = keyfile.load_or_create(key)
+            if loaded.created:
+                report.say(f"Made the key {loaded.id} in {key}.")
+            phone = stack.enter_context(open_phone(report, reach, loaded))
 
             def on_wait() -> None:
-                if bench:
+                if tap and bench:
                     tap_card(bench)
                     report.say("Tapped the card.")
                 else:

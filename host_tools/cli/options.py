@@ -28,7 +28,7 @@ KeyFile = Annotated[
     Path, typer.Option("--key", envvar="LATCHKEY_KEY", metavar="FILE", help="The phone's private key (PEM).")
 ]
 Vin = Annotated[
-    str | None, typer.Option("--vin", metavar="VIN", help="The car's VIN, if the board should not be asked.")
+    str | None, typer.Option("--vin", metavar="VIN", help="The car that is meant: another one is asked for nothing.")
 ]
 Ble = Annotated[bool, typer.Option("--ble", help="Over Bluetooth, in place of the serial port: scans for the VIN.")]
 Radio = Annotated[
@@ -120,11 +120,24 @@ def open_phone(report: Report, reach: Reach, key: Path | keyfile.Key) -> Iterato
             yield Phone(air, vin, loaded, timeout=reach.timeout)
         return
     with open_car(reach.port, reach.timeout) as car:
-        name = reach.vin or car.hello.get("vin")
-        if not name:
-            raise Refused("NOT_PROVISIONED_WITH_IDENTITY")
+        name = car_on(car, reach)
         with contextlib.closing(car.connect()) as connection:
-            yield Phone(connection, str(name), loaded, timeout=reach.timeout)
+            yield Phone(connection, name, loaded, timeout=reach.timeout)
+
+
+def car_on(car: Bench, reach: Reach) -> str:
+    """The VIN of the car on the port, before anything is asked of it. It has to be the one that --vin names."""
+    if reach.vin:
+        check_vin(reach.vin)
+    name = car.hello.get("vin")
+    if not name:
+        raise Refused("NOT_PROVISIONED_WITH_IDENTITY")
+    if reach.vin not in (None, name):
+        raise Misuse(
+            f"the car on {reach.port} is {name}, not {reach.vin}",
+            "leave --vin out if that one is meant, else check --port",
+        )
+    return str(name)
 
 
 def _paired_with(key: keyfile.Key) -> str:

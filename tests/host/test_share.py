@@ -15,6 +15,7 @@ import pytest
 from host_tools.bench import Bench
 from host_tools.faults import LatchkeyError, NoAnswer
 from host_tools.port import PortBusy, runtime_path
+from host_tools.share import _Client
 from host_tools.sim import SimulatedBoard
 from host_tools.wire import Restarted
 from tests.host.echo import make_firmware
@@ -127,6 +128,51 @@ def test_a_guest_is_told_when_the_holder_leaves(board: SimulatedBoard) -> None:
             phone.receive(10)
         with pytest.raises(NoAnswer):
             guest.info()
+
+
+def test_a_guest_that_is_being_served_is_served_to_the_end_when_the_holder_leaves(
+    board: SimulatedBoard, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As a card tap, which ends the pairing that holds the port."""
+    asked = threading.Event()
+    do = _Client._do
+
+    def note(self: _Client, what: dict[str, object]) -> object:
+        asked.set()
+        return do(self, what)
+
+    monkeypatch.setattr(_Client, "_do", note)
+    holder = Bench.open(board.port, share=True)
+    with Bench.open(board.port) as guest:
+
+        def leave() -> None:
+            asked.wait(10)
+            holder.close()
+
+        leaving = threading.Thread(target=leave)
+        leaving.start()
+        assert guest.request("hang", ms=700) is None
+        leaving.join()
+
+
+def test_a_guest_that_comes_while_the_holder_ends_gets_the_port(board: SimulatedBoard) -> None:
+    """It was let in and hung up on before it was told anything: no reason to wait for a greeting."""
+    path = runtime_path(board.port, "sock")
+    first = Bench.open(board.port)
+
+    def leave() -> None:
+        listening.accept()[0].close()
+        path.unlink()
+        first.close()
+
+    with socket.socket(socket.AF_UNIX) as listening:
+        listening.bind(str(path))
+        listening.listen()
+        leaving = threading.Thread(target=leave)
+        leaving.start()
+        with Bench.open(board.port, timeout=10) as car:
+            assert car.info()
+        leaving.join()
 
 
 def test_a_port_that_is_not_shared_is_busy(board: SimulatedBoard) -> None:
