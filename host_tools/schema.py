@@ -182,8 +182,8 @@ def tables(schema: Schema, module: str) -> str:
     parts = [
         _HEAD.format(
             f"Tables of messages: {what}.\n\n"
-            "A table is flat (wire/pb.py): number, kind, and 1 for a member of the message's oneof, of its first field,"
-            "\nthen of the next."
+            "A table is flat (wire/pb.py): number and kind of its first field, then of the next. The number of a member"
+            "\nof the message's oneof is negative."
         ),
         "\nfrom micropython import const\n\n_UINT = const(0)\n_BYTES = const(2)\n_FIXED32 = const(5)\n",
     ]
@@ -206,8 +206,8 @@ def _rows(schema: Schema, message: str, wanted: list[str], known: set[str]) -> I
                 raise SystemExit(f"{message}.{name} needs a table of {field.message_type.name}")
             kind = _constant(field.message_type.name)
         oneof = field.containing_oneof
-        member = int(oneof is not None and len(oneof.fields) > 1)
-        yield f"    {field.number}, {kind}, {member},  # {name}\n"
+        member = oneof is not None and len(oneof.fields) > 1
+        yield f"    {-field.number if member else field.number}, {kind},  # {name}\n"
 
 
 def _constant(message: str) -> str:

@@ -50,6 +50,7 @@ _INSUFFICIENT_PRIVILEGES = const(7)
 _INVALID_DOMAINS = const(8)
 _INVALID_COMMAND = const(9)
 _INTERNAL = const(11)
+_UNANSWERABLE = const(0)  # is met with silence
 _BAD_PARAMETER = const(13)
 _ONE_OF = const(0)  # wire/pb.py
 # RoutableMessage
@@ -128,16 +129,15 @@ class Router:
         self.asker = conn
         reply: Any = None  # a Reply, or a BareReply
         try:
-            bare = envelope.read_bare(data)
-            if bare is None:
-                request = envelope.read(data)
-                reply = Reply(conn, request, self._vin, self.deliver)
-                self._answer(conn, request, reply)
-            else:
+            if envelope.is_bare(data):
                 from latchkey.session.barereply import BareReply  # rare
 
                 reply = BareReply(conn, self.deliver)
-                self._pair(bare, reply)
+                self._pair(envelope.read_bare(data), reply)
+            else:
+                request = envelope.read(data)
+                reply = Reply(conn, request, self._vin, self.deliver)
+                self._answer(conn, request, reply)
         except Exception as error:  # noqa: BLE001 - a bug must not strand a driver: it is told, and answered
             self.failed(conn, reply, error)
         self.asker = None
@@ -151,7 +151,7 @@ class Router:
             if error.code == _INVALID_SIGNATURE and conn.limiter:
                 conn.limiter.failed()
             self._refused(conn, error.session or who, error.code, 0, error.why, error.expected, error.got)
-            if reply:
+            if reply and error.code:
                 reply.fault(error.code, error.session, self._sessions.public, self._clock.now())
         elif isinstance(error, KeyRefused):
             self._refused(conn, who, 0, error.code, error.why)
@@ -229,7 +229,7 @@ class Router:
     def _pair(self, data: memoryview, reply: BareReply) -> None:
         message = decode(messages.UNSIGNED_MESSAGE, data)
         if _WHITELIST_OPERATION not in message:
-            raise Fault(_INVALID_COMMAND, "not signed")
+            raise Fault(_UNANSWERABLE, "not signed")
         self._change_keys(message[_WHITELIST_OPERATION], reply, None)
 
     def _information(self, request: Fields) -> bytes:

@@ -125,6 +125,10 @@ CASES = {
     "the domain of the screen": Case(gcm(to_domain(3)), "INVALID_DOMAINS", "domain"),
     "everybody's domain": Case(gcm(to_domain(0)), "INVALID_DOMAINS", "domain"),
     "a domain that is not there": Case(gcm(to_domain(77)), "INVALID_DOMAINS", "domain"),
+    "a negative domain": Case(gcm(to_domain(-1)), "INVALID_DOMAINS", "domain"),
+    "an expiry that has passed, and a wrong tag": Case(
+        gcm(field("tag", bytes(16)), expires_at=1), "INVALID_SIGNATURE", "tag"
+    ),
     "no destination": Case(gcm(lambda m: m.ClearField("to_destination")), "INVALID_DOMAINS", "domain"),
     "no signer": Case(gcm(lambda m: m.signature_data.ClearField("signer_identity")), "UNKNOWN_KEY_ID", "no signer"),
     "a signer that is no key": Case(gcm(signer(b"\x04")), "UNKNOWN_KEY_ID", "public key"),
@@ -167,7 +171,6 @@ def test_it_is_refused_by_name_and_nothing_changes(car: Bench, owner: Phone, nam
 
 
 UNREADABLE = {
-    "an empty message": b"",
     "one byte": b"\x00",
     "text": b"GET / HTTP/1.1\r\n\r\n",
     "a field that ends in the middle": bytes.fromhex("3202"),
@@ -176,21 +179,46 @@ UNREADABLE = {
     "a wrong kind of field": bytes.fromhex("3008"),
     "groups": b"\x33" * 64,
     "a message within a message within a message": bytes.fromhex("32") + b"\x7e" + b"\x0a\x7c" + b"\x0a\x7a" * 61,
+    "1024 bytes of nothing": bytes(1024),
+    "a bare message that ends in the middle": bytes.fromhex("0a05120a"),
+}
+UNANSWERABLE = {
+    "an empty message": b"",
     "a bare message that presents no key": vcsec.ToVCSECMessage(
         signedMessage=vcsec.SignedMessage(protobufMessageAsBytes=START.SerializeToString())
     ).SerializeToString(),
-    "1024 bytes of nothing": bytes(1024),
     "an address of 17 bytes": messages.routable(START, b"a" * 17, b"u" * 16).SerializeToString(),
 }
 
 
 @pytest.mark.parametrize("name", UNREADABLE)
-def test_what_cannot_be_read_or_answered_is_met_with_silence(car: Bench, owner: Phone, name: str) -> None:
+def test_what_cannot_be_read_is_told_so_to_nobodys_address(car: Bench, owner: Phone, name: str) -> None:
     since = len(car.events)
     with nothing_changes(car, owner), car.connect() as connection:
-        assert ask(car, connection, UNREADABLE[name]) is None
+        reply = ask(car, connection, UNREADABLE[name])
+        assert fault(reply) == "DECODING"
+        assert reply is not None and not reply.envelope.HasField("to_destination")
+        assert reply.envelope.from_destination.domain == universal.DOMAIN_VEHICLE_SECURITY
+    (event,) = refusals(car, since)
+    assert event["fault"] == 10 and event["why"]
+
+
+@pytest.mark.parametrize("name", UNANSWERABLE)
+def test_what_cannot_be_answered_is_met_with_silence(car: Bench, owner: Phone, name: str) -> None:
+    since = len(car.events)
+    with nothing_changes(car, owner), car.connect() as connection:
+        assert ask(car, connection, UNANSWERABLE[name]) is None
     (event,) = refusals(car, since)
     assert event["fault"] == 0 and event["why"]
+
+
+@pytest.mark.parametrize("group", ["9b069c06", "9b06089601a306a4069c06", "0b080112020a0b0c"])
+def test_unknown_groups_are_skipped(car: Bench, owner: Phone, group: str) -> None:
+    """As every other decoder does."""
+    command = forge(owner, messages.action("wake"), ahead=1).SerializeToString()
+    with car.connect() as connection:
+        assert fault(ask(car, connection, bytes.fromhex(group) + command)) == "no fault"
+    owner.handshake()
 
 
 def test_a_command_that_is_cut_short_anywhere_does_nothing(car: Bench, owner: Phone) -> None:
@@ -200,4 +228,4 @@ def test_a_command_that_is_cut_short_anywhere_does_nothing(car: Bench, owner: Ph
         for size in range(1, len(raw) - 20):  # what comes after that is the uuid and the flags
             with car.connect() as connection:
                 seen.add(fault(ask(car, connection, raw[:size])))
-    assert "no fault" not in seen and "silence" in seen
+    assert "no fault" not in seen and "DECODING" in seen

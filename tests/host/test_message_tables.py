@@ -69,16 +69,17 @@ def rows(table: list[Any], width: int) -> Iterator[list[Any]]:
 
 def check(table: list[Any], published: Any) -> None:
     """A table of the firmware, and all that are nested in it."""
-    numbers = [number for number, _, _ in rows(table, 3)]
+    numbers = [abs(number) for number, _ in rows(table, 2)]
     assert numbers == sorted(numbers), "the encoder writes in the table's order"
     oneofs = set()
-    for number, kind, member in rows(table, 3):
+    for signed, kind in rows(table, 2):
+        number = abs(signed)
         if (published.name, number) in OURS:
             assert number not in published.fields_by_number
             continue
         field = published.fields_by_number[number]
         oneof = field.containing_oneof if field.containing_oneof and len(field.containing_oneof.fields) > 1 else None
-        assert bool(member) == bool(oneof), field.name
+        assert (signed < 0) == bool(oneof), field.name
         if oneof:
             oneofs.add(oneof.name)
         if field.type != FieldDescriptor.TYPE_MESSAGE:

@@ -171,12 +171,12 @@ FROM_VCSEC = (
 
 
 def plain(table):
-    """The table as the firmware has it: number, kind, and 1 for a member of the oneof."""
+    """The table as the firmware has it: number, negative for a member of the oneof, and kind."""
     out = ()
     for at in range(0, len(table), 4):
         number, _, kind, group = table[at : at + 4]
-        member = 1 if group and group != "sub_sigData" else 0
-        out += (number, plain(kind) if isinstance(kind, tuple) else kind, member)
+        member = group and group != "sub_sigData"
+        out += (-number if member else number, plain(kind) if isinstance(kind, tuple) else kind)
     return out
 
 

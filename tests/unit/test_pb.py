@@ -52,6 +52,47 @@ def test_unknown_fields_of_every_wire_type_are_skipped():
     assert named.decode(SESSION_INFO, unknown + b"\x08\x06" + ten_bytes) == {"counter": 6}
 
 
+def test_unknown_groups_are_skipped_with_all_that_is_in_them():
+    inner = b"\x08\x05" + b"\x9a\x06\x02hi" + b"\x9d\x06" + bytes(4) + b"\xa3\x06\xa4\x06"
+    group = b"\x9b\x06" + inner + b"\x9c\x06"
+    assert named.decode(SESSION_INFO, group + b"\x08\x06" + group) == {"counter": 6}
+    assert named.decode(SESSION_INFO, b"\x9b\x06" * 32 + b"\x9c\x06" * 32 + b"\x08\x06") == {"counter": 6}
+    assert refused(SESSION_INFO, b"\x9b\x06" * 33 + b"\x9c\x06" * 33), "too deep"
+    assert refused(SESSION_INFO, b"\x9b\x06" * 500), "no end, and no recursion"
+    assert refused(SESSION_INFO, b"\x9c\x06"), "an end without a beginning"
+    assert refused(SESSION_INFO, b"\x9b\x06\xa4\x06"), "the end of another"
+    assert refused(ROUTABLE_MESSAGE, b"\x32\x02\x9b\x06\x9c\x06"), "one that ends outside of its message"
+
+
+def test_a_negative_number_is_its_lower_32_bits():
+    for number in (-1, -2, -(1 << 31)):
+        data = b"\x08"
+        rest = number & 0xFFFFFFFFFFFFFFFF
+        for _ in range(9):
+            data += bytes([rest & 0x7F | 0x80])
+            rest >>= 7
+        assert named.decode(DESTINATION, data + bytes([rest]))["domain"] == number & 0xFFFFFFFF, number
+    assert refused(DESTINATION, b"\x08" + b"\xff" * 8 + b"\x01"), "57 bits are no negative number"
+    assert refused(DESTINATION, b"\x08" + b"\xff" * 9 + b"\x03"), "66 bits"
+
+
+def test_a_message_that_comes_in_parts_is_one():
+    parts = b"\x6a\x04\x0a\x02\x18\x05" + b"\x6a\x04\x2a\x02\x18\x07" + b"\x6a\x05\x2a\x03\x2a\x01t"
+    data = named.decode(ROUTABLE_MESSAGE, parts)["signature_data"]
+    assert data["signer_identity"]["handle"] == 5
+    assert data["AES_GCM_Personalized_data"] == {"counter": 7, "tag": b"t"}
+
+
+def test_what_could_be_read_before_the_error_is_there():
+    whole = named.encode(ROUTABLE_MESSAGE, {"from_destination": {"routing_address": b"a"}, "uuid": b"u"})
+    out = {}
+    try:
+        pb.decode(messages.ROUTABLE_MESSAGE, whole + b"\xff", out)
+    except pb.DecodeError:
+        pass
+    assert out[7][2] == b"a" and out[51] == b"u"
+
+
 def test_the_last_of_several_wins():
     assert named.decode(SESSION_INFO, b"\x08\x01\x08\x02") == {"counter": 2}
 

@@ -5,6 +5,7 @@ import gc
 
 import codes as faults
 import named as messages
+from latchkey import crypto
 from latchkey.clock import Clock
 from latchkey.keys.enrolment import Enrolment
 from latchkey.router import Router
@@ -151,6 +152,10 @@ def test_a_domain_that_is_not_here_gets_a_fault_from_that_domain():
         assert reply["from_destination"]["domain"] == domain
     assert fault(car.send(request(to_destination={}))) == faults.INVALID_DOMAINS
     assert fault(car.send(request(to_destination={"routing_address": b"x"}))) == faults.INVALID_DOMAINS
+    negative = b"\x32\x0b\x08" + b"\xff" * 9 + b"\x01" + encode(messages.ROUTABLE_MESSAGE, request(to_destination=None))
+    car.router.handle(car.conn, memoryview(negative))
+    assert fault(car.conn.last()) == faults.INVALID_DOMAINS
+    assert car.conn.last()["from_destination"]["domain"] == 0xFFFFFFFF, "-1, as 32 bits have it"
 
 
 def test_status_and_whitelist_are_told_without_a_signature_and_with_one():
@@ -203,11 +208,8 @@ def test_what_cannot_be_answered_is_met_with_silence_and_changes_nothing():
     car = Car(owner())
     silent = (
         b"",
-        b"\xff" * 60,
-        b"\x32",
         bytes(1025),
         b"\x0a\x02\x12\x00",
-        b"\x0a\xff",
         b"\x0a\x04\x12\x00\x18\x03",
         encode(messages.ROUTABLE_MESSAGE, request(from_destination={"routing_address": bytes(17)})),
     )
@@ -217,6 +219,28 @@ def test_what_cannot_be_answered_is_met_with_silence_and_changes_nothing():
     assert car.router.refused == len(silent)
     car.command(UNLOCK)
     assert not car.vehicle.locked
+
+
+def test_what_cannot_be_decoded_is_answered_to_nobody_unless_its_address_could_be_read():
+    car = Car(owner())
+    for data in (b"\xff" * 60, b"\x32", b"\x0a\xff", b"\x0a\x01\xff", b"\x33" * 64, b"\x00"):
+        car.router.handle(car.conn, memoryview(data))
+        reply = car.conn.last()
+        assert fault(reply) == faults.DECODING and reply["from_destination"]["domain"] == 2
+        assert "to_destination" not in reply and "request_uuid" not in reply
+    whole = encode(messages.ROUTABLE_MESSAGE, request(to_destination={"domain": 3}, protobuf_message_as_bytes=UNLOCK))
+    car.router.handle(car.conn, memoryview(whole + b"\xff"))
+    reply = car.conn.last()
+    assert fault(reply) == faults.DECODING and reply["from_destination"]["domain"] == 3
+    assert reply["to_destination"]["routing_address"] == ADDRESS and reply["request_uuid"] == UUID
+    assert len(car.conn.sent) == car.router.refused == 7 and car.vehicle.locked
+
+
+def test_unknown_groups_change_nothing():
+    car = Car(owner())
+    whole = encode(messages.ROUTABLE_MESSAGE, request(protobuf_message_as_bytes=STATUS))
+    car.router.handle(car.conn, memoryview(b"\x0b\x08\x01\x0c" + whole + b"\x9b\x06\x9c\x06"))
+    assert vcsec(car.conn.last())["vehicleStatus"]
 
 
 def test_roles_have_their_own_commands_and_no_others():
@@ -364,7 +388,8 @@ def test_events_and_log_hold_no_secrets():
     car.command(UNLOCK, sent_epoch=bytes(16))
     session = car.sessions.find(CLIENT_PUBLIC)
     told = repr(car.events) + repr(car.logged)
-    for secret in (session.key, session.command_key, session.info_key, VEHICLE_PRIVATE):
+    derived = [crypto.hmac_sha256(session.key, use) for use in (b"authenticated command", b"session info")]
+    for secret in [session.key, car.sessions._secret, VEHICLE_PRIVATE] + derived:
         assert secret.hex() not in told and repr(secret)[2:-1] not in told
 
 

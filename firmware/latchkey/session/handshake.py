@@ -42,4 +42,5 @@ def session_info(session: Session, public: bytes, now: int) -> bytes:
 
 def tag(session: Session, vin: bytes, challenge: bytes, info: bytes) -> bytes:
     """HMAC-SHA256 over metadata and session info; the challenge is the request's uuid."""
-    return crypto.hmac_sha256(session.info_key, metadata.session_info(vin, challenge), info)
+    key = crypto.hmac_sha256(session.key, b"session info")
+    return crypto.hmac_sha256(key, metadata.session_info(vin, challenge), info)

@@ -8,8 +8,6 @@ never comes back, and nothing that was said in it works again. Unknown keys cost
 K was stored when the key was enrolled.
 """
 
-from array import array
-
 from micropython import const
 
 from latchkey import crypto
@@ -23,7 +21,7 @@ if TYPE_CHECKING:
 _VEHICLE_SECURITY = const(2)
 _PROVEN = const(8)  # sessions that are kept
 _PLACES = const(64)  # of generations, by the last byte of a public key: who shares one may cost the other a correction
-_LAST_GENERATION = const(0xFFFF)
+_LAST_GENERATION = const(0xFF)
 _LAST_COUNTER = const(0xFFFFFFFF)
 
 
@@ -38,14 +36,6 @@ class Session:
         self.key = record.shared
         self.handle = record.slot + 1
 
-    @property
-    def command_key(self) -> bytes:
-        return crypto.hmac_sha256(self.key, b"authenticated command")
-
-    @property
-    def info_key(self) -> bytes:
-        return crypto.hmac_sha256(self.key, b"session info")
-
 
 class Sessions:
     """What follows a verified tag (`spend`), and what ends sessions (`drop`), allocates nothing: it cannot fail."""
@@ -56,7 +46,7 @@ class Sessions:
         self._clock = clock
         self._secret = b""  # drawn when first needed: by then the number of this boot has been stirred in
         self._generation = 0  # the highest in use
-        self._generations = array("H", bytes(2 * _PLACES))
+        self._generations = bytearray(_PLACES)
         self._live: "list[Session | None]" = [None] * _PROVEN  # most recently used first, but for gaps
         self._deadlines: "dict[bytes, int]" = {}  # id of a timed key: its last second
 
@@ -125,8 +115,7 @@ class Sessions:
             return None
         if not self._secret:
             self._secret = crypto.random_bytes(32)
-        generation = self._generations[record.public[-1] % _PLACES]
-        named = bytes((domain, generation & 0xFF, generation >> 8))
+        named = bytes((domain, self._generations[record.public[-1] % _PLACES]))
         return Session(record, domain, crypto.hmac_sha256(self._secret, named, record.public)[:16])
 
     def _next(self) -> int:

@@ -113,7 +113,8 @@ def verify(request: Request, sessions: Sessions, vin: bytes, now: int) -> Verifi
         if nonce is not None:
             payload = crypto.gcm_decrypt(session.key, nonce, crypto.sha256(signed), payload, tag)
         else:
-            crypto.verify_equal(crypto.hmac_sha256(session.command_key, signed, payload), tag)
+            command_key = crypto.hmac_sha256(session.key, b"authenticated command")
+            crypto.verify_equal(crypto.hmac_sha256(command_key, signed, payload), tag)
     except crypto.AuthError:
         raise Fault(_INVALID_SIGNATURE, "tag", session)
 

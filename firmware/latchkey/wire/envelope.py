@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 # MessageFault_E
 _BAD_PARAMETER = const(13)
 _UNANSWERABLE = const(0)  # names nobody to answer
+_VEHICLE_SECURITY = const(2)  # who answers for what names no domain
 # RoutableMessage
 _TO_DESTINATION = const(6)
 _FROM_DESTINATION = const(7)
@@ -40,12 +41,14 @@ _MAX_ID = const(16)  # routing addresses and uuids are at most 16 bytes
 class Request:
     """domain: who is asked, -1 if nobody. address: where the answer goes: bytes, the number of a domain, or None.
 
-    body: the fields of the payload oneof and signature as decoded; challenge: the uuid, b"" when absent.
+    body: the fields of the payload oneof and signature as decoded; challenge: the uuid, b"" when absent. wrong: why no
+    more than that could be decoded.
     """
 
-    def __init__(self, body: Fields) -> None:
+    def __init__(self, body: Fields, wrong: str) -> None:
         self.body = body
-        self.domain: int = body.get(_TO_DESTINATION, {}).get(_DOMAIN, -1)
+        self._wrong = wrong
+        self.domain: int = body.get(_TO_DESTINATION, {}).get(_DOMAIN, _VEHICLE_SECURITY if wrong else -1)
         source = body.get(_FROM_DESTINATION, {})
         address = source.get(_ROUTING_ADDRESS)
         if address is None:
@@ -61,31 +64,34 @@ class Request:
 
     def check(self) -> None:
         """Raises Fault for what the envelope itself has wrong, once there is an address to answer to."""
+        if self._wrong:
+            raise DecodeError(self._wrong)
         if not self.uuid_fits:
             raise Fault(_BAD_PARAMETER, "uuid")
 
 
 def read(data: memoryview) -> Request:
-    """Raises Fault 0 when the bytes are no RoutableMessage at all."""
+    """Raises Fault 0 when there is nothing, or nobody, to answer. What cannot be decoded is check()'s to tell of:
+    an address may come before them."""
     if not data or len(data) > _MAX_MESSAGE:
         raise Fault(_UNANSWERABLE, "length")
+    body: Fields = {}
+    wrong = ""
     try:
-        return Request(decode(messages.ROUTABLE_MESSAGE, data))
+        decode(messages.ROUTABLE_MESSAGE, data, body)
     except DecodeError as error:
-        raise Fault(_UNANSWERABLE, error.why)
+        wrong = error.why
+    return Request(body, wrong)
 
 
-def read_bare(data: memoryview) -> memoryview | None:
-    """The UnsignedMessage inside a bare ToVCSECMessage of the present-key form, or None if `data` is not one.
+def is_bare(data: memoryview) -> bool:
+    """A ToVCSECMessage without an envelope: a RoutableMessage has no field 1 to 5, so its first byte tells."""
+    return len(data) > 0 and data[0] == 0x0A
 
-    A RoutableMessage has no field 1 to 5, so its first byte tells the two apart.
-    """
-    if not data or data[0] != 0x0A:
-        return None
-    try:
-        signed = decode(messages.TO_VCSEC, data).get(_SIGNED_MESSAGE, {})
-    except DecodeError as error:
-        raise Fault(_UNANSWERABLE, error.why)
+
+def read_bare(data: memoryview) -> memoryview:
+    """The UnsignedMessage inside a bare ToVCSECMessage of the present-key form."""
+    signed = decode(messages.TO_VCSEC, data).get(_SIGNED_MESSAGE, {})
     if signed.get(_SIGNATURE_TYPE) != _PRESENT_KEY or _PROTOBUF_MESSAGE_AS_BYTES not in signed:
         raise Fault(_UNANSWERABLE, "signature_type")
     presented: memoryview = signed[_PROTOBUF_MESSAGE_AS_BYTES]

@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """Protobuf wire format (protobuf.dev, "Encoding") over memoryviews, driven by tables.
 
-A table is one flat tuple with three items a field, in ascending order: number, kind, and whether it is a member of
-the message's oneof (no message has two that matter here). kind is UINT (varint of at most 32 bits), FIXED32, BYTES,
-or the table of a message. Decoding follows only what its table knows, so nesting is bounded by the tables; unknown
-fields are skipped, the last of several wins, and a known field of another wire type is refused.
+A table is one flat tuple with two items a field, in ascending order: number and kind. A member of the message's oneof
+(no message has two that matter here) has its number negated. kind is UINT (a varint: 32 bits, or ten bytes of a
+negative number, whose lower 32 bits are taken), FIXED32, BYTES, or the table of a message. Decoding follows only what
+its table knows, so nesting is bounded by the tables; unknown fields are skipped, groups too; the last of several wins,
+and messages merge. It gives what other decoders give, or refuses: larger numbers, groups too deep, and a known field
+of another wire type.
 """
 
 from micropython import const
@@ -15,6 +17,12 @@ from latchkey.scratch import BUFFER as _out
 _UINT = const(0)
 _BYTES = const(2)
 _FIXED32 = const(5)
+_FIXED64 = const(1)
+_GROUP = const(3)
+_END_GROUP = const(4)
+_DEEPEST = const(32)  # groups within groups
+_FIVE_BYTES = const(28)  # the shift of the last byte of a tag or a length
+_TEN_BYTES = const(63)
 _ONE_OF = const(0)  # where a decoded message has the number of its oneof's member
 
 # MessageFault_E
@@ -48,59 +56,72 @@ class _Reader:
         self.data = memoryview(b"")
         self.pos = 0
 
-    def varint(self, end: int) -> int:
+    def varint(self, end: int, last: int) -> int:
         data = self.data
         pos = self.pos
         value = shift = 0
         while True:
-            if pos >= end or shift > 63:
+            if pos >= end or shift > last:
                 raise DecodeError("varint")
             byte = data[pos]
             pos += 1
-            if shift < 28:
-                value |= (byte & 0x7F) << shift
-            elif byte & (0x70 if shift == 28 else 0x7F):
-                raise DecodeError("varint")
-            else:
-                value |= (byte & 0x0F) << 28
+            value |= (byte & 0x7F) << shift
             if byte < 0x80:
                 self.pos = pos
                 return value
             shift += 7
 
-    def skip(self, wire: int, end: int) -> None:
-        if wire == _UINT:
-            data = self.data
-            for pos in range(self.pos, min(end, self.pos + 10)):
-                if data[pos] < 0x80:
-                    self.pos = pos + 1
-                    return
-            raise DecodeError("varint")
+    def tag(self, end: int) -> int:
+        tag = self.varint(end, _FIVE_BYTES)
+        if not 8 <= tag <= 0xFFFFFFFF:
+            raise DecodeError("field number")
+        return tag
+
+    def length(self, wire: int, end: int) -> int:
+        """How many bytes of a field come next."""
         if wire == _BYTES:
-            length = self.varint(end)
+            length = self.varint(end, _FIVE_BYTES)
         elif wire == _FIXED32:
             length = 4
-        elif wire == 1:
+        elif wire == _FIXED64:
             length = 8
         else:
             raise DecodeError("wire type")
         if length > end - self.pos:
             raise DecodeError("length")
-        self.pos += length
+        return length
 
-    def message(self, table: Table, end: int) -> Fields:
-        out: Fields = {}
+    def skip(self, tag: int, end: int) -> None:
+        """A field that nobody knows; a group with all that is in it, without recursion."""
+        groups: list[int] = []
+        while True:
+            wire = tag & 7
+            if wire == _GROUP:
+                if len(groups) >= _DEEPEST:
+                    raise DecodeError("groups")
+                groups.append(tag)
+            elif wire == _END_GROUP:
+                if not groups or groups.pop() + 1 != tag:
+                    raise DecodeError("end of a group")
+            elif wire == _UINT:
+                self.varint(end, _TEN_BYTES)
+            else:
+                length = self.length(wire, end)  # moves the cursor
+                self.pos += length
+            if not groups:
+                return
+            tag = self.tag(end)
+
+    def message(self, table: Table, end: int, out: Fields) -> Fields:
         while self.pos < end:
-            tag = self.varint(end)
+            tag = self.tag(end)
             number = tag >> 3
             wire = tag & 7
-            if number == 0:
-                raise DecodeError("field number")
-            for at in range(0, len(table), 3):
-                if table[at] == number:
+            for at in range(0, len(table), 2):
+                if table[at] == number or table[at] == -number:
                     break
             else:
-                self.skip(wire, end)
+                self.skip(tag, end)
                 continue
             kind = table[at + 1]
             nested = isinstance(kind, tuple)
@@ -108,24 +129,22 @@ class _Reader:
                 raise DecodeError("wire type")
             value: Any
             if kind == _UINT:
-                value = self.varint(end)
+                value = self.varint(end, _TEN_BYTES)
+                if value >> 32 and value >> 31 != 0x1FFFFFFFF:
+                    raise DecodeError("number")
+                value &= 0xFFFFFFFF
             else:
+                length = self.length(wire, end)
                 start = self.pos
-                length = 4
-                if wire == _BYTES:
-                    length = self.varint(end)
-                    start = self.pos
-                if length > end - start:
-                    raise DecodeError("length")
                 if nested:
-                    value = self.message(kind, start + length)
+                    value = self.message(kind, start + length, out.get(number) or {})
                 elif wire == _BYTES:
                     value = self.data[start : start + length]
                 else:
                     data = self.data
                     value = data[start] | data[start + 1] << 8 | data[start + 2] << 16 | data[start + 3] << 24
                 self.pos = start + length
-            if table[at + 2]:
+            if table[at] < 0:
                 out.pop(out.get(_ONE_OF, 0), None)
                 out[_ONE_OF] = number
             out[number] = value
@@ -135,15 +154,16 @@ class _Reader:
 _reader = _Reader()
 
 
-def decode(table: Table, data: bytes | bytearray | memoryview) -> Fields:
+def decode(table: Table, data: bytes | bytearray | memoryview, out: Fields | None = None) -> Fields:
     """Number to value: int, memoryview into `data`, or dict. 0 maps to the number of the oneof's member.
 
-    Raises DecodeError. Not reentrant: one message at a time, as the router works.
+    Raises DecodeError; `out`, if given, then has what could be read. Not reentrant: one message at a time, as the
+    router works.
     """
     _reader.data = memoryview(data)
     _reader.pos = 0
     try:
-        return _reader.message(table, len(data))
+        return _reader.message(table, len(data), {} if out is None else out)
     finally:
         _reader.data = memoryview(b"")
 
@@ -158,15 +178,16 @@ def encode(table: Table, values: Fields) -> bytes:
 
 
 def _message(table: Table, values: Fields, end: int) -> int:
-    for at in range(len(table) - 3, -1, -3):
-        value = values.get(table[at])
+    for at in range(len(table) - 2, -1, -2):
+        number = abs(table[at])
+        value = values.get(number)
         if value is None:
             continue
         if isinstance(value, list):
             for i in range(len(value) - 1, -1, -1):
-                end = _field(table[at], table[at + 1], value[i], end)
+                end = _field(number, table[at + 1], value[i], end)
         else:
-            end = _field(table[at], table[at + 1], value, end)
+            end = _field(number, table[at + 1], value, end)
     return end
 
 
