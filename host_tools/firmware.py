@@ -25,7 +25,7 @@ from rich.table import Table
 from host_tools.stage import StageError, numbers, stage
 
 SOURCES = Path(__file__).parents[1] / "firmware"
-BUDGET = 64 * 1024
+BUDGET = 96 * 1024
 STAGE = SOURCES.parent / "build" / "stage"
 _SCHEMA = "latchkey/wire/schema.py"  # the names that the stage puts numbers for: staged for tests, never on a board
 # The processors of the boards, for code that is native.

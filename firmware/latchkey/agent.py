@@ -56,7 +56,7 @@ class Agent:
 
         await start.assemble(self)
         del start
-        _forget("latchkey.start", "latchkey.config", "latchkey.store.provisioning")
+        self.forget("latchkey.start", "latchkey.config", "latchkey.store.provisioning")
         await self._housekeeping()
 
     def emit(self, event: dict[str, Any]) -> None:
@@ -71,6 +71,14 @@ class Agent:
     def start(self, name: str, task: Coroutine[Any, Any, None]) -> None:
         """Run a task for ever: its end is the agent's."""
         self._tasks.append(asyncio.create_task(self._guard(name, task)))
+
+    def forget(self, *names: str) -> None:
+        """Drop modules that are done with: nothing else holds them, and whoever needs one again loads it again."""
+        for name in names:
+            if name in sys.modules:
+                package, _, last = name.rpartition(".")
+                delattr(sys.modules[package], last)
+                del sys.modules[name]
 
     async def _guard(self, name: str, task: Coroutine[Any, Any, None]) -> None:
         try:
@@ -101,15 +109,6 @@ class Agent:
             "board": self.board.NAME,
             "cause": machine.reset_cause(),
         }
-
-
-def _forget(*names: str) -> None:
-    """Drop modules that are done with: nothing else holds them, and whoever needs one again loads it again."""
-    for name in names:
-        if name in sys.modules:
-            package, _, last = name.rpartition(".")
-            delattr(sys.modules[package], last)
-            del sys.modules[name]
 
 
 def main(board: Any) -> None:

@@ -149,6 +149,7 @@ class Bench:
             "brake": vehicle.brake_pressed,
             "closures": {name: "open" if closures[i] else "closed" for i, name in enumerate(CLOSURES)},
             "pending": None,
+            "collision": (car.enrolment and car.enrolment.collision) or None,
         }
         if pending:
             change = pending.change
@@ -207,6 +208,8 @@ class Bench:
         }
 
     def op_keys(self, request: dict[str, Any]) -> dict[str, Any]:
+        from latchkey.keys import labels
+
         keychain = self._car().keychain
         limit = min(request.get("limit", _PAGE), _PAGE)
         keys = [
@@ -217,7 +220,7 @@ class Bench:
                 "role": record.role,
                 "form": record.form,
                 "origin": record.origin,
-                "label": record.label,
+                "label": labels.shown(record.label),
                 "impermanent": record.impermanent,
                 "seconds": record.seconds,
             }

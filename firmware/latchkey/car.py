@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from latchkey.agent import Agent
     from latchkey.keys.enrolment import Enrolment
+    from latchkey.keys.loading import Loading
     from latchkey.keys.record import Record
     from latchkey.router import Connection
 
@@ -33,7 +34,7 @@ class Car:
         self.keychain.open()
         self.sessions = Sessions(self.keychain, agent.clock, public)
         self.vehicle = Vehicle(agent.clock.now)
-        self.enrolment: Enrolment | None = None  # until a key first asks
+        self.enrolment: Enrolment | Loading | None = None  # until a key first asks
         self._private = private
         self.router = Router(
             vin.encode(),
@@ -66,7 +67,7 @@ class Car:
         enrolment = self.enrolment
         if enrolment:
             enrolment.tick()
-        self._agent.pins.blink(enrolment is not None and enrolment.pending is not None)
+            self._agent.pins.blink(2 if enrolment.collision else enrolment.pending is not None)
         if self.log.due():
             self._flush.set()
 
@@ -77,16 +78,11 @@ class Car:
         return approved
 
     def _enrol(self, operation: memoryview, reply: Any, actor: Record | None) -> None:
-        """A key operation: enrolment and its worker are loaded when the first one comes, which may be never."""
+        """A key operation: the first one has enrolment loaded."""
         if self.enrolment is None:
-            from latchkey.keys import enrolment
+            from latchkey.keys.loading import Loading  # and the rest of it by and by
 
-            agent = self._agent
-            done = enrolment.reporter(self._record, agent.emit)
-            self.enrolment = enrolment.Enrolment(
-                self.keychain, self.sessions, agent.clock, self._private, done, self.log.flush, agent.emit
-            )
-            agent.start("keys", self.enrolment.run())
+            self.enrolment = Loading(self, self._agent, self._private, self._record)
         self.enrolment.ask(operation, reply, actor)
 
     def _changed(self) -> None:

@@ -94,14 +94,14 @@ class Limiter:
 
 class Router:
     """record(kind, conn, key id or None, command, fault, detail) writes the access log; emit(dict) tells the bench;
-    change_keys(operation, reply, record of its signer or None) takes a key operation, to be answered in its time."""
+    enrolment(operation, reply, record of its signer or None) takes a key operation, to be answered in its time."""
 
     def __init__(
         self,
         vin: bytes,
         sessions: Sessions,
         keychain: Keychain,
-        change_keys: Callable[[memoryview, Any, Record | None], None],
+        enrolment: Callable[[memoryview, Any, Record | None], None],
         vehicle: Vehicle,
         clock: Clock,
         record: Callable[[str, Connection | None, bytes | None, int, int, int], None],
@@ -110,7 +110,7 @@ class Router:
         self._vin = vin
         self._sessions = sessions
         self._keychain = keychain
-        self._change_keys = change_keys
+        self._enrol = enrolment
         self._vehicle = vehicle
         self._clock = clock
         self._record = record
@@ -222,7 +222,7 @@ class Router:
         if kind == _INFORMATION_REQUEST:
             reply.payload(self._information(message[kind]))
         elif kind == _WHITELIST_OPERATION:
-            self._change_keys(message[kind], reply, None)
+            self._enrol(message[kind], reply, None)
         else:
             raise Fault(_INSUFFICIENT_PRIVILEGES, "not signed")
 
@@ -230,7 +230,7 @@ class Router:
         message = decode(messages.UNSIGNED_MESSAGE, data)
         if _WHITELIST_OPERATION not in message:
             raise Fault(_UNANSWERABLE, "not signed")
-        self._change_keys(message[_WHITELIST_OPERATION], reply, None)
+        self._enrol(message[_WHITELIST_OPERATION], reply, None)
 
     def _information(self, request: Fields) -> bytes:
         if not request.get(_INFORMATION_REQUEST_TYPE):
@@ -248,7 +248,7 @@ class Router:
             reply.payload(self._information(message[kind]))
             return
         if kind == _WHITELIST_OPERATION:
-            self._change_keys(message[kind], reply, record)
+            self._enrol(message[kind], reply, record)
             return
         command: Any = message.get(kind)
         if kind == _RKE_ACTION and command in policy.RKE:

@@ -66,7 +66,7 @@ def rest(car: Bench, owner: Phone) -> None:
     _VISITORS.clear()
     car.brake(False)
     state = car.state()
-    if state["pending"]:
+    if state["pending"] or state["collision"]:
         car.clock(31)
     closures: dict[str, str] = state["closures"]
     for name, position in closures.items():

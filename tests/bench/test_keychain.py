@@ -8,8 +8,8 @@ from tesla_protocol.command import vcsec_pb2 as vcsec
 
 from host_tools.bench import Bench
 from host_tools.faults import Refused
-from host_tools.phone import Phone, keyfile, messages
-from tests.bench.support import new_phone, nothing_changes, reboot, stranger
+from host_tools.phone import Phone, keyfile, messages, pair
+from tests.bench.support import new_phone, nothing_changes, reboot, stranger, tap
 
 pytestmark = pytest.mark.usefixtures("resting")
 
@@ -66,13 +66,21 @@ def test_a_key_that_was_added_by_an_owner_says_so_and_outlives_a_restart(car: Be
     guest.unlock()
 
 
-def test_an_owner_makes_an_owner_who_may_remove_the_first(car: Bench, owner: Phone) -> None:
+def test_an_owner_that_was_made_by_an_owner_may_remove_the_first_when_a_card_has_made_another(
+    car: Bench, owner: Phone
+) -> None:
+    """What a card enrolled, only what a card enrolled takes the place of."""
     second = new_phone(car, "owner", by=owner)
     public = owner.key.public
-    second.change_keys(messages.remove_key(public))
-    assert len(car.keys()) == 1
+    assert refused(second, messages.remove_key(public)) == "NO_PERMISSION_TO_REMOVE"
     assert refused(second, messages.remove_key(second.key.public)) == "NO_PERMISSION_TO_REMOVE_ONESELF"
-    second.change_keys(messages.add_key(public, "owner", "Ann's phone"))  # as it was
+    third = new_phone(car, "owner")
+    second.change_keys(messages.remove_key(public))
+    left = car.keys()
+    assert {key["key"] for key in left} == {second.key.id, third.key.id}
+    assert refused(second, messages.remove_key(third.key.public)) == "NO_PERMISSION_TO_REMOVE"
+    again = Phone(owner.connection, owner.vin, owner.key)
+    pair(again, "owner", "Ann's phone", on_wait=lambda: tap(car, again))  # as it was
     owner.wake()
 
 

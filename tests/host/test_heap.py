@@ -13,8 +13,8 @@ FREE = 64 * 1024
 # What most lives of a car never need: loaded by the first who does.
 RARE = {
     "bench", "config", "start", "unprovisioned", "crypto.ecdsa", "crypto.p256", "crypto.publickey", "keys.answers",
-    "keys.enrolment", "keys.refusals", "keys.whitelist", "link.ble", "link.frames", "link.requests",
-    "session.barereply", "store.provisioning", "wire.keymessages",
+    "keys.card", "keys.enrolment", "keys.labels", "keys.loading", "keys.refusals", "keys.report", "keys.whitelist",
+    "link.ble", "link.frames", "link.requests", "session.barereply", "store.provisioning", "wire.keymessages",
 }  # fmt: skip
 
 

@@ -9,14 +9,16 @@ from latchkey.clock import Clock
 from latchkey.faults import Fault, KeyRefused
 from latchkey.keys.enrolment import TAP_WINDOW, Enrolment
 from latchkey.keys.keychain import KeychainFull
+from latchkey.keys.report import Report
 from latchkey.session.sessions import Sessions
 from named import decode
-from support import CLIENT_PUBLIC, OWNER, VEHICLE_PRIVATE, VEHICLE_PUBLIC, K, Keys, other_key, owner
+from support import CLIENT_PUBLIC, OWNER, VEHICLE_PRIVATE, VEHICLE_PUBLIC, Conn, K, Keys, other_key, owner
 from test_whitelist import ADD, operation, removal
 
 
 class Reply:
-    def __init__(self):
+    def __init__(self, conn=None):
+        self.conn = conn or Conn()
         self.statuses = []
         self.waited = False
         self.bench = None
@@ -33,22 +35,42 @@ class Reply:
         return self.statuses[-1]["whitelistOperationStatus"].get("whitelistOperationInformation", 0)
 
 
+def inside():
+    """A reply to the serial port."""
+    conn = Conn()
+    conn.inside = True
+    return Reply(conn)
+
+
 class Bench:
     def __init__(self, keys):
         self.keys = keys
         self.clock = Clock()
         self.sessions = Sessions(keys, self.clock, VEHICLE_PUBLIC)
         self.done = []
+        self.logged = []
+        self.events = []
         self.written = 0
-        self.enrolment = Enrolment(
-            keys,
-            self.sessions,
-            self.clock,
-            VEHICLE_PRIVATE,
-            lambda *end: self.done.append(end),
-            self.write_log,
-            lambda event: None,
-        )
+        report = Report(lambda *entry: self.logged.append(entry), self.events.append)
+        done = report.done
+
+        def counted(*end):
+            self.done.append(end)
+            done(*end)
+
+        report.done = counted
+        self.enrolment = Enrolment(keys, self.sessions, self.clock, VEHICLE_PRIVATE, report, self.write_log)
+
+    def refused(self, operation, reply):
+        """The information that the request is refused with at once."""
+        try:
+            self.enrolment.pair(operation, reply)
+        except KeyRefused as refusal:
+            return refusal.code
+        raise AssertionError("taken")
+
+    def kinds(self):
+        return [entry[0] for entry in self.logged]
 
     async def write_log(self):
         self.written = len(self.done)
@@ -110,40 +132,219 @@ async def test_without_a_tap_the_window_closes():
 async def test_two_keys_at_once_are_both_turned_away():
     bench, first, second = Bench(Keys()), Reply(), Reply()
     bench.enrolment.pair(operation(ADD), first)
-    try:
-        bench.enrolment.pair(operation(ADD, VEHICLE_PUBLIC), second)
-    except KeyRefused as refusal:
-        assert refusal.code == faults.KEY_COULD_NOT_START_AUTH
-    else:
-        raise AssertionError("the second key was taken")
+    assert bench.refused(operation(ADD, VEHICLE_PUBLIC), second) == faults.KEY_COULD_NOT_START_AUTH
     assert first.information() == faults.KEY_AUTH_CANCELLED
     assert bench.enrolment.tap() is None
     await bench.settle()
     assert bench.keys.count == 0
 
 
-async def test_a_role_cannot_be_changed_under_the_tap():
-    """Pairing requests are not signed: somebody who hears one could ask for more in its name."""
-    bench, first = Bench(Keys()), Reply()
-    bench.enrolment.pair(operation(ADD, role=3), first)
-    try:
-        bench.enrolment.pair(operation(ADD, role=OWNER), Reply())
-    except KeyRefused as refusal:
-        assert refusal.code == faults.KEY_COULD_NOT_START_AUTH
-    else:
-        raise AssertionError("the role was changed")
-    assert first.information() == faults.KEY_AUTH_CANCELLED
+async def test_a_stranger_who_asks_twice_is_not_the_one_pending():
+    """However often, and however far apart, until a whole window has passed without a request."""
+    for pause in (0, 1, 29):
+        bench, stranger = Bench(Keys()), Conn()
+        bench.enrolment.pair(operation(ADD), Reply())
+        for _ in range(18):
+            assert bench.refused(operation(ADD, VEHICLE_PUBLIC), Reply(stranger)) == faults.KEY_COULD_NOT_START_AUTH
+            bench.clock.advance(pause)
+            assert not bench.enrolment.pending and bench.enrolment.tap() is None
+        assert bench.kinds().count("collision") == 1, "one window is one entry"
+        bench.clock.advance(TAP_WINDOW)
+        bench.enrolment.pair(operation(ADD), Reply())
+        assert bench.enrolment.tap() == owner().id
+
+
+async def test_a_tap_while_two_have_asked_says_why_it_approves_nobody():
+    bench = Bench(Keys())
+    bench.enrolment.pair(operation(ADD), Reply())
+    bench.refused(operation(ADD, VEHICLE_PUBLIC), Reply())
+    bench.clock.advance(10)
+    assert bench.enrolment.tap() is None
+    assert bench.events[-1]["event"] == "refused" and bench.events[-1]["by"] == "card"
+    assert bench.logged[-1] == ("refused", None, None, 512, 0, faults.KEY_COULD_NOT_START_AUTH)
+    assert bench.enrolment.collision == TAP_WINDOW - 10
+    bench.clock.advance(TAP_WINDOW - 10)
+    assert bench.enrolment.collision == 0
+
+
+async def test_nothing_in_a_request_can_be_changed_under_the_tap():
+    """Pairing requests are not signed: somebody who hears one could ask for more, or for less, in its name."""
+    asked = {"role": 3, "label": b"Ann"}
+    for other in ({"role": OWNER}, {"label": b"Bob"}, {"secondsToBeActive": 1}):
+        for conn in (None, Conn()):
+            bench, first = Bench(Keys()), Reply()
+            bench.enrolment.pair(operation(ADD, **asked), first)
+            changed = dict(asked)
+            changed.update(other)
+            assert bench.refused(operation(ADD, **changed), Reply(conn or first.conn)) == 23
+            assert first.information() == faults.KEY_AUTH_CANCELLED
+            assert bench.enrolment.tap() is None
+
+
+async def test_what_is_kept_of_a_request_is_not_in_the_buffer_that_the_next_one_comes_in():
+    bench, reply = Bench(Keys()), Reply()
+    buffer = bytearray(operation(ADD))
+    bench.enrolment.pair(memoryview(buffer), reply)
+    buffer[:] = bytes(len(buffer))
+    assert bench.enrolment.tap()
+    await bench.settle()
+    assert bench.keys.find(CLIENT_PUBLIC).label == ""
+
+
+async def test_the_same_request_on_another_connection_is_anothers():
+    """It would take the answer away."""
+    bench, first, second = Bench(Keys()), Reply(), Reply()
+    second.conn.name = first.conn.name  # the radio's names come again
+    bench.enrolment.pair(operation(ADD), first)
+    assert bench.refused(operation(ADD), second) == faults.KEY_COULD_NOT_START_AUTH
     assert bench.enrolment.tap() is None
 
 
-async def test_the_same_key_may_ask_again():
-    bench, first, second = Bench(Keys()), Reply(), Reply()
+async def test_the_same_key_may_ask_again_on_its_connection():
+    bench, first = Bench(Keys()), Reply()
+    second = Reply(first.conn)
     bench.enrolment.pair(operation(ADD), first)
+    bench.clock.advance(TAP_WINDOW - 1)
     bench.enrolment.pair(operation(ADD), second)
+    bench.clock.advance(TAP_WINDOW - 1)
+    assert second.waited and bench.enrolment.tap()
+    await bench.settle()
+    assert second.information() == 0 and not first.statuses
+    assert bench.keys.count == 1
+
+
+async def test_who_asks_inside_the_car_is_hindered_by_nobody_on_the_air():
+    bench, victim, driver, late = Bench(Keys()), Reply(), inside(), Reply()
+    bench.enrolment.pair(operation(ADD), victim)
+    bench.refused(operation(ADD, VEHICLE_PUBLIC), Reply())
+    bench.enrolment.pair(operation(ADD), driver)
+    assert bench.enrolment.collision == 0, "the light is to say that a tap counts"
+    assert bench.refused(operation(ADD, VEHICLE_PUBLIC), late) == faults.KEY_COULD_NOT_START_AUTH
+    assert bench.enrolment.tap() == owner().id
+    await bench.settle()
+    assert driver.information() == 0
+
+
+async def test_who_asks_inside_the_car_takes_the_place_of_who_asked_on_the_air():
+    bench, air, driver = Bench(Keys()), Reply(), inside()
+    bench.enrolment.pair(operation(ADD, VEHICLE_PUBLIC), air)
+    bench.enrolment.pair(operation(ADD), driver)
+    assert air.information() == faults.KEY_AUTH_CANCELLED
+    assert bench.enrolment.tap() == owner().id
+    assert "collision" not in bench.kinds()
+
+
+async def test_two_who_ask_inside_the_car_are_turned_away_and_nobody_on_the_air_profits():
+    bench, first = Bench(Keys()), inside()
+    bench.enrolment.pair(operation(ADD), first)
+    assert bench.refused(operation(ADD, VEHICLE_PUBLIC), inside()) == faults.KEY_COULD_NOT_START_AUTH
+    assert first.information() == faults.KEY_AUTH_CANCELLED
+    assert bench.refused(operation(ADD), Reply()) == faults.KEY_COULD_NOT_START_AUTH
+    assert bench.enrolment.tap() is None
+    bench.clock.advance(TAP_WINDOW)
+    bench.enrolment.pair(operation(ADD), inside())
+    assert bench.enrolment.tap()
+
+
+async def test_a_signed_change_is_made_while_two_have_asked():
+    friend = owner(other_key(2), role=3)
+    bench, reply = Bench(Keys(owner(other_key(1)), friend)), Reply()
+    bench.enrolment.pair(operation(ADD), Reply())
+    bench.refused(operation(ADD, VEHICLE_PUBLIC), Reply())
+    bench.enrolment.manage(removal(friend.public), reply, owner(other_key(1)))
+    await bench.settle()
+    assert reply.information() == 0
+
+
+async def test_a_late_tap_approves_nobody_who_asked_after_it_was_meant_for_another():
+    bench, victim, stranger = Bench(Keys()), Reply(), Reply()
+    bench.enrolment.pair(operation(ADD), victim)
+    bench.clock.advance(TAP_WINDOW + 1)
+    assert bench.refused(operation(ADD, VEHICLE_PUBLIC), stranger) == faults.KEY_COULD_NOT_START_AUTH
+    assert bench.enrolment.tap() is None
+    bench.clock.advance(TAP_WINDOW)
+    bench.enrolment.pair(operation(ADD), Reply())
+    assert bench.enrolment.tap()
+
+
+async def test_who_was_too_late_for_the_card_may_ask_again_at_once():
+    """The official client hangs up: it asks again on a new connection."""
+    bench = Bench(Keys())
+    bench.enrolment.pair(operation(ADD), Reply())
+    bench.clock.advance(TAP_WINDOW + 1)
+    bench.enrolment.pair(operation(ADD), Reply())
+    assert bench.enrolment.tap() == owner().id
+
+
+async def test_people_tap_twice_and_the_second_tap_approves_nobody_on_the_air():
+    bench, stranger = Bench(Keys()), Reply()
+    bench.enrolment.pair(operation(ADD), Reply())
     assert bench.enrolment.tap()
     await bench.settle()
-    assert second.information() == 0
-    assert bench.keys.count == 1
+    bench.enrolment.pair(operation(ADD, VEHICLE_PUBLIC), stranger)
+    for _ in range(4):
+        assert bench.enrolment.tap() is None
+        bench.clock.advance(1)
+    assert bench.enrolment.tap(), "a new one"
+
+
+async def test_a_plan_is_made_again_at_the_tap():
+    """In thirty seconds an owner can have enrolled that key for less."""
+    bench, reply = Bench(Keys(owner(other_key(1)))), Reply()
+    bench.enrolment.pair(operation(ADD), reply)
+    bench.keys.put(owner(CLIENT_PUBLIC, role=3))
+    assert bench.enrolment.tap() is None
+    assert reply.information() == faults.KEY_ALREADY_ON_WHITELIST
+    await bench.settle()
+    assert bench.keys.find(CLIENT_PUBLIC).role == 3
+
+
+async def test_nothing_is_changed_by_a_plan_from_before_another_change():
+    """An owner asks for a removal that was right; meanwhile an interrupted change is finished, and it is not."""
+
+    class Interrupted(Keys):
+        async def settle(self):
+            self.records = [record for record in self.records if record.public != other_key(2)]
+
+    last, second = owner(other_key(1)), owner(other_key(2))
+    timed = owner(other_key(3), seconds=60)
+    bench, reply = Bench(Interrupted(last, second, timed)), Reply()
+    bench.enrolment.manage(removal(last.public), reply, timed)
+    await bench.settle()
+    assert reply.information() == faults.KEY_NO_PERMISSION_TO_REMOVE
+    assert bench.keys.find(last.public)
+    bench = Bench(Interrupted(last, second, timed))
+    bench.enrolment.manage(removal(timed.public), reply, second)
+    await bench.settle()
+    assert reply.information() == faults.KEY_NOT_ON_WHITELIST, "who asked is not enrolled any more"
+    assert bench.keys.find(timed.public)
+
+
+async def test_no_room_for_a_plan_costs_one_request():
+    class Tight(Keys):
+        full = False
+
+        def find(self, public):
+            if self.full:
+                raise MemoryError
+            return super().find(public)
+
+    bench, reply = Bench(Tight()), inside()
+    bench.enrolment.pair(operation(ADD), reply)
+    bench.keys.full = True
+    assert bench.enrolment.tap() is None
+    assert reply.information() == faults.KEY_UNDOCUMENTED_ERROR
+    bench.keys.full = False
+    bench.enrolment.pair(operation(ADD), reply)
+    assert bench.enrolment.tap()
+    bench.keys.full = True  # and in the worker
+    await bench.settle()
+    assert reply.information() == faults.KEY_UNDOCUMENTED_ERROR and not bench.keys.records
+    bench.keys.full = False
+    bench.enrolment.pair(operation(ADD), reply)
+    assert bench.enrolment.tap()
+    await bench.settle()
+    assert reply.information() == 0
 
 
 async def test_a_removed_keys_session_ends():
@@ -201,6 +402,7 @@ async def test_a_store_that_fails_is_told_and_the_worker_lives_on():
 
     bench, reply = Bench(Worn()), Reply()
     for _ in range(2):
+        bench.clock.advance(5)
         bench.enrolment.pair(operation(ADD), reply)
         bench.enrolment.tap()
         await bench.settle()

@@ -129,6 +129,18 @@ def test_the_led_turns_over_while_it_blinks_and_then_shows_the_lock_again():
     assert led.value() == 1
 
 
+def test_the_led_is_dark_one_time_in_four_while_no_tap_counts():
+    pins, made = board()
+    led = made[NUMBERS["led"]]
+    levels = []
+    for _ in range(8):
+        pins.blink(2)
+        levels.append(led.value())
+    assert levels == [1, 1, 1, 0] * 2
+    pins.blink(False)
+    assert led.value() == 0
+
+
 def test_inputs_are_held_up_and_a_contact_to_ground_counts_as_closed():
     pins, _ = board()
     assert machine.Pin(NUMBERS["brake"]).value() == 1

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """One key as it lies in flash."""
 
+from latchkey.keys import labels
 from latchkey.keys.record import (
     CARD_TAP,
     GRANT,
@@ -104,6 +105,16 @@ def test_a_label_is_cut_between_characters():
     assert clean_label("é" * 20) == "é" * 12
     assert clean_label("x" + "é" * 20) == "x" + "é" * 11
     assert unpack(key(1, label="x" + "é" * 20).pack()).label == "x" + "é" * 11
+
+
+def test_a_label_that_is_not_text_leaves_the_key_readable():
+    for label in (b"\xff\xfe", b"\xc0\xaf", b"\xf4\x90\x80\x80", b"ok\xc3", b"\x1b[2J"):
+        raw = full().pack()
+        raw[92:116] = label + bytes(24 - len(label))
+        raw[-8:] = files.digest(memoryview(raw)[:-8])
+        record = unpack(raw)
+        assert record.public == full().public
+        assert labels.shown(record.label) == ""
 
 
 def test_an_owner_lasts_without_limits_if_a_tap_or_an_owner_enrolled_it():

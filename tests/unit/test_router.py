@@ -8,6 +8,7 @@ import named as messages
 from latchkey import crypto
 from latchkey.clock import Clock
 from latchkey.keys.enrolment import Enrolment
+from latchkey.keys.report import Report
 from latchkey.router import Router
 from latchkey.session.sessions import Sessions
 from latchkey.vehicle.state import Vehicle
@@ -43,9 +44,8 @@ class Car:
         self.vehicle = Vehicle(self.clock.now)
         self.events = []
         self.logged = []
-        self.enrolment = Enrolment(
-            self.keys, self.sessions, self.clock, VEHICLE_PRIVATE, lambda *end: None, None, self.events.append
-        )
+        report = Report(lambda *entry: None, self.events.append)
+        self.enrolment = Enrolment(self.keys, self.sessions, self.clock, VEHICLE_PRIVATE, report, None)
         self.router = Router(
             VIN,
             self.sessions,

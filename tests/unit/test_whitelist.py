@@ -78,9 +78,19 @@ def test_a_full_keychain_says_so():
     assert code(whitelist.plan_pairing, operation(ADD), keys) == faults.KEY_WHITELIST_FULL
 
 
-def test_a_broken_label_is_no_label():
-    record = whitelist.plan_pairing(operation(ADD, label=b"\xff\xfe"), Keys()).record
-    assert record.label == ""
+def test_a_label_that_is_not_text_is_refused():
+    actor, friend = owner(other_key(1)), owner(other_key(2), role=DRIVER)
+    keys = Keys(actor, friend)
+    for label in (b"\xff\xfe", b"\xc0\xaf", b"\xf4\x90\x80\x80", b"\x1b[2J", b"two\nlines"):
+        assert code(whitelist.plan_pairing, operation(ADD, label=label), Keys()) == faults.KEY_UNDOCUMENTED_ERROR
+        assert code(whitelist.plan, operation(ADD, label=label), actor, keys) == faults.KEY_UNDOCUMENTED_ERROR
+        update = operation("updateKeyAndPermissions", friend.public, GUEST, label=label)
+        assert code(whitelist.plan, update, actor, keys) == faults.KEY_UNDOCUMENTED_ERROR
+
+
+def test_a_label_that_is_too_long_is_cut_between_characters():
+    for label, kept in (("x" * 30, "x" * 24), ("x" + "é" * 20, "x" + "é" * 11), ("🔑" * 7, "🔑" * 6)):
+        assert whitelist.plan_pairing(operation(ADD, label=label.encode()), Keys()).record.label == kept
 
 
 def test_only_owners_add_keys():
@@ -167,22 +177,88 @@ def replacement(old, role=OWNER, **more):
 
 
 def test_a_key_is_replaced_by_public_key_or_slot_in_one_change():
-    actor = owner(other_key(1))
-    keys = Keys(actor)
-    for old in (actor.public, 0):
-        change = whitelist.plan(replacement(old), actor, keys)
-        assert change.remove == (actor.public,)
+    actor, friend = owner(other_key(1)), owner(other_key(2), role=DRIVER)
+    keys = Keys(actor, friend)
+    for old in (friend.public, friend.slot):
+        change = whitelist.plan(replacement(old, DRIVER), actor, keys)
+        assert change.remove == (friend.public,)
         assert change.record.public == CLIENT_PUBLIC
     assert code(whitelist.plan, replacement(7), actor, keys) == faults.KEY_NOT_ON_WHITELIST
-    assert code(whitelist.plan, replacement(0, DRIVER), actor, keys) == faults.KEY_NO_PERMISSION_TO_REMOVE
-    assert code(whitelist.plan, replacement(0, impermanent=1), actor, keys) == faults.KEY_NO_PERMISSION_TO_REMOVE
 
 
 def test_a_full_keychain_still_replaces():
+    actor, friend = owner(other_key(1)), owner(other_key(2), role=DRIVER)
+    keys = Keys(actor, friend)
+    keys.CAPACITY = 2
+    assert whitelist.plan(replacement(friend.public), actor, keys).record
+
+
+def changes(victim):
+    """Every kind of operation that takes an owner key away or makes less of it: its name, and the refusal."""
+    gone, less = faults.KEY_NO_PERMISSION_TO_REMOVE, faults.KEY_NO_PERMISSION_TO_CHANGE
+    for role in (OWNER, DRIVER, GUEST):
+        for impermanent in (0, 1):
+            for old in (victim.public, victim.slot):
+                yield replacement(old, role, impermanent=impermanent), gone
+    yield removal(victim.public), gone
+    for name in ("updateKeyAndPermissions", "addPermissionsToPublicKey"):
+        yield operation(name, victim.public, DRIVER), less
+        yield operation(name, victim.public, OWNER, secondsToBeActive=5), less
+
+
+def test_one_rule_keeps_the_last_owner_that_a_card_enrolled_whatever_the_operation_and_whoever_asks():
+    last = owner(other_key(1))
+    commanded = owner(other_key(2))
+    commanded.origin = OWNER_COMMAND
+    passing = owner(other_key(3), flags=IMPERMANENT)
+    timed = owner(other_key(4), seconds=60)
+    keys = Keys(last, commanded, passing, timed)
+    spare = owner(other_key(5))
+    for actor in (last, commanded, passing, timed):
+        for asked, refusal in changes(last):
+            refused = code(whitelist.plan, asked, actor, keys)
+            oneself = (faults.KEY_REMOVES_ONESELF, faults.KEY_REMOVES_OWN_PERMISSIONS)
+            assert refused == refusal or (actor is last and refused in oneself)
+        for name in ("addImpermanentKey", "addImpermanentKeyAndRemoveExisting"):
+            assert whitelist.plan(operation(name, role=DRIVER), actor, keys), "no owner that lasts goes with these"
+    keys.put(spare)  # with another card tap there is room for all of them
+    for actor in (commanded, passing, timed):
+        for asked, _ in changes(last):
+            assert whitelist.plan(asked, actor, keys)
+
+
+def test_where_no_owner_is_left_that_a_card_enrolled_the_last_one_stays_all_the_same():
+    only = owner(other_key(1))
+    only.origin = OWNER_COMMAND
+    passing = owner(other_key(3), flags=IMPERMANENT)
+    keys = Keys(only, passing)
+    for asked, refusal in changes(only):
+        assert code(whitelist.plan, asked, passing, keys) == refusal
+    other = owner(other_key(2))
+    other.origin = OWNER_COMMAND
+    keys.put(other)
+    for asked, _ in changes(only):
+        assert whitelist.plan(asked, passing, keys)
+
+
+def test_an_only_owner_is_not_replaced_by_a_key_that_nobody_may_hold():
     actor = owner(other_key(1))
-    keys = Keys(actor)
-    keys.CAPACITY = 1
-    assert whitelist.plan(replacement(0), actor, keys).record
+    for origin in (CARD_TAP, OWNER_COMMAND):
+        actor.origin = origin
+        for old in (actor.public, 0):
+            assert code(whitelist.plan, replacement(old), actor, Keys(actor)) == faults.KEY_NO_PERMISSION_TO_REMOVE
+
+
+def test_a_tap_for_a_driver_is_not_one_for_an_owner():
+    """Who holds an owner's phone could raise a key and remove all owners that a card enrolled."""
+    actor, friend = owner(other_key(1)), owner(other_key(2), role=DRIVER)
+    timed = owner(other_key(3), seconds=60)
+    keys = Keys(actor, friend, timed)
+    for raised in (friend, timed):
+        change = whitelist.plan(operation("updateKeyAndPermissions", raised.public, OWNER), actor, keys)
+        assert change.record.lasting_owner and change.record.origin == OWNER_COMMAND
+    same = whitelist.plan(operation("updateKeyAndPermissions", actor.public, OWNER), actor, keys)
+    assert same.record.origin == CARD_TAP
 
 
 def test_operations_of_the_past_and_unknown_ones_are_refused_with_a_code():

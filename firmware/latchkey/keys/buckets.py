@@ -25,7 +25,8 @@ COUNT = const(64)
 ROOM = const(128)  # keys: a full keychain has 64 in a bucket; 128 is 8 standard deviations above
 IMPERMANENT = const(1)  # flags of an index entry
 LASTING_OWNER = const(2)
-BY_CARD = const(4)  # of an owner that lasts: told by entries() from its record, and in no index
+
+_BY_CARD = const(4)  # of an owner that lasts: told by entries() from its record, and in no index
 
 _VERSION = const(1)
 _HEAD = const(16)  # mark, entries, 3 spare, digest of all the rest
@@ -108,7 +109,7 @@ class Buckets:
                         if not record or not record.lasting_owner:
                             flags &= ~LASTING_OWNER
                         elif record.origin == CARD_TAP:
-                            flags |= BY_CARD
+                            flags |= _BY_CARD
                     found.append((id4, slot, flags))
         except OSError as e:
             self._report(f"{where}: {e}")

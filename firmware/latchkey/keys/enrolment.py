@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Enrolment: the one pending key that waits for a card tap, and the worker that changes the keychain.
+"""Enrolment: the one pending request that waits for a card tap, and the worker that changes the keychain.
 
-A tap approves the key that is named as pending, once (law 5). If a second key asks while one is pending, or the same
-one for another role, a tap could approve what nobody meant, so both are turned away. The worker does what takes long
-(P-256, flash) outside of the router, one change at a time, and answers through the reply it was given.
+A request is kept as the bytes that came, and what it would change is planned three times: when it comes, so that who
+asks is told at once; at the tap; and by the worker when nothing else can change the keychain any more. The worker does
+what takes long (P-256, flash) outside of the router, one change at a time, and answers through the reply it was given.
 """
 
 import asyncio
@@ -13,7 +13,8 @@ from micropython import const
 from latchkey import crypto
 from latchkey.crypto import publickey
 from latchkey.faults import Fault, KeyRefused
-from latchkey.keys import answers, refusals, whitelist
+from latchkey.keys import answers, card, refusals, whitelist
+from latchkey.keys.card import WINDOW as TAP_WINDOW
 from latchkey.keys.keychain import KeychainFull
 from latchkey.keys.record import key_id
 
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from latchkey.clock import Clock
     from latchkey.keys.keychain import Keychain
     from latchkey.keys.record import Record
+    from latchkey.keys.report import Report
     from latchkey.keys.whitelist import Change
     from latchkey.session.barereply import BareReply
     from latchkey.session.reply import Reply
@@ -33,20 +35,17 @@ if TYPE_CHECKING:
 # MessageFault_E
 _BUSY = const(1)
 
-TAP_WINDOW = const(30)  # seconds
-_KEY_CHANGE = const(512)  # in the access log, the command of a key that changed another
-
 
 class Pending:
-    def __init__(self, change: Change, reply: Reply | BareReply, deadline: int) -> None:
+    def __init__(self, change: Change, operation: bytes, reply: Reply | BareReply, deadline: int) -> None:
         self.change = change
+        self.operation = operation
         self.reply = reply
         self.deadline = deadline
 
 
 class Enrolment:
-    """on_done(change, actor id or None, information code, why) is told how every key operation ended, before the phone
-    is; write_log makes that last."""
+    """report is told how every key operation ended, before the phone is; write_log makes that last."""
 
     def __init__(
         self,
@@ -54,59 +53,86 @@ class Enrolment:
         sessions: Sessions,
         clock: Clock,
         private: bytes,
-        on_done: Callable[[Change, bytes | None, int, str], None],
+        report: Report,
         write_log: Callable[[], Coroutine[Any, Any, None]],
-        emit: Callable[[dict[str, Any]], None],
     ) -> None:
         self.pending: Pending | None = None
         self._keychain = keychain
         self._sessions = sessions
         self._clock = clock
         self._private = private
-        self._on_done = on_done
+        self._report = report
         self._write_log = write_log
-        self._emit = emit
-        self._job: tuple[Change, Reply | BareReply, bytes | None] | None = None
+        self._card = card.Card()
+        # The change as it was planned, the operation, who is answered, the public key that signed it.
+        self._job: tuple[Change, bytes, Reply | BareReply, bytes | None] | None = None
         self._wake = asyncio.Event()
 
-    def ask(self, operation: memoryview, reply: Any, actor: Record | None) -> None:
+    @property
+    def collision(self) -> int:
+        """Seconds for which no tap approves anybody, because two have asked; 0 is the rule."""
+        return 0 if self.pending else self._card.closed(self._clock.now())
+
+    def ask(self, operation: memoryview | bytes, reply: Any, actor: Record | None) -> None:
         """A key operation: signed by that key, or by nobody. Raises KeyRefused, Fault."""
         if actor:
             self.manage(operation, reply, actor)
         else:
             self.pair(operation, reply)
 
-    def pair(self, operation: memoryview, reply: Reply | BareReply) -> None:
-        """An unsigned request: name its key as pending and say WAIT. Raises KeyRefused."""
+    def pair(self, operation: memoryview | bytes, reply: Reply | BareReply) -> None:
+        """An unsigned request: if it asks alone, name its key as pending and say WAIT. Raises KeyRefused."""
         change = whitelist.plan_pairing(operation, self._keychain)
         self.tick()
+        now = self._clock.now()
+        pending = Pending(change, bytes(operation), reply, now + TAP_WINDOW)
+        conn = reply.conn
         waiting = self.pending
-        if waiting and (waiting.change.public != change.public or waiting.change.role != change.role):
-            self._give_up(waiting, refusals.AUTH_CANCELLED, "another key asked")
-            raise KeyRefused(refusals.COULD_NOT_START_AUTH, "another key was pending: both turned away")
-        self.pending = Pending(change, reply, self._clock.now() + TAP_WINDOW)
-        self._emit({"event": "pending", "key": key_id(change.public).hex(), "role": change.role})
-        reply.waiting()
+        verdict = self._card.ask(conn, pending.operation, now)
+        if verdict == card.ALONE:
+            if waiting and waiting.reply.conn is not conn:
+                self._give_up(waiting, refusals.AUTH_CANCELLED, "somebody inside the car asked")
+            self.pending = pending
+            self._report.pending(change)
+            reply.waiting()
+            return
+        if verdict == card.COLLISION:
+            self._report.collision(conn, TAP_WINDOW)
+            if waiting and waiting.reply.conn.inside == conn.inside:
+                self._give_up(waiting, refusals.AUTH_CANCELLED, "somebody else asked")
+        raise KeyRefused(refusals.COULD_NOT_START_AUTH, "somebody else asked: ask again in %d s" % TAP_WINDOW)
 
-    def manage(self, operation: memoryview, reply: Reply, actor: Record) -> None:
+    def manage(self, operation: memoryview | bytes, reply: Reply, actor: Record) -> None:
         """A signed request: start the change. Raises KeyRefused; Fault BUSY while another change is being made."""
         if self._job:
             raise Fault(_BUSY, "a key is being changed")
-        self._start(whitelist.plan(operation, actor, self._keychain), reply, actor.id)
+        change = whitelist.plan(operation, actor, self._keychain)
+        self._start(change, bytes(operation), reply, actor.public)
 
     def tap(self) -> bytes | None:
-        """The card was tapped at the vehicle: approve the pending key. Returns its 4-byte id, or None."""
+        """The card was tapped at the vehicle: approve what is pending. Returns the key's 4-byte id, or None."""
         self.tick()
         pending = self.pending
-        if pending is None or self._job:
+        if pending is None:
+            if self.collision:
+                self._report.tapped_for_nobody(self.collision)
+            return None
+        if self._job or not self._card.tap(pending.reply.conn, self._clock.now()):
+            return None
+        try:  # the keychain may have changed since
+            change = whitelist.plan_pairing(pending.operation, self._keychain)
+        except (KeyRefused, MemoryError) as error:
+            self._give_up(pending, _information(error), _why(error))
             return None
         self.pending = None
-        self._start(pending.change, pending.reply, None)
-        return pending.change.key_id
+        self._start(change, pending.operation, pending.reply, None)
+        return change.key_id
 
     def tick(self) -> None:
         """Housekeeping: the window for a tap closes."""
-        if self.pending and self._clock.now() >= self.pending.deadline:
+        now = self._clock.now()
+        self._card.tick(now)
+        if self.pending and now >= self.pending.deadline:
             self._give_up(self.pending, refusals.NO_TAP_IN_TIME, "no card was tapped")
 
     async def run(self) -> None:
@@ -115,68 +141,72 @@ class Enrolment:
             await self._wake.wait()
             self._wake.clear()
             if self._job:
-                change, reply, actor = self._job
+                change, operation, reply, actor = self._job
                 try:
-                    await self._perform(change, reply, actor)
+                    await self._perform(change, operation, reply, actor)
+                except MemoryError:  # after the change, whose answer is lost: no session may know better than the keys
+                    self._sessions.drop()
                 finally:
                     self._job = None
 
-    def _start(self, change: Change, reply: Reply | BareReply, actor: bytes | None) -> None:
-        self._job = (change, reply, actor)
+    def _start(self, change: Change, operation: bytes, reply: Reply | BareReply, actor: bytes | None) -> None:
+        self._job = (change, operation, reply, actor)
         self._wake.set()
 
     def _give_up(self, pending: Pending, code: int, why: str) -> None:
         self.pending = None
-        self._on_done(pending.change, None, code, why)
-        pending.reply.payload(answers.whitelist_status(code, None))
+        try:
+            self._report.done(pending.change, None, code, why)
+            pending.reply.payload(answers.whitelist_status(code, None))
+        except MemoryError:  # nobody is told: it was not for whoever is being served just now
+            pass
 
-    async def _perform(self, change: Change, reply: Reply | BareReply, actor: bytes | None) -> None:
-        record = change.record
+    def _plan(self, operation: bytes, actor: bytes | None) -> Change:
+        if actor is None:
+            return whitelist.plan_pairing(operation, self._keychain)
+        record = self._keychain.find(actor)
+        if record is None:
+            raise KeyRefused(refusals.NOT_ON_WHITELIST, "its signer is not enrolled any more")
+        return whitelist.plan(operation, record, self._keychain)
+
+    async def _perform(self, change: Change, operation: bytes, reply: Reply | BareReply, actor: bytes | None) -> None:
         code = 0
         why = ""
         try:
-            if record is not None and change.needs_agreement:
-                shared = await publickey.ecdh(self._private, record.public)
-                record.shared = crypto.sha1(shared)[:16]
-            await self._keychain.apply(record, change.remove, change.drop_impermanent)
-        except KeychainFull:
-            code = refusals.WHITELIST_FULL
-        except OSError as error:  # no room, or a worn-out block: the keys there are still work
-            code = refusals.UNDOCUMENTED_ERROR
-            why = repr(error)
-        if not code:
-            if change.drop_impermanent:
-                self._sessions.drop()
-            for public in change.remove:
-                self._sessions.drop(public)
-            if record is not None:
-                self._sessions.drop(record.public)
-                if record.seconds:
-                    self._sessions.start_time(record)
-        self._on_done(change, actor, code, why)
+            await self._keychain.settle()
+            change = self._plan(operation, actor)
+            if change.record is not None and change.needs_agreement:
+                shared = await publickey.ecdh(self._private, change.record.public)
+                change.record.shared = crypto.sha1(shared)[:16]
+            await self._keychain.apply(change.record, change.remove, change.drop_impermanent)
+        except (KeyRefused, KeychainFull, OSError, MemoryError) as error:
+            code = _information(error)
+            why = _why(error)
+        self._end_sessions(change, code)
+        signer = key_id(actor) if actor else None
+        self._report.done(change, signer, code, why)
         await self._write_log()  # no key is enrolled that the log does not know of (law 5)
-        reply.payload(answers.whitelist_status(code, actor))
+        reply.payload(answers.whitelist_status(code, signer))
+
+    def _end_sessions(self, change: Change, code: int) -> None:
+        """Whatever became of a change, no session outlives what it would have changed: a new one is as the key is."""
+        if change.drop_impermanent:
+            self._sessions.drop()
+        for public in change.remove:
+            self._sessions.drop(public)
+        record = change.record
+        if record is not None:
+            self._sessions.drop(record.public)
+            if record.seconds and not code:
+                self._sessions.start_time(record)
 
 
-def reporter(
-    record: Callable[..., None], emit: Callable[[dict[str, Any]], None]
-) -> Callable[[Change, bytes | None, int, str], None]:
-    """An on_done that writes the access log and tells the bench."""
+def _information(error: Exception) -> int:
+    """The code of a refusal; no room, or a worn-out block, has none: the keys there are still work."""
+    if isinstance(error, KeyRefused):
+        return error.code
+    return refusals.WHITELIST_FULL if isinstance(error, KeychainFull) else refusals.UNDOCUMENTED_ERROR
 
-    def done(change: Change, actor: bytes | None, code: int, why: str) -> None:
-        event = "refused" if code else change.event
-        key_id = change.key_id
-        told: dict[str, Any] = {"event": event, "by": actor.hex() if actor else "card"}
-        if key_id:
-            told["key"] = key_id.hex()
-        if code:
-            record(event, None, actor or key_id, _KEY_CHANGE, 0, code)
-            told["information"] = code
-            told["why"] = why
-        else:
-            if actor:
-                record("command", None, actor, _KEY_CHANGE, 0)
-            record(event, None, key_id, 0, 0)
-        emit(told)
 
-    return done
+def _why(error: Exception) -> str:
+    return error.why if isinstance(error, KeyRefused) else repr(error)

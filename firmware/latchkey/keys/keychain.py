@@ -24,6 +24,7 @@ _LISTED = const(32)  # slots that a whitelist answer tells of: their ids are kep
 
 _PUBLIC = const(65)
 _FREE = b"\xff"
+_BY_CARD = const(4)  # keys/buckets.py
 
 
 class KeychainFull(Exception):
@@ -38,8 +39,8 @@ class Keychain:
         self._report = report
         self._buckets = buckets.Buckets(root, report)
         self._slots = bytearray(self.CAPACITY)  # the bucket of each slot
-        self._lasting = bytearray(buckets.COUNT)  # owners that last, by bucket
-        self._by_card = bytearray(buckets.COUNT)  # those of them that were enrolled with a card tap
+        # Owners that last, by bucket; after them, how many of those were enrolled with a card tap.
+        self._lasting = bytearray(2 * buckets.COUNT)
         self._ids = bytearray(4 * _LISTED)
 
     def open(self) -> None:
@@ -93,7 +94,7 @@ class Keychain:
 
     def lasting_owners(self, by_card: bool = False) -> int:
         """How many owners there are that last; only those that were enrolled with a card tap, if asked so."""
-        return sum(self._by_card if by_card else self._lasting)
+        return sum(self._lasting[buckets.COUNT :] if by_card else self._lasting[: buckets.COUNT])
 
     # Changing: one journalled act, carried out bucket by bucket.
 
@@ -184,6 +185,6 @@ class Keychain:
                 if slot < _LISTED:
                     self._ids[4 * slot : 4 * slot + 4] = id4
             lasting += bool(flags & buckets.LASTING_OWNER)
-            by_card += bool(flags & buckets.BY_CARD)
+            by_card += bool(flags & _BY_CARD)
         self._lasting[bucket] = lasting
-        self._by_card[bucket] = by_card
+        self._lasting[bucket + buckets.COUNT] = by_card

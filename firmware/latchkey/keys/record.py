@@ -32,9 +32,11 @@ def key_id(public: bytes | memoryview) -> bytes:
 
 def clean_label(label: str) -> str:
     """At most 24 bytes of UTF-8, cut between characters."""
-    while len(label.encode()) > _LABEL:
-        label = label[:-1]
-    return label
+    raw = label.encode()
+    end = min(_LABEL, len(raw))
+    while end < len(raw) and raw[end] & 0xC0 == 0x80:
+        end -= 1
+    return str(raw[:end], "utf-8")
 
 
 class Record:
@@ -129,6 +131,10 @@ def unpack(raw: bytes | bytearray | memoryview) -> Record:
     if len(raw) != SIZE or files.digest(memoryview(raw)[:_BODY]) != bytes(memoryview(raw)[_BODY:]):
         raise files.Damaged("a key's record is damaged")
     _, slot, role, form, origin, flags, point, shared, label, *rest = struct.unpack_from(_LAYOUT, raw, 0)
-    record = Record(b"\x04" + point, shared, role, form, origin, flags, label.rstrip(b"\0").decode(), *rest)
+    try:
+        label = label.rstrip(b"\0").decode()
+    except UnicodeError:  # taken by a firmware that did not look: the key is as good without one
+        label = ""
+    record = Record(b"\x04" + point, shared, role, form, origin, flags, label, *rest)
     record.slot = slot
     return record

@@ -8,7 +8,7 @@ from micropython import const
 
 from latchkey.crypto import publickey
 from latchkey.faults import KeyRefused
-from latchkey.keys import policy, refusals
+from latchkey.keys import labels, policy, refusals
 from latchkey.keys.keychain import Keychain
 from latchkey.keys.record import CARD_TAP, IMPERMANENT, OWNER_COMMAND, Record, clean_label, key_id
 from latchkey.wire.keymessages import WHITELIST_OPERATION
@@ -88,7 +88,7 @@ class Change:
         return self.record is not None and self.record.shared == _NO_KEY
 
 
-def plan_pairing(message: memoryview, keychain: Keychain) -> Change:
+def plan_pairing(message: memoryview | bytes, keychain: Keychain) -> Change:
     """The change that an unsigned request asks for: adding its key, once a card tap approves it. Raises KeyRefused."""
     operation = decode(WHITELIST_OPERATION, message)
     kind = operation.get(_ONE_OF)
@@ -100,11 +100,16 @@ def plan_pairing(message: memoryview, keychain: Keychain) -> Change:
         raise KeyRefused(refusals.NO_PERMISSION_TO_ADD, "unsigned")
     change = operation[kind]
     role = _role(change.get(_KEY_ROLE, 0), refusals.WITH_SERVICE_ROLE)
-    return Change("enrolled", _added(operation, change, role, keychain, CARD_TAP, None, False))
+    added = Change("enrolled", _added(operation, change, role, keychain, CARD_TAP, None, False))
+    return _keeping_an_owner(added, keychain)
 
 
-def plan(message: memoryview, actor: Record, keychain: Keychain) -> Change:
+def plan(message: memoryview | bytes, actor: Record, keychain: Keychain) -> Change:
     """The change that a key's signed request asks for. Raises KeyRefused."""
+    return _keeping_an_owner(_planned(message, actor, keychain), keychain)
+
+
+def _planned(message: memoryview | bytes, actor: Record, keychain: Keychain) -> Change:
     operation = decode(WHITELIST_OPERATION, message)
     kind = operation.get(_ONE_OF, 0)
     value: Any = operation.get(kind)
@@ -136,13 +141,13 @@ def _plan_update(value: Fields, actor: Record, keychain: Keychain) -> Change:
     record = _enrolled(value.get(_KEY, {}).get(_PUBLIC_KEY_RAW, b""), keychain)
     if record.public == actor.public and role != _OWNER:
         raise KeyRefused(refusals.REMOVES_OWN_PERMISSIONS, "oneself")
-    owner = record.lasting_owner
+    lasted = record.lasting_owner
     record.role = role
     record.seconds = value.get(_SECONDS_TO_BE_ACTIVE, 0)
+    if record.lasting_owner and not lasted:
+        record.origin = OWNER_COMMAND  # a card was tapped for something less, if it was
     if _LABEL in value:
         record.label = clean_label(_label(value))
-    if owner and not record.lasting_owner and keychain.lasting_owners() <= 1:
-        raise KeyRefused(refusals.NO_PERMISSION_TO_CHANGE, "the last owner key")
     return Change("updated", record)
 
 
@@ -153,7 +158,6 @@ def _plan_removal(public: bytes | memoryview, actor: Record, keychain: Keychain)
         raise KeyRefused(refusals.REMOVES_ONESELF, "oneself")
     if actor.role == _SERVICE and record.role not in _SERVICE_MAY_REMOVE:
         raise KeyRefused(refusals.NO_PERMISSION_TO_REMOVE, "service may not remove this role")
-    _keep_an_owner(record, keychain)
     return Change("removed", None, (record.public,))
 
 
@@ -169,8 +173,6 @@ def _plan_replacement(operation: Fields, value: Fields, actor: Record, keychain:
     impermanent = bool(value.get(_IMPERMANENT))
     change = {_KEY: value.get(_KEY_TO_ADD, {})}
     record = _added(operation, change, role, keychain, OWNER_COMMAND, actor, impermanent, 1)
-    if not record.lasting_owner:
-        _keep_an_owner(old, keychain)
     return Change("replaced", record, (old.public,))
 
 
@@ -227,13 +229,35 @@ def _added(
 
 
 def _label(change: Fields) -> str:
+    """At most 24 bytes of it are kept."""
     try:
-        return str(bytes(change.get(_LABEL, b""))[:24], "utf-8")
-    except UnicodeError:
-        return ""  # a label is for people: a broken one is none
+        return labels.text(change.get(_LABEL, b""))
+    except ValueError as error:  # refused and not left out: who asked is to know what it is called
+        raise KeyRefused(refusals.UNDOCUMENTED_ERROR, "label: %s" % error)
 
 
-def _keep_an_owner(gone: Record, keychain: Keychain) -> None:
-    """Raises KeyRefused if no owner key would be left that lasts: only a card tap can make way for one (law 1)."""
-    if gone.lasting_owner and keychain.lasting_owners() <= 1:
-        raise KeyRefused(refusals.NO_PERMISSION_TO_REMOVE, "the last owner key")
+def _keeping_an_owner(change: Change, keychain: Keychain) -> Change:
+    """The change, if it leaves an owner to rely on; if not, raises KeyRefused: only a card tap makes way (law 1).
+
+    Such an owner has no limits, and was there before: a key that this change brings has not shown yet that somebody
+    holds it. One of them was enrolled with a card tap, if there is one that was.
+    """
+    record = change.record
+    gone = [0, 0]  # of all such owners, and of those that a card enrolled
+    for public in change.remove + ((record.public,) if record else ()):
+        old = keychain.find(public)
+        if old:
+            for by_card in (0, 1):
+                gone[by_card] += _relied_on(old, by_card)
+                if record and record.public == public:
+                    gone[by_card] -= _relied_on(record, by_card)
+    for by_card in (0, 1):
+        if 0 < keychain.lasting_owners(bool(by_card)) <= gone[by_card]:
+            updates = change.event == "updated"
+            code = refusals.NO_PERMISSION_TO_CHANGE if updates else refusals.NO_PERMISSION_TO_REMOVE
+            raise KeyRefused(code, "the last owner key that a card enrolled" if by_card else "the last owner key")
+    return change
+
+
+def _relied_on(record: Record, by_card: int) -> bool:
+    return record.lasting_owner and (record.origin == CARD_TAP or not by_card)

@@ -59,6 +59,7 @@ class Pins:
             if number is not None:
                 self._inputs[name] = _Input(number, getattr(self, "_" + name))
         self._unlocked = 0
+        self._polls = 0
 
     def outputs(self, vehicle: Vehicle) -> None:
         """Follow the vehicle. The LED is lit while it is unlocked."""
@@ -67,11 +68,13 @@ class Pins:
         self._drive("lock", self._unlocked)
         self._drive("led", self._unlocked)
 
-    def blink(self, on: bool) -> None:
-        """Called about twice a second: while `on`, turn the LED over (a key waits for the card)."""
+    def blink(self, on: int) -> None:
+        """Called about twice a second. 1 turns the LED over (a key waits for the card), 2 leaves it dark one time in
+        four (no tap counts just now), 0 shows the lock."""
         led = self._outputs.get("led")
         if led:
-            led.value(1 - led.value() if on else self._unlocked)
+            self._polls = (self._polls + 1) % 4
+            led.value(min(self._polls, 1) if on > 1 else 1 - led.value() if on else self._unlocked)
 
     def safe(self) -> None:
         """Locked, and starting off: whatever happened."""

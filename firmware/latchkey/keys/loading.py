@@ -1,0 +1,102 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Loads enrolment when a key first asks for something, which may be never.
+
+A stranger can bring that about, so it takes no more of the loop at a time than a command: the request waits while its
+modules are loaded, and others have their turn between them. What is loaded is dropped again when the heap has no room
+for all of it: that costs the request that waited, and the next one tries anew.
+"""
+
+import asyncio
+import sys
+from time import ticks_ms
+
+from micropython import const
+
+from latchkey.clock import elapsed
+from latchkey.faults import Fault
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+    from latchkey.agent import Agent
+    from latchkey.keys.record import Record
+
+# MessageFault_E
+_BUSY = const(1)
+
+_STRETCH_MS = const(10)  # then others have their turn: the next module may take twice as long
+# In an order in which each needs only those before it.
+_MODULES = (
+    "latchkey.keys.refusals",
+    "latchkey.wire.keymessages",
+    "latchkey.keys.answers",
+    "latchkey.crypto.p256",
+    "latchkey.crypto.publickey",
+    "latchkey.keys.labels",
+    "latchkey.keys.whitelist",
+    "latchkey.keys.card",
+    "latchkey.keys.report",
+    "latchkey.keys.enrolment",
+)
+
+
+class Loading:
+    """Stands where the car's enrolment will be: nothing is pending here, and a tap approves nobody."""
+
+    pending = None
+    collision = 0
+
+    def __init__(self, car: Any, agent: Agent, private: bytes, record: Callable[..., None]) -> None:
+        self._car = car
+        self._agent = agent
+        self._private = private
+        self._record = record
+        self._task: asyncio.Task[None] | None = None
+
+    def ask(self, operation: memoryview, reply: Any, actor: Record | None) -> None:
+        """The first one waits. Raises Fault BUSY for whoever comes while it does."""
+        if self._task:
+            raise Fault(_BUSY, "enrolment is being loaded")
+        self._task = asyncio.create_task(self._load(bytes(operation), reply, actor))
+
+    def tick(self) -> None:
+        pass
+
+    def tap(self) -> None:
+        return None
+
+    async def _load(self, operation: bytes, reply: Any, actor: Record | None) -> None:
+        car = self._car
+        loaded = []
+        began = ticks_ms()
+        try:
+            try:
+                for name in _MODULES:
+                    if name not in sys.modules:
+                        loaded.append(name)
+                        __import__(name)
+                    if elapsed(ticks_ms(), began) >= _STRETCH_MS:
+                        await asyncio.sleep_ms(0)
+                        began = ticks_ms()
+                self._begin()
+            except (MemoryError, ImportError, OSError) as error:
+                car.enrolment = None
+                self._agent.forget(*loaded)
+                raise Fault(_BUSY, repr(error)) from None
+            car.enrolment.ask(operation, reply, actor)
+        except Exception as error:  # noqa: BLE001 - the router tells it, as it does for messages at hand
+            car.router.failed(reply.conn, reply, error)
+
+    def _begin(self) -> None:
+        from latchkey.keys.enrolment import Enrolment
+        from latchkey.keys.report import Report
+
+        car = self._car
+        clock = self._agent.clock
+        report = Report(self._record, self._agent.emit)
+        enrolment = Enrolment(car.keychain, car.sessions, clock, self._private, report, car.log.flush)
+        self._agent.start("keys", enrolment.run())
+        car.enrolment = enrolment
+        self._agent.forget("latchkey.keys.loading")
