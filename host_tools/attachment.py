@@ -14,6 +14,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from host_tools import shape
 from host_tools.faults import LatchkeyError, NoAnswer
 from host_tools.wire import Handlers, Wire
 
@@ -64,6 +65,7 @@ class Attachment:
         self._receivers: dict[int, Receiver] = {}
         self._receivers_lock = threading.Lock()
         self._answers: queue.SimpleQueue[dict[str, Any] | None] = queue.SimpleQueue()
+        self._nonsense = 0.0  # when something came that should be an answer, and is none
         self._asking = threading.Lock()  # one request at a time is open
         self._ids = itertools.count(random.randrange(1, 1 << 29))
         self._numbers = itertools.cycle(range(1, 256))
@@ -82,13 +84,16 @@ class Attachment:
         """Ask the bench channel. The board keeps its last answer, so that asking again does nothing twice."""
         deadline = time.monotonic() + timeout
         with self._asking:
-            number = next(self._ids)
+            number, asked = next(self._ids), 0.0
             message = json.dumps({"id": number, **request}, separators=(",", ":")).encode()
             while True:
                 generation = self._wire.deliver("B", 0, message, deadline)
-                answer = self._await_answer(number, generation, min(deadline, time.monotonic() + _ASK_AGAIN))
+                asked = asked or time.monotonic()  # what came before that was no answer to this
+                answer = self._await_answer(number, generation, asked, min(deadline, time.monotonic() + _ASK_AGAIN))
                 if answer is not None:
                     return answer
+                if self._nonsense >= asked:
+                    raise shape.BadAnswer("the answer of what is there cannot be read: it is no JSON object")
                 if time.monotonic() >= deadline:
                     raise NoAnswer(f"the car did not answer `{request.get('op')}` in time")
 
@@ -113,7 +118,7 @@ class Attachment:
     def close(self) -> None:
         self._wire.close()
 
-    def _await_answer(self, number: int, generation: int, until: float) -> dict[str, Any] | None:
+    def _await_answer(self, number: int, generation: int, asked: float, until: float) -> dict[str, Any] | None:
         while True:
             try:
                 answer = self._answers.get(timeout=max(0.0, until - time.monotonic()))
@@ -122,6 +127,8 @@ class Attachment:
             if answer is not None and answer.get("id") == number:
                 return answer
             self._wire.check(generation)
+            if self._nonsense >= asked:
+                return None
 
     def _forget(self, conn: int) -> Receiver | None:
         with self._receivers_lock:
@@ -135,14 +142,11 @@ class Attachment:
             if ended := self._forget(conn):
                 ended(None)
         elif kind in "be":
-            try:
-                value = json.loads(data)
-            except ValueError:
-                return
-            if not isinstance(value, dict):
-                return
+            value = shape.parse(data)
             if kind == "b":
+                self._nonsense = time.monotonic() if value is None else self._nonsense
                 self._answers.put(value)
+            if kind == "b" or value is None:
                 return
             for listener in list(self.listeners):
                 listener.event(value)

@@ -10,6 +10,8 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
+import json
 import queue
 import threading
 import time
@@ -18,6 +20,7 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Any, Self
 
+from host_tools import shape
 from host_tools.attachment import Attachment, Channel, Listener
 from host_tools.faults import LatchkeyError, NoAnswer
 from host_tools.port import PortBusy
@@ -26,6 +29,10 @@ from host_tools.wire import Restarted
 
 _LOG_LINES = 2000
 _EVENTS = 2000
+_KEYS, _ENTRIES = 8, 16  # in one answer
+_SHORT_PAGES = 16  # answers with less than was asked for, before the end: keys and entries may go meanwhile
+_MOST_KEYS, _MOST_ENTRIES = 8192, 32768  # more than any board has room for
+_LONGEST_ERROR = 500
 
 Witness = Callable[[int, str, bytes], None]
 """Called with a phone connection's number, "sent" or "received", and the message."""
@@ -149,7 +156,7 @@ class Bench:
             raise BenchError("this car is built without the bench channel", "flash a bench build")
         answer = self._channel.request({"op": op, **arguments}, self.timeout if timeout is None else timeout)
         if answer.get("ok") is not True:
-            raise BenchError(f"{op}: {answer.get('error', 'refused')}")
+            raise BenchError(f"{op}: {str(answer.get('error', 'refused'))[:_LONGEST_ERROR]}")
         return answer.get("result")
 
     def info(self) -> dict[str, Any]:
@@ -202,21 +209,34 @@ class Bench:
     def keys(self) -> list[dict[str, Any]]:
         """The whole keychain."""
         found: list[dict[str, Any]] = []
+        short = 0
         while True:
-            answer = self._dict("keys", start=found[-1]["slot"] + 1 if found else 0, limit=8)
-            found += answer["keys"]
-            if len(found) >= answer["count"] or not answer["keys"]:
+            start = found[-1]["slot"] + 1 if found else 0
+            answer = self._dict("keys", start=start, limit=_KEYS)
+            page = answer["keys"]
+            _check_page("keys", [key["slot"] for key in page], start, _KEYS)
+            found += page
+            if len(found) >= answer["count"] or not page:
                 return found
+            short += len(page) < _KEYS
+            if short > _SHORT_PAGES or len(found) > _MOST_KEYS:
+                raise shape.BadAnswer("the car's list of keys does not end")
 
     def log(self, since: int = 0) -> list[dict[str, Any]]:
         """The access log, oldest first."""
         found: list[dict[str, Any]] = []
+        short = 0
         while True:
-            answer = self._dict("log", since=since, limit=16)
-            found += answer["entries"]
-            if not answer["entries"] or found[-1]["seq"] >= answer["last"]:
+            answer = self._dict("log", since=since, limit=_ENTRIES)
+            page = answer["entries"]
+            _check_page("log", [entry["seq"] for entry in page], since + 1, _ENTRIES)
+            found += page
+            if not page or found[-1]["seq"] >= answer["last"]:
                 return found
             since = found[-1]["seq"]
+            short += len(page) < _ENTRIES
+            if short > _SHORT_PAGES or len(found) > _MOST_ENTRIES:
+                raise shape.BadAnswer("the car's log does not end")
 
     def reboot(self, timeout: float = 30.0) -> None:
         """Restart the car, and wait until it is up again."""
@@ -267,12 +287,13 @@ class Bench:
         self.close()
 
     def _dict(self, op: str, *, timeout: float | None = None, **arguments: Any) -> dict[str, Any]:
-        result = self.request(op, timeout=timeout, **arguments)
-        if not isinstance(result, dict):
-            raise BenchError(f"{op}: the car answered {result!r}")
+        result: dict[str, Any] = self.request(op, timeout=timeout, **arguments)
+        shape.check_answer(op, result)
         return result
 
     def _event(self, event: dict[str, Any]) -> None:
+        if not shape.fits(event, shape.EVENT):
+            event = {"event": "unreadable", "got": json.dumps(event)[:_LONGEST_ERROR]}
         with self._news:
             if len(self.events) >= _EVENTS:
                 del self.events[: _EVENTS // 2]
@@ -282,3 +303,9 @@ class Bench:
     def _booted(self, hello: dict[str, Any]) -> None:
         with self._news:
             self._news.notify_all()
+
+
+def _check_page(what: str, numbers: list[int], start: int, limit: int) -> None:
+    """A page goes on where the one before it ended, and is no longer than was asked for."""
+    if len(numbers) > limit or any(after <= before for before, after in itertools.pairwise([start - 1, *numbers])):
+        raise shape.BadAnswer(f"the car's {what} do not go on from {start}, but with {numbers[:limit]}")

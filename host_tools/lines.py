@@ -23,6 +23,8 @@ PIECE = 108
 MAX_MESSAGE = 1024
 """The longest message that a board takes."""
 
+_MAX_JOINED = 1 << 17  # of a message from a board, which has not room for a longer one
+
 _FRAME = re.compile(
     rb"@(?P<kind>[A-Za-z])(?P<conn>[0-9a-f]{2})(?P<seq>[0-9a-f]{2})(?P<part>[.<+>])(?P<body>[A-Za-z0-9+/]*={0,2})"
     rb"(?P<crc>[0-9a-f]{8})\r?",
@@ -134,6 +136,9 @@ class Joiner:
             self._data = None
             return None
         self._data += frame.body
+        if len(self._data) > _MAX_JOINED:
+            self._data = None
+            return None
         if frame.part not in ".>":
             return None
         data, self._data = bytes(self._data), None

@@ -29,9 +29,10 @@ def described(entry: dict[str, Any]) -> dict[str, Any]:
 def table(entries: list[dict[str, Any]], labels: dict[str, str]) -> Table:
     """The entries for people, oldest first. `labels` are the names of the keys that are enrolled now."""
     found = Table(title="Access log", box=box.SIMPLE_HEAD)
-    for name in ("no.", "boot", "at", "what", "key", "over"):
+    for name in ("no.", "boot", "at", "what"):
         found.add_column(name, no_wrap=True)
-    found.add_column("how it ended", overflow="fold")
+    for name in ("key", "over", "how it ended"):
+        found.add_column(name, overflow="fold")
     for entry in entries:
         key = entry["key"] or ""
         who = f"{key} {labels.get(key, '')}".strip()

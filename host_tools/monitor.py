@@ -17,7 +17,9 @@ from host_tools import logbook
 from host_tools.bench import Bench
 from host_tools.faults import keychain_fault, message_fault
 from host_tools.phone import messages
+from host_tools.shape import check_answer
 from host_tools.wire import Restarted
+from host_tools.words import plain
 
 RECENT = 10
 _STATS_EVERY, _HEAP_EVERY = 1.0, 10.0  # seconds; the heap is collected before it is counted, which takes long
@@ -91,16 +93,19 @@ class Monitor:
         start, count = 0, 1
         while start < min(count, _LABELS):
             answer = self.car.request("keys", start=start, limit=_PAGE)
+            check_answer("keys", answer)
             count = answer["count"]
             for key in answer["keys"]:
                 self.labels[key["key"]] = key.get("label") or messages.role_name(key["role"])
-                start = key["slot"] + 1
+                start = max(start, key["slot"]) + 1
             if not answer["keys"]:
                 return
 
     def _read_log(self) -> None:
         """What it did before we looked."""
-        last = self.car.request("log", since=0, limit=1)["last"]
+        answer = self.car.request("log", since=0, limit=1)
+        check_answer("log", answer)
+        last = answer["last"]
         entries = self.car.log(max(0, last - RECENT))
         for entry in map(logbook.described, entries):
             ended = entry.get("fault", "done")
@@ -140,9 +145,11 @@ class Monitor:
         info = self.info
         name = f"car {info['vin']}" if info.get("vin") else "a board without an identity: `latchkey provision`"
         head = Text.assemble(
-            (name, "bold"),
-            f"  {info.get('board', '?')}, firmware {info.get('version', '?')}, "
-            f"MicroPython {info.get('micropython', '?')}, up {_span(info.get('uptime', 0))}",
+            (plain(name), "bold"),
+            plain(
+                f"  {info.get('board', '?')}, firmware {info.get('version', '?')}, "
+                f"MicroPython {info.get('micropython', '?')}, up {_span(info.get('uptime', 0))}"
+            ),
         )
         if self.restarting:
             head.append("   restarting", "bold yellow")
@@ -197,7 +204,7 @@ class Monitor:
         table.add_column("how it ended", ratio=1, overflow="ellipsis", no_wrap=True)
         for row in reversed(self.recent):
             style = "red" if row.bad else ""
-            table.add_row(row.at, row.what, row.who, row.over, Text(row.ended), style=style)
+            table.add_row(row.at, row.what, row.who, row.over, row.ended, style=style)
         return table
 
 
@@ -209,7 +216,7 @@ def _pairs() -> Table:
 
 
 def _lit(text: str, colour: str) -> Text:
-    return Text(text, colour)
+    return Text(plain(text), colour)
 
 
 def _short(value: object) -> str:

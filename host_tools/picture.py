@@ -9,12 +9,14 @@ from pathlib import Path
 
 from rich.console import Console
 
+from host_tools.words import Screen
+
 _FONT_FACE = re.compile(r"@font-face\s*\{[^}]*\}\s*")
 
 
 def screen(width: int = 90) -> Console:
     """A console that prints nowhere and remembers everything."""
-    return Console(record=True, width=width, file=io.StringIO(), force_terminal=True, highlight=False)
+    return Screen(record=True, width=width, file=io.StringIO(), force_terminal=True)
 
 
 def save(console: Console, path: Path, title: str) -> None:

@@ -20,7 +20,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Self
 
-from host_tools import portlink
+from host_tools import portlink, words
 from host_tools.bench import Bench
 from host_tools.faults import Misuse, NoAnswer
 from host_tools.image import BoardDied, claim
@@ -216,7 +216,7 @@ class SimulatedBoard:
 
     def _print(self, data: bytes) -> None:
         if data:
-            text = data.decode(errors="replace").replace("\r", "")
+            text = data.decode(errors="backslashreplace").replace("\r", "")
             self._text.append(text)
             if self._on_text:
                 self._on_text(text)
@@ -236,7 +236,7 @@ def run_foreground(
     """`latchkey sim`: run a board until Ctrl-C, printing what it prints. Raises BoardDied if it ends by itself."""
 
     def show(text: str) -> None:
-        sys.stdout.write(text)
+        sys.stdout.write(words.lines(text))
         sys.stdout.flush()
 
     def interrupt(*_: Any) -> None:

@@ -53,13 +53,15 @@ class Reader:
             items.append((sig.TAG_FLAGS, envelope.flags))
         payload = envelope.protobuf_message_as_bytes
         if isinstance(signature, sig.AES_GCM_Personalized_Signature_Data):
-            with contextlib.suppress(InvalidTag, ValueError):
+            with contextlib.suppress(InvalidTag, ValueError, Unverified):
                 aad = hashlib.sha256(tlv(*items)).digest()
                 return _unsigned(AESGCM(self._shared).decrypt(signature.nonce, payload + signature.tag, aad))
             return None
         key = hmac.digest(self._shared, b"authenticated command", "sha256")
-        right = hmac.compare_digest(hmac.digest(key, tlv(*items) + payload, "sha256"), signature.tag)
-        return _unsigned(payload) if right else None
+        with contextlib.suppress(Unverified):
+            if hmac.compare_digest(hmac.digest(key, tlv(*items) + payload, "sha256"), signature.tag):
+                return _unsigned(payload)
+        return None
 
     def answer(self, request: Decoded, reply: Decoded) -> vcsec.FromVCSECMessage | None:
         """What an encrypted answer says; None if it is not an answer to this request for this key."""

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import itertools
-import json
 import random
 import threading
 import time
@@ -17,7 +16,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from host_tools import lines
+from host_tools import lines, shape
 from host_tools.faults import LatchkeyError, NoAnswer
 from host_tools.port import PortGone, open_port
 
@@ -188,17 +187,17 @@ class Wire:
                 self._handlers.message(kind, conn, data)
 
     def _take_hello(self, sync: int, data: bytes) -> None:
-        try:
-            hello = json.loads(data)
-        except ValueError:
-            return
-        if not isinstance(hello, dict) or "boot" not in hello:
-            return
+        hello = shape.parse(data)
         if sync == 0:  # the board is out of step
             if self._synced:
                 self._fall_out()
             self._ask_to_sync()
         elif sync == self._sync and not self._synced:
+            if hello is None or not shape.fits(hello, shape.HELLO):
+                with self._state:
+                    self._failed = shape.BadAnswer(f"what answers on {self.path} does not say hello as a car does")
+                    self._state.notify_all()
+                return
             self.hello = hello
             self._handlers.hello(hello)
             with self._state:
@@ -222,6 +221,6 @@ class Wire:
         return gone
 
     def _text(self, data: bytes) -> None:
-        text = data.decode(errors="replace")
+        text = data.decode(errors="backslashreplace")
         self._prompt = self._prompt or text.startswith((">>> ", "... "))
         self._handlers.text(text)

@@ -5,81 +5,66 @@ A command is a function whose parameters are its options (`options` holds what t
 turns whatever goes wrong inside into one line on stderr and an exit code: 0 the car did it, 1 it refused, 2 wrong
 usage, 3 no car answers in time. `drive` is the driver's part, `keyring` the owner's, `hand` the harness's, `board` is
 about boards, `flash` about what runs on them, `acceptance` about whether it does what it should;
-`watch` and `explain` show what is going on.
+`watch` and `explain` show what is going on. `commands` puts them together.
+
+This file is what runs first, while the rest is still being loaded: a Ctrl-C in that second ends as any other does.
 """
 
 from __future__ import annotations
 
-from typing import Annotated
+import contextlib
+import os
+import signal
+import sys
+from typing import TYPE_CHECKING, Any, NoReturn
 
-import typer
-
-from host_tools.cli import acceptance, board, drive, explain, flash, hand, keyring, watch
+if TYPE_CHECKING:
+    from host_tools.cli.commands import app
 
 __all__ = ["app", "main"]
 
-app = typer.Typer(
-    name="latchkey",
-    help="A car's access module, from the outside. LATCHKEY_PORT and LATCHKEY_KEY stand in for --port and --key.",
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
-)
-
-_BOARD, _DRIVER, _OWNER, _HAND = "Boards", "With a phone's key", "Look", "The harness's hand"
-
-for _function, _name, _panel in (
-    (board.demo, "demo", _BOARD),
-    (board.sim, "sim", _BOARD),
-    (flash.flash, "flash", _BOARD),
-    (flash.measure, "measure", _BOARD),
-    (board.provision, "provision", _BOARD),
-    (board.bridge, "bridge", _BOARD),
-    (watch.monitor, "monitor", _BOARD),
-    (drive.pair, "pair", _DRIVER),
-    (drive.unlock, "unlock", _DRIVER),
-    (drive.lock, "lock", _DRIVER),
-    (drive.start, "start", _DRIVER),
-    (drive.wake, "wake", _DRIVER),
-    (drive.secure, "secure", _DRIVER),
-    (drive.open_closure, "open", _DRIVER),
-    (drive.close_closure, "close", _DRIVER),
-    (hand.status, "status", _OWNER),
-    (hand.log, "log", _OWNER),
-    (explain.explain, "explain", _OWNER),
-    (hand.tap, "tap", _HAND),
-    (hand.brake, "brake", _HAND),
-    (hand.door, "door", _HAND),
-    (hand.reboot, "reboot", _HAND),
-    (hand.clock, "clock", _HAND),
-):
-    app.command(_name, rich_help_panel=_panel)(_function)
-app.add_typer(acceptance.app, name="bench", rich_help_panel=_BOARD)
-app.add_typer(flash.firmware_app, name="firmware", rich_help_panel=_BOARD)
-app.add_typer(keyring.app, name="keys", rich_help_panel=_OWNER)
-
-
-def _version(wanted: bool) -> None:
-    if wanted:
-        from importlib import metadata  # slow to import, and seldom wanted
-
-        try:
-            number = metadata.version("latchkey")
-        except metadata.PackageNotFoundError:
-            number = "(not installed)"
-        typer.echo(f"latchkey {number}")
-        raise typer.Exit
-
-
-@app.callback()
-def _root(
-    version: Annotated[
-        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
-    ] = False,
-) -> None:
-    """A car's access module, from the outside. LATCHKEY_PORT and LATCHKEY_KEY stand in for --port and --key."""
+_NAMES = {signal.SIGINT: "INTERRUPTED", signal.SIGTERM: "TERMINATED"}
 
 
 def main() -> None:
     """The console script."""
-    app()
+    _open_standard_streams()
+    for number in _NAMES:
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, _leave)
+    from host_tools.cli import commands  # slow
+
+    commands.run()
+
+
+def _leave(number: int, _: object) -> NoReturn:
+    """Nothing has been begun yet, so there is nothing to put away."""
+    if "--json" in sys.argv:
+        name = _NAMES[signal.Signals(number)]
+        text = f'{{"ok": false, "error": {{"name": "{name}", "text": "ended before it began", "hint": ""}}}}\n'
+        with contextlib.suppress(OSError):
+            os.write(1, text.encode())
+    os._exit(128 + number)
+
+
+def _open_standard_streams() -> None:
+    """A stream that our parent has closed is the null device: else the next file that is opened becomes stdout."""
+    for descriptor in range(3):
+        try:
+            os.fstat(descriptor)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)
+    sys.stdin = sys.stdin or os.fdopen(0, encoding="utf-8", closefd=False)
+    for name, descriptor in (("stdout", 1), ("stderr", 2)):
+        stream = getattr(sys, name) or os.fdopen(descriptor, "w", encoding="utf-8", closefd=False)
+        stream.reconfigure(errors="backslashreplace")  # a terminal that knows ASCII only
+        setattr(sys, name, stream)
+
+
+def __getattr__(name: str) -> Any:
+    """`app`, when somebody wants it."""
+    if name == "app":
+        from host_tools.cli.commands import app
+
+        return app
+    raise AttributeError(name)

@@ -9,13 +9,13 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from host_tools.cli.options import PATIENCE, Json, Port, Timeout
 from host_tools.cli.report import Report
 from host_tools.report import run as acceptance
 from host_tools.report.results import FAILED, Result, Run, purpose, sentence
+from host_tools.words import Screen
 
 app = typer.Typer(help="The bench suite: does a car do all that it should?", add_completion=False)
 
@@ -74,7 +74,7 @@ def _progress(report: Report) -> Iterator[acceptance.Follow]:
     if report.as_json:
         yield lambda run, result, test, file: None
         return
-    console = Console(stderr=True, highlight=False)
+    console = Screen(stderr=True)
     columns = (
         SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(),
     )  # fmt: skip

@@ -17,7 +17,7 @@ import typer
 from rich.console import RenderableType
 
 from host_tools import demo as story
-from host_tools import picture
+from host_tools import picture, words
 from host_tools.bench import Bench
 from host_tools.bridge import Bridge, parse_listen
 from host_tools.cli.options import PATIENCE, Json, Port, Timeout, check_vin, open_car
@@ -57,7 +57,7 @@ def sim(
             SimulatedBoard(image, heap, vin, port=port, radio=radio, on_text=_aside) as board,
         ):
             _wait_ready(board)
-            report.done(did="sim", port=str(port), image=str(image), vin=vin)
+            report.begun(did="sim", port=str(port), image=str(image), vin=vin)
             sys.stdout.flush()
             while not board.wait(0.5):
                 pass
@@ -66,7 +66,7 @@ def sim(
 
 def _aside(text: str) -> None:
     """What a board prints, out of the way of JSON."""
-    print(text, end="", file=sys.stderr)
+    print(words.lines(text), end="", file=sys.stderr)
 
 
 def _wait_ready(board: SimulatedBoard) -> None:
@@ -110,17 +110,16 @@ def monitor(port: Port = None, timeout: Timeout = PATIENCE, as_json: Json = Fals
     """
     with Report(as_json) as report, open_car(port, timeout, share=True) as car:
         vin = car.hello.get("vin")
-        report.done(f"Listening to car {vin} on {port}; Ctrl-C ends it.", did="monitor", vin=vin)
+        report.begun(f"Listening to car {vin} on {port}; Ctrl-C ends it.", did="monitor", vin=vin)
         seen = car.log_text
         try:
             while True:
-                text = car.log_text
-                if not as_json and text != seen:
-                    typer.echo(_fresh(seen, text), nl=False)
+                text = car.log_text[: car.log_text.rfind("\n") + 1]  # whole lines
+                said = [] if as_json else words.lines(_fresh(seen, text)).splitlines()
                 seen = text
-                while car.events:
-                    typer.echo(json.dumps(car.events.pop(0)))
-                sys.stdout.flush()
+                said += [json.dumps(car.events.pop(0)) for _ in range(len(car.events))]
+                if not all(map(report.line, said)):
+                    return
                 time.sleep(0.1)
         except KeyboardInterrupt:
             return
@@ -150,14 +149,14 @@ def bridge(
         address = parse_listen(listen, anywhere)
 
         def say(text: str) -> None:
-            typer.echo(text, err=as_json)
+            (report.warn if as_json else report.say)(text)
 
         with open_car(port, timeout, share=True) as car:
             served = Bridge(car.connect, address, say)
             thread = threading.Thread(target=served.run, name="latchkey bridge", daemon=True)
             thread.start()
             host, number = served.address
-            report.done(
+            report.begun(
                 f"Phones can reach car {car.hello.get('vin')} at {host}:{number}; Ctrl-C ends it.",
                 did="bridge",
                 vin=car.hello.get("vin"),

@@ -9,11 +9,10 @@ from typing import Annotated
 
 import typer
 from rich.table import Table
-from rich.text import Text
 
 from host_tools import decode
 from host_tools import explain as explaining
-from host_tools.cli.options import Json
+from host_tools.cli.options import Json, check_vin
 from host_tools.cli.report import Report
 from host_tools.explain import Explanation
 from host_tools.faults import Misuse
@@ -41,6 +40,8 @@ def explain(
     with Report(as_json) as report:
         if (key is None) != (vin is None):
             raise Misuse("a key alone opens nothing", "give --key and --vin together")
+        if vin is not None:
+            check_vin(vin)
         given = [_message(text) for text in (what, reply) if text is not None]
         messages = [message for message in given if message is not None]
         if not messages:
@@ -53,7 +54,7 @@ def explain(
         for explanation in found:
             report.show(_table(explanation))
         for message in messages:
-            report.show(_fields(message))
+            report.show(decode.summary(message), _fields(message))
         report.done(
             did="explain",
             explanations=[explanation.told() for explanation in found],
@@ -102,14 +103,14 @@ def _table(explanation: Explanation) -> Table:
     }
     for name, text in rows.items():
         if text:
-            table.add_row(name, Text(text))
+            table.add_row(name, text)
     return table
 
 
 def _fields(message: decode.Decoded) -> Table:
-    table = Table(title=decode.summary(message), title_justify="left", show_header=False, box=None)
+    table = Table(show_header=False, box=None)
     table.add_column(style="dim", no_wrap=True)
     table.add_column(overflow="fold")
     for name, value in decode.fields(message):
-        table.add_row(name, Text(value))
+        table.add_row(name, value)
     return table

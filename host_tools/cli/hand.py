@@ -101,7 +101,7 @@ def clock(
 
 
 def _status_table(info: dict[str, Any], state: dict[str, Any]) -> Table:
-    table = Table(title=f"Car {info['vin']}", show_header=False)
+    table = Table(title=f"Car {info.get('vin')}", show_header=False)
     started = f"on, {state['start_left']} s left" if state["start_enabled"] else "off"
     opened = [closure for closure, name in BENCH_CLOSURES.items() if state["closures"].get(name, "closed") != "closed"]
     pending = state["pending"]

@@ -17,6 +17,7 @@ from host_tools.cli.report import Report
 from host_tools.faults import Misuse, Refused
 from host_tools.phone import Phone, keyfile
 from host_tools.phone.cache import SessionCache
+from host_tools.shape import BadAnswer
 
 Port = Annotated[
     str | None,
@@ -90,9 +91,14 @@ BENCH_CLOSURES = {
 }
 
 
+def is_vin(vin: object) -> bool:
+    """Whether that is a VIN as ISO 3779 has it."""
+    return isinstance(vin, str) and re.fullmatch(r"[0-9A-HJ-NPR-Z]{17}", vin) is not None
+
+
 def check_vin(vin: str) -> None:
-    """A VIN as ISO 3779 has it."""
-    if not re.fullmatch(r"[0-9A-HJ-NPR-Z]{17}", vin):
+    """Raises Misuse unless that is a VIN."""
+    if not is_vin(vin):
         raise Misuse(f"{vin!r} is not a VIN", "it has 17 digits and capital letters, and none of them is I, O or Q")
 
 
@@ -132,6 +138,8 @@ def car_on(car: Bench, reach: Reach) -> str:
     name = car.hello.get("vin")
     if not name:
         raise Refused("NOT_PROVISIONED_WITH_IDENTITY")
+    if not is_vin(name):
+        raise BadAnswer(f"the board says that it is car {name}, which is no VIN")
     if reach.vin not in (None, name):
         raise Misuse(
             f"the car on {reach.port} is {name}, not {reach.vin}",

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.live import Live
 
 from host_tools import picture
@@ -17,6 +16,7 @@ from host_tools.cli import board
 from host_tools.cli.options import PATIENCE, Json, Port, Timeout, open_car
 from host_tools.cli.report import Report
 from host_tools.monitor import Monitor
+from host_tools.words import Screen
 
 _EVERY = 0.5
 _WIDTH = 90
@@ -59,7 +59,7 @@ def monitor(
             )
             return
         try:
-            with Live(watched.frame(), console=Console(), screen=True, auto_refresh=False) as live:
+            with Live(watched.frame(), console=Screen(), screen=True, auto_refresh=False) as live:
                 while True:
                     time.sleep(_EVERY)
                     watched.refresh()

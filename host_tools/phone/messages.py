@@ -8,6 +8,7 @@ from tesla_protocol.command import universal_message_pb2 as universal
 from tesla_protocol.command import vcsec_pb2 as vcsec
 
 from host_tools.faults import Misuse
+from host_tools.words import plain
 
 FLAG_ENCRYPT_RESPONSE = 1 << universal.FLAG_ENCRYPT_RESPONSE
 LABEL_FIELD = 1001  # ours, in PermissionChange: other implementations skip it
@@ -113,6 +114,8 @@ def remove_impermanent_keys() -> vcsec.UnsignedMessage:
 def permission_change(public: bytes, role: str, label: str = "") -> vcsec.PermissionChange:
     """A key with its role, and with a label in our own field that other implementations skip."""
     change = vcsec.PermissionChange(key=vcsec.PublicKey(PublicKeyRaw=public), keyRole=role_number(role))
+    if plain(label) != label:
+        raise Misuse(f"the label {label} has what cannot be shown", "a label is plain text")
     text = label.encode()
     if len(text) > LABEL_BYTES:
         raise Misuse(f"the label is {len(text)} bytes long", f"at most {LABEL_BYTES} bytes are kept")

@@ -66,7 +66,9 @@ def tlv(*fields: tuple[int, bytes | int]) -> bytes:
     """Metadata as it is authenticated: tag, length, value in ascending order, then the end mark."""
     out = bytearray()
     for tag, value in fields:
-        raw = value.to_bytes(4, "big") if isinstance(value, int) else value
+        raw = (value & 0xFFFFFFFF).to_bytes(4, "big") if isinstance(value, int) else value
+        if len(raw) > 255:
+            raise Unverified("a part of it is too long to be authenticated")
         out += bytes((tag, len(raw))) + raw
     out.append(sig.TAG_END)
     return bytes(out)

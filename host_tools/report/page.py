@@ -3,11 +3,11 @@
 
 from __future__ import annotations
 
-from html import escape
 from pathlib import Path
 
 from host_tools.report.plots import bars, figure, strips
 from host_tools.report.results import FAILED, Result, Run, purpose
+from host_tools.words import html
 
 _STYLE = """
 :root { --ink: #1c2430; --soft: #5b6675; --line: #dfe4ea; --paper: #ffffff; --card: #f6f8fa;
@@ -44,7 +44,7 @@ def page(run: Run, root: Path) -> str:
     verdict = "passed" if run.passed else f"{len(run.failures)} failed" if run.failures else "did not finish"
     parts = [
         f"<header><h1>Latchkey: acceptance run</h1>"
-        f'<span class="verdict {"good" if run.passed else "bad"}">{escape(verdict)}</span></header>',
+        f'<span class="verdict {"good" if run.passed else "bad"}">{html(verdict)}</span></header>',
         _facts(run),
     ]
     if run.failures:
@@ -57,12 +57,12 @@ def page(run: Run, root: Path) -> str:
             "port and both protocols. Inside the car: from the last byte in to the answer made.</p>",
         ]
     if run.notes:
-        parts += ["<h2>Counted and measured</h2><ul>", *(f"<li>{escape(note)}</li>" for note in run.notes), "</ul>"]
+        parts += ["<h2>Counted and measured</h2><ul>", *(f"<li>{html(note)}</li>" for note in run.notes), "</ul>"]
     parts += ["<h2>What was tested</h2>", *(_area(file, results, root) for file, results in run.files.items())]
     parts += ["<h2>Where the time went</h2>", bars(_durations(run))]
     title = f"Latchkey acceptance run, {run.started}: {verdict}"
     return (
-        f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><title>{escape(title)}</title>'
+        f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><title>{html(title)}</title>'
         f'<meta name="viewport" content="width=device-width"><style>{_STYLE}</style></head><body>\n'
         + "\n".join(parts)
         + "\n</body></html>\n"
@@ -79,19 +79,19 @@ def _facts(run: Run) -> str:
         "time": f"{run.started}, {figure(run.seconds)} s",
         **run.versions,
     }
-    rows = "".join(f"<div><dt>{escape(name)}</dt><dd>{escape(value)}</dd></div>" for name, value in facts.items())
+    rows = "".join(f"<div><dt>{html(name)}</dt><dd>{html(value)}</dd></div>" for name, value in facts.items())
     return f'<dl class="facts">{rows}</dl>'
 
 
 def _failure(result: Result) -> str:
     sections = "".join(
-        f"<details{' open' if title == 'Messages' else ''}><summary>{escape(title)}</summary>"
-        f"<pre>{escape(text)}</pre></details>"
+        f"<details{' open' if title == 'Messages' else ''}><summary>{html(title)}</summary>"
+        f"<pre>{html(text)}</pre></details>"
         for title, text in result.sections
     )
     return (
-        f'<details class="failure" open><summary><b class="failed">{escape(result.title)}</b> '
-        f'<span class="soft">{escape(result.test)}</span></summary><pre>{escape(result.text)}</pre>{sections}</details>'
+        f'<details class="failure" open><summary><b class="failed">{html(result.title)}</b> '
+        f'<span class="soft">{html(result.test)}</span></summary><pre>{html(result.text)}</pre>{sections}</details>'
     )
 
 
@@ -99,18 +99,18 @@ def _area(file: str, results: list[Result], root: Path) -> str:
     bad = sum(result.outcome in FAILED for result in results)
     counted = f"{len(results)} tests" + (f', <b class="failed">{bad} failed</b>' if bad else "")
     rows = "".join(
-        f'<tr><td>{escape(result.title)}{_why(result)}</td><td class="{result.outcome}">{result.outcome}</td>'
+        f'<tr><td>{html(result.title)}{_why(result)}</td><td class="{html(result.outcome)}">{html(result.outcome)}</td>'
         f'<td class="number soft">{figure(result.seconds)} s</td></tr>'
         for result in results
     )
     return (
-        f"<details{' open' if bad else ''}><summary>{escape(purpose(root / file))} "
-        f'<span class="soft">{escape(Path(file).name)}, {counted}</span></summary><table>{rows}</table></details>'
+        f"<details{' open' if bad else ''}><summary>{html(purpose(root / file))} "
+        f'<span class="soft">{html(Path(file).name)}, {counted}</span></summary><table>{rows}</table></details>'
     )
 
 
 def _why(result: Result) -> str:
-    return f' <span class="soft">({escape(result.text)})</span>' if result.outcome == "skipped" else ""
+    return f' <span class="soft">({html(result.text)})</span>' if result.outcome == "skipped" else ""
 
 
 def _durations(run: Run) -> list[tuple[str, float]]:

@@ -4,9 +4,9 @@
 from __future__ import annotations
 
 import math
-from html import escape
 
 from host_tools.report.results import Measure
+from host_tools.words import html
 
 _WIDTH = 900
 _LABEL = 310  # room for names on the left
@@ -34,14 +34,14 @@ def strips(measures: list[Measure]) -> str:
         parts.append(f'<text class="axis" x="{at}" y="{height - 8}" text-anchor="middle">{10**power:g} ms</text>')
     for row, measure in enumerate(measures):
         y = 10 + _ROW * row + _ROW // 2
-        parts.append(f'<text x="{_LABEL - 12}" y="{y + 4}" text-anchor="end">{escape(measure.name)}</text>')
+        parts.append(f'<text x="{_LABEL - 12}" y="{y + 4}" text-anchor="end">{html(measure.name)}</text>')
         parts += [f'<circle cx="{x(value)}" cy="{y}" r="3.2"/>' for value in measure.values]
         middle = x(measure.median)
         parts.append(f'<line class="median" x1="{middle}" y1="{y - 9}" x2="{middle}" y2="{y + 9}"/>')
         parts.append(
-            f'<text class="figure" x="{_WIDTH - _RIGHT + 12}" y="{y + 4}">{figure(measure.median)} {measure.unit}'
+            f'<text class="figure" x="{_WIDTH - _RIGHT + 12}" y="{y + 4}">{figure(measure.median)} {html(measure.unit)}'
             f"<title>{len(measure.values)} times, {figure(min(measure.values))} to {figure(max(measure.values))} "
-            f"{measure.unit}</title></text>"
+            f"{html(measure.unit)}</title></text>"
         )
     return _svg(height, "How long things take: each time a dot, the median a bar", parts)
 
@@ -53,7 +53,7 @@ def bars(rows: list[tuple[str, float]]) -> str:
     for row, (name, seconds) in enumerate(rows):
         y = 6 + _ROW * row
         width = round(max(1.0, seconds / longest * (_WIDTH - _LABEL - _RIGHT)), 1)
-        parts.append(f'<text x="{_LABEL - 12}" y="{y + 15}" text-anchor="end">{escape(name)}</text>')
+        parts.append(f'<text x="{_LABEL - 12}" y="{y + 15}" text-anchor="end">{html(name)}</text>')
         parts.append(f'<rect x="{_LABEL}" y="{y + 3}" width="{width}" height="{_ROW - 10}" rx="2"/>')
         parts.append(f'<text class="figure" x="{_LABEL + width + 8}" y="{y + 15}">{figure(seconds)} s</text>')
     return _svg(_ROW * len(rows) + 12, "How long the tests took", parts)
@@ -69,5 +69,5 @@ def figure(value: float) -> str:
 def _svg(height: int, title: str, parts: list[str]) -> str:
     return (
         f'<svg viewBox="0 0 {_WIDTH} {height}" role="img" xmlns="http://www.w3.org/2000/svg">'
-        f"<title>{escape(title)}</title>{''.join(parts)}</svg>"
+        f"<title>{html(title)}</title>{''.join(parts)}</svg>"
     )
