@@ -18,7 +18,7 @@ import tty
 from collections import deque
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from host_tools import portlink, words
 from host_tools.bench import Bench
@@ -27,6 +27,9 @@ from host_tools.image import BoardDied, claim
 from host_tools.interpreter import ask, build_firmware, find_micropython, heap_option
 from host_tools.life import HARD, PWRON, SOFT, WATCHDOG, Life
 from host_tools.pump import Output
+
+if TYPE_CHECKING:
+    from host_tools.radio import RadioBridge
 
 _CRASHES = 5  # so many short lives in a row end the simulation
 _SHORT_LIFE = 3.0  # seconds; an agent that fails waits one before it restarts
@@ -65,6 +68,8 @@ class SimulatedBoard:
         """Seconds to wait for the board when it is to be provisioned."""
         self.air: str | None = None
         """Where phones join its virtual radio, as Bumble names it; the link LINK.radio leads there too."""
+        self.bridge: RadioBridge | None = None
+        """Its radio."""
         self._link = Path(port).absolute() if port else None
         self._interpreter = find_micropython(micropython)
         self._heap_option = heap_option(heap, ask(self._interpreter)[1])
@@ -127,7 +132,7 @@ class SimulatedBoard:
     def _start_radio(self, radio: str, environment: dict[str, str], stack: contextlib.ExitStack) -> None:
         from host_tools.radio import RadioBridge  # late: Bumble is large
 
-        bridge = RadioBridge(radio)
+        self.bridge = bridge = RadioBridge(radio)
         environment.update(bridge.start())
         stack.callback(bridge.stop)
         self.air = bridge.address

@@ -84,7 +84,7 @@ class Agent:
         try:
             await task
             print("task", name, "ended")
-        except Exception as error:  # noqa: BLE001 - whatever it was, it ends the agent, loudly
+        except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001 - whatever it was, the agent ends, loudly
             print("task", name, "died:")
             sys.print_exception(error)
         self.reset()

@@ -83,6 +83,7 @@ class Bench:
             "board": agent.board.NAME,
             "boot": agent.boot,
             "uptime": agent.clock.now(),
+            "radio": (agent.links[1].trouble or "on") if len(agent.links) > 1 else "off",
             "micropython": ".".join(str(part) for part in sys.implementation.version[:3]),
         }
 

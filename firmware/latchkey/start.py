@@ -54,7 +54,11 @@ async def assemble(agent: Agent) -> None:
     if agent.car and agent.vin:
         tasks += agent.car.tasks()
         if agent.radio:
-            _start_radio(agent, router, agent.vin)
+            from latchkey.link.radio import Radio
+
+            radio = Radio(agent, router)
+            agent.links.append(radio)
+            agent.start("radio", radio.run())
     for name, task in tasks:
         agent.start(name, task)
 
@@ -65,14 +69,3 @@ def _bench(agent: Agent) -> Any:
     except ImportError:
         return None  # a production build does not contain it
     return Bench(agent)
-
-
-def _start_radio(agent: Agent, router: Any, vin: str) -> None:
-    try:
-        from latchkey.link.ble import BleLink
-    except ImportError as error:
-        print("radio: off,", error)  # no Bluetooth in this build, or aioble is not installed
-        return
-    radio = BleLink(router, vin)
-    agent.links.append(radio)
-    agent.start("radio", radio.run())

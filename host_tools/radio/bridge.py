@@ -43,6 +43,9 @@ class RadioError(LatchkeyError):
 class RadioBridge:
     """`radio` is `virtual`, or a Bluetooth adapter as Bumble names them, for example `usb:0`."""
 
+    trouble = 0
+    """The error number with which the radio does not come up, when it does not."""
+
     def __init__(self, radio: str = VIRTUAL, connections: int = CONNECTIONS) -> None:
         self.radio = radio
         self.connections = connections
@@ -72,6 +75,12 @@ class RadioBridge:
                 "use --radio virtual, or see docs/hardware.md on adapters",
             ) from self._error
         return {"LATCHKEY_RADIO": str(self._path / "board")}
+
+    def cut(self) -> None:
+        """The radio dies. The board may switch it on again."""
+        board = self._board
+        if board is not None:
+            self._loop.call_soon_threadsafe(board.close)
 
     def stop(self) -> None:
         if self._thread is not None and self._thread.is_alive():
@@ -134,6 +143,10 @@ class RadioBridge:
     ) -> None:
         """One life of the board. While another one is there, a second is turned away."""
         if self._board is not None:
+            writer.close()
+            return
+        if self.trouble:
+            writer.write(_HEADER.pack(ord("E"), self.trouble, 0, 0))
             writer.close()
             return
         self._board = writer

@@ -63,6 +63,7 @@ class Router:
         self.closed_count += 1
 
 link = BleLink(Router(), "%s")
+link.open()
 asyncio.run(link.run())
 """
 

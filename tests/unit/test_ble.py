@@ -18,6 +18,10 @@ class Stack:
         self.tries = 0
         self.no_memory = False
         self.no_buffer = False
+        self.on = True
+
+    def active(self):
+        return self.on
 
     def gatts_read(self, handle):
         if self.no_memory:
@@ -95,12 +99,20 @@ class Router:
 CONNECTED, DISCONNECTED, WRITTEN, INDICATED, MTU = 1, 2, 3, 20, 21
 stack = Stack()
 handlers = []
+
+
+def stop():
+    stack.on = False
+    raise OSError(19)
+
+
 _modules = {
     "aioble": Module(
         Service=lambda uuid: None,
         Characteristic=Characteristic,
         BufferedCharacteristic=Characteristic,
         config=lambda **settings: None,
+        stop=stop,
         register_services=lambda *services: None,
     ),
     "aioble.core": Module(
@@ -130,6 +142,7 @@ def fresh():
     Device._connected.clear()
     router = Router()
     link = ble.BleLink(router, "5YJS0000000000000")
+    link.open()
     return router
 
 
@@ -545,3 +558,83 @@ def test_the_assemblers_are_enough_for_those_who_stay():
         write(b"full", handle)
     turn()
     assert sorted(router.handled) == [("ble/1", b"halffull"), ("ble/2", b"halffull"), ("ble/3", b"halffull")]
+
+
+async def _advertise_as_aioble_does(*arguments, **settings):
+    """It keeps to itself that it was cancelled."""
+    try:
+        await asyncio.sleep(30)
+    except asyncio.CancelledError:
+        pass
+
+
+async def _no_advertising(*arguments, **settings):
+    raise OSError(12)
+
+
+async def _ends(advertise, during=None):
+    """What `run` raises, and whether its parts go on after that."""
+    ble.aioble.advertise = advertise
+    running = asyncio.create_task(link.run())
+    await asyncio.sleep_ms(5)
+    if during:
+        during()
+    try:
+        await asyncio.wait_for(running, 10)
+    except OSError as error:
+        turns = []
+        link._turn = lambda: turns.append(1)
+        for _ in range(3):
+            link.wake()
+            await asyncio.sleep_ms(2)
+        return error, turns
+    raise AssertionError("it ended without a word")
+
+
+async def test_a_radio_that_is_switched_off_ends_all_parts_of_the_link():
+    fresh()
+
+    def off():
+        stack.on = False
+
+    error, turns = await _ends(_advertise_as_aioble_does, off)
+    assert error.errno == 19 and not turns
+
+
+async def test_a_radio_that_never_advertises_is_out_of_order_when_nobody_is_there():
+    fresh()
+    ble.asyncio, real = _Hasty, ble.asyncio
+    try:
+        error, turns = await _ends(_no_advertising)
+    finally:
+        ble.asyncio = real
+    assert error.errno == 12 and not turns
+
+
+class _Hasty:
+    """asyncio without pauses."""
+
+    Event, ThreadSafeFlag = asyncio.Event, asyncio.ThreadSafeFlag
+    TimeoutError, CancelledError = asyncio.TimeoutError, asyncio.CancelledError
+    create_task = asyncio.create_task
+
+    @staticmethod
+    async def sleep_ms(milliseconds):
+        await asyncio.sleep_ms(0)
+
+
+def test_closing_the_link_closes_every_phone_and_gives_its_buffers_back():
+    router = fresh()
+    phones = [connect(handle) for handle in range(3)]
+    for handle in range(3):
+        write(b"\x00\x09half", handle)
+    turn()
+    assert not link._assemblers
+    link.close()
+    assert sorted(router.closed_names) == ["ble/0", "ble/1", "ble/2"]
+    assert len(link._assemblers) == 3 and not link._phones
+    assert all(phone.device._event.is_set() for phone in phones)
+    connect_again = (7, 0, b"\x00" * 6)
+    Device(7)
+    link._irq(CONNECTED, connect_again)
+    assert not link._phones  # nobody comes to a link that is closed

@@ -34,38 +34,78 @@ _CROWD_MS = const(40000)  # where the stack has room for no more than that, who 
 _TICK_MS = const(100)
 _ADVERTISE_US = const(50_000)
 _RENEW_MS = const(30_000)
+_FAILURES = const(20)  # of advertising, in a row
+_ENODEV = const(19)
 
 
 class BleLink:
-    """The GATT service of a car. `run` never ends."""
+    """The GATT service of a car: `open` it, `run` it and `close` it, as often as it takes. They raise what the radio
+    raises."""
 
     def __init__(self, router: Any, vin: str) -> None:
         self._router = router
         self._name = "S" + sha1(vin.encode()).digest()[:8].hex() + "C"
         self._flag = asyncio.ThreadSafeFlag()
+        self._over = asyncio.Event()
+        self._why: Any = None  # what ended a part
+        self._open = False
         self._phones: list[Phone] = []  # grows in interrupts, shrinks in the task
         self._handles: dict[int, Phone] = {}  # interrupt
         self._assemblers = [Assembler() for _ in range(_SLOTS)]
         self._uuid = bluetooth.UUID(_UUID % 1)
+        self.probed = False  # a probe was answered since boot: they work here
+        register_irq_handler(self._irq, None)
+
+    def open(self) -> None:
+        """Switch the radio on."""
         service = aioble.Service(self._uuid)
         inbox = aioble.BufferedCharacteristic(
             service, bluetooth.UUID(_UUID % 2), write=True, write_no_response=True, max_len=_LARGEST_MTU - 3
         )
         self._outbox = aioble.Characteristic(service, bluetooth.UUID(_UUID % 3), read=True, indicate=True)
         aioble.Characteristic(service, bluetooth.UUID(_UUID % 4), read=True, initial=b"1")
-        register_irq_handler(self._irq, None)
         aioble.config(mtu=_LARGEST_MTU, gap_name=self._name)
         aioble.register_services(service)
         self._inbox: int = inbox._value_handle
         self.outbox: int = self._outbox._value_handle
-        self.probed = False  # a probe was answered since boot: they work here
+        self._over.clear()
+        self._why = None
+        self._open = True
 
     @property
     def phones(self) -> int:
         return len(self._phones)
 
     async def run(self) -> None:
-        await asyncio.gather(self._serve(), self._advertise(), self._tick())
+        """Serve until a part fails. Raises what ended it."""
+        parts: list[asyncio.Task[None]] = []
+        try:
+            for part in (self._serve(), self._advertise(), self._tick()):
+                parts.append(asyncio.create_task(self._guard(part)))
+            await self._over.wait()
+        finally:
+            self._open = False  # aioble's advertise() keeps to itself that it was cancelled
+            for task in parts:
+                task.cancel()
+        raise self._why or OSError(_ENODEV)
+
+    async def _guard(self, part: Any) -> None:
+        try:
+            await part
+        except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001 - whatever it is, it ends all parts
+            self._why = self._why or error
+        self._over.set()
+
+    def close(self) -> None:
+        """Switch the radio off: everybody is gone."""
+        self._open = False
+        self._handles.clear()
+        while self._phones:
+            self._close(self._phones.pop())
+        try:
+            aioble.stop()
+        except OSError as error:
+            print("radio:", error)
 
     def broadcast(self, message: bytes, asker: object = None) -> None:
         """A message for all phones that have subscribed, but for the one that has it as its answer."""
@@ -89,7 +129,7 @@ class BleLink:
         return None
 
     def _irq(self, event: int, data: tuple[Any, ...]) -> None:
-        if event > _WRITTEN and event != _INDICATED and event != _MTU:
+        if not self._open or (event > _WRITTEN and event != _INDICATED and event != _MTU):
             return
         try:
             if event == _CONNECTED:
@@ -163,18 +203,25 @@ class BleLink:
 
     async def _advertise(self) -> None:
         """A connection ends advertising; so does a failed one, untold: hence the renewal."""
-        while True:
+        failures = 0
+        while self._open:
             try:
                 await aioble.advertise(_ADVERTISE_US, services=[self._uuid], name=self._name, timeout_ms=_RENEW_MS)
+                failures = 0
             except asyncio.TimeoutError:
-                pass
-            except OSError:  # the stack has no room for one more phone
+                failures = 0
+            except OSError:  # the stack has no room for one more phone; if none is there, it is out of order
+                failures = 0 if self._phones else failures + 1
+                if failures >= _FAILURES:
+                    raise
                 self._make_room(ticks_ms(), True)
                 await asyncio.sleep_ms(_TICK_MS)
 
     async def _tick(self) -> None:
         while True:
             await asyncio.sleep_ms(_TICK_MS)
+            if not ble.active():
+                raise OSError(_ENODEV)
             now = ticks_ms()
             for phone in self._phones:
                 phone.tick(now)

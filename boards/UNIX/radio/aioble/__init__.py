@@ -66,7 +66,7 @@ async def advertise(
     appearance: int = 0,
     manufacturer: tuple[int, bytes] | None = None,
     timeout_ms: int | None = None,
-) -> DeviceConnection:
+) -> DeviceConnection | None:
     """Until a phone has connected: that ends advertising. What does not fit into the packet goes into its answer."""
     if adv_data is None and resp_data is None:
         packets = [bytearray(), bytearray()]
@@ -86,6 +86,9 @@ async def advertise(
     try:
         with DeviceTimeout(None, timeout_ms):
             await _arrival.wait()
+    except asyncio.CancelledError:
+        ble.gap_advertise(None)
+        return None  # and does not tell, as aioble does not
     except asyncio.TimeoutError:
         ble.gap_advertise(None)
         raise

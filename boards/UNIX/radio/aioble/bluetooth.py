@@ -63,6 +63,7 @@ class BLE:
 
     def _start(self) -> None:
         self._socket: Any = None
+        self._task: asyncio.Task[None] | None = None
         self._handler: Callable[[int, tuple[Any, ...]], Any] | None = None
         self._values: dict[int, bytes] = {}
         self._limits: dict[int, int] = {}
@@ -74,9 +75,8 @@ class BLE:
     def active(self, on: bool | None = None) -> bool:
         if on and self._socket is None:
             self._open()
-        elif on is False and self._socket is not None:
-            self._socket.close()
-            self._socket = None
+        elif on is False:
+            self._gone()
         return self._socket is not None
 
     def irq(self, handler: Callable[[int, tuple[Any, ...]], Any]) -> None:
@@ -156,10 +156,27 @@ class BLE:
         if not path:
             raise OSError(errno.ENODEV)
         self._socket = socket.socket(_AF_UNIX)
-        self._socket.connect(struct.pack("<H", _AF_UNIX) + path.encode() + b"\0")
-        self._room = struct.unpack(_HEADER, self._socket.read(_SIZE))[1]
+        try:
+            self._socket.connect(struct.pack("<H", _AF_UNIX) + path.encode() + b"\0")
+            what, self._room = struct.unpack(_HEADER, self._socket.read(_SIZE))[:2]
+            if what != 0x48:  # H
+                raise OSError(self._room)
+        except (OSError, ValueError) as error:
+            self._socket.close()
+            self._socket = None
+            raise error if isinstance(error, OSError) else OSError(errno.ENODEV)
         self._socket.setblocking(False)
-        asyncio.create_task(self._listen())
+        self._task = asyncio.create_task(self._listen())
+
+    def _gone(self) -> None:
+        """Switched off, or out of order."""
+        if self._socket is not None:
+            self._socket.close()
+            self._socket = None
+        if self._task is not None:
+            self._task.cancel()
+            self._task = None
+        self._connected.clear()
 
     def _send(self, what: bytes, conn: int = 0, value: int = 0, data: bytes | memoryview = b"") -> None:
         if self._socket is None:
@@ -167,7 +184,10 @@ class BLE:
         out = struct.pack(_HEADER, what[0], conn, value, len(data)) + data
         sent = 0
         while sent < len(out):
-            count = self._socket.write(out[sent:])
+            try:
+                count = self._socket.write(out[sent:])
+            except OSError:
+                raise OSError(errno.ENODEV)  # the other end has gone: _listen hears of it
             if count is None:
                 wait = select.poll()
                 wait.register(self._socket, select.POLLOUT)
@@ -182,7 +202,9 @@ class BLE:
         while self._socket is not None:
             data = await reader.read(_BUFFER)
             if not data:
-                raise OSError(errno.ENODEV)
+                self._task = None
+                self._gone()
+                return
             have += data
             at = 0
             while len(have) - at >= _SIZE:

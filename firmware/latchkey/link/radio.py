@@ -1,0 +1,92 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Keeps the radio up: one that does not come up, or dies, is tried again later, and the car serves meanwhile.
+
+Whatever fails leaves nothing behind: phones are closed and the stack is stopped. Its modules stay loaded, as a heap in
+use may have no room to load them again, unless it was the loading that failed: aioble keeps that to itself.
+"""
+
+import asyncio
+import gc
+import sys
+
+from micropython import const
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from latchkey.agent import Agent
+
+_SHORTEST = const(5)  # seconds between two attempts, twice as many after each
+_LONGEST = const(300)
+
+
+def _ble() -> Any:
+    from latchkey.link.ble import BleLink
+
+    return BleLink
+
+
+def _forget() -> None:
+    """Drop the modules that may be half loaded, all of them: what they have registered with each other goes too."""
+    package: Any = sys.modules["latchkey.link"]
+    for name in list(sys.modules):
+        if name.startswith("aioble"):
+            del sys.modules[name]
+        elif name.startswith("latchkey.link.ble"):
+            del sys.modules[name]
+            delattr(package, name[14:])  # after latchkey.link.
+
+
+class Radio:
+    """Stands among the links for a BleLink that may not be there. `trouble` says why it is not, or is empty."""
+
+    def __init__(self, agent: Agent, router: Any) -> None:
+        self._agent = agent
+        self._router = router
+        self._link: Any = None
+        self.trouble = ""
+
+    @property
+    def phones(self) -> int:
+        return self._link.phones if self._link else 0
+
+    def broadcast(self, message: bytes, asker: object = None) -> None:
+        if self._link:
+            self._link.broadcast(message, asker)
+
+    async def run(self) -> None:
+        """Never ends."""
+        clock = self._agent.clock
+        pause = _SHORTEST
+        while True:
+            began = clock.now()
+            try:
+                if self._link is None:
+                    self._link = _ble()(self._router, self._agent.vin)
+                self._link.open()
+                self._tell("")
+                await self._link.run()
+            except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001 - a car without radio is still a car
+                self._close(isinstance(error, (OSError, MemoryError, asyncio.CancelledError)))
+                self._tell(repr(error))
+            if clock.now() - began > _LONGEST:
+                pause = _SHORTEST
+            await asyncio.sleep(pause)
+            pause = min(2 * pause, _LONGEST)
+
+    def _close(self, sound: bool) -> None:
+        if self._link:
+            self._link.close()
+            if not sound:
+                self._link = None
+        if self._link is None:
+            _forget()
+        gc.collect()
+
+    def _tell(self, trouble: str) -> None:
+        """Once for each trouble, and when it is over."""
+        if trouble != self.trouble:
+            self.trouble = trouble
+            print("radio: off, " + trouble if trouble else "radio: on again")
+            self._agent.emit({"event": "radio", "on": not trouble, "why": trouble})

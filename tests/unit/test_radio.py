@@ -1,0 +1,136 @@
+# SPDX-License-Identifier: Apache-2.0
+"""link/radio: whatever the radio does, the agent lives, it is told once, and tried again with growing pauses."""
+
+import asyncio
+import sys
+
+import latchkey.link
+from latchkey.link import radio
+
+
+class Clock:
+    def __init__(self):
+        self.at = 0
+
+    def now(self):
+        return self.at
+
+
+class Agent:
+    vin = "5YJS0000000000000"
+
+    def __init__(self):
+        self.clock = Clock()
+        self.events = []
+
+    def emit(self, event):
+        self.events.append(event)
+
+
+class End(BaseException):
+    """The test has seen enough."""
+
+
+class Time:
+    """asyncio, whose sleep only counts."""
+
+    CancelledError = asyncio.CancelledError
+
+    def __init__(self, agent, enough):
+        self.agent = agent
+        self.enough = enough
+        self.pauses = []
+
+    async def sleep(self, seconds):
+        self.pauses.append(seconds)
+        self.agent.clock.at += seconds
+        if len(self.pauses) == self.enough:
+            raise End
+
+
+class Link:
+    """A BleLink that does what `script` says: raise when it is made, or serve for a while and die."""
+
+    script = []
+    made = closed = 0
+
+    def __init__(self, router, vin):
+        Link.made += 1
+        self.phones = 0
+        if Link.script[0][0] == "load":
+            raise Link.script.pop(0)[1]
+
+    def open(self):
+        self.phones = 2
+        self.after, self.error = Link.script.pop(0)
+        if self.after is None:
+            raise self.error
+
+    async def run(self):
+        Link.agent.clock.at += self.after
+        raise self.error
+
+    def broadcast(self, message, asker):
+        assert not self.phones
+
+    def close(self):
+        self.phones = 0
+        Link.closed += 1
+
+
+def run(script):
+    """What the agent was told, and the pauses."""
+    agent = Link.agent = Agent()
+    Link.script, Link.made, Link.closed = list(script), 0, 0
+    time = Time(agent, len(script))
+    real = radio.asyncio, radio._ble
+    radio.asyncio, radio._ble = time, lambda: Link
+    link = radio.Radio(agent, None)
+    try:
+        asyncio.run(link.run())
+    except End:
+        pass
+    finally:
+        radio.asyncio, radio._ble = real
+    assert link.phones == 0
+    link.broadcast(b"nobody")
+    return agent.events, time.pauses
+
+
+ETIMEDOUT = OSError(116)
+
+
+def test_every_way_to_fail_is_tried_again_with_growing_pauses_and_told_once():
+    cancelled = asyncio.CancelledError()
+    for error in (ETIMEDOUT, OSError(19), MemoryError(), ImportError("no aioble"), cancelled, KeyError(1)):
+        events, pauses = run([(None, error)] * 9)
+        assert pauses == [5, 10, 20, 40, 80, 160, 300, 300, 300], error
+        assert [event["on"] for event in events] == [False]
+        assert type(error).__name__ in events[0]["why"]
+
+
+def test_one_that_dies_is_closed_and_told_and_its_return_too():
+    events, pauses = run([(1000, OSError(19)), (None, ETIMEDOUT), (2, OSError(19)), (1000, OSError(19))])
+    assert [event["on"] for event in events] == [False, False, True, False, True, False]
+    assert pauses == [5, 10, 20, 5]  # whoever has served for long begins anew
+    assert Link.closed == 4 and Link.made == 1  # nothing is registered twice
+
+
+def test_where_it_cannot_be_loaded_no_module_stays_half_loaded():
+    names = ("aioble", "aioble.core", "aioble.server", "latchkey.link.ble", "latchkey.link.blephone")
+    before = {name: sys.modules.get(name) for name in names}
+    # aioble keeps to itself that a part of it did not fit into the heap: it is missing later
+    for script in ([("load", MemoryError())], [("load", ImportError("aioble"))], [(None, AttributeError("advertise"))]):
+        for name in names:
+            sys.modules[name] = Link
+        latchkey.link.ble = latchkey.link.blephone = Link
+        try:
+            run(script + [(None, ETIMEDOUT), (None, ETIMEDOUT)])
+            assert not [name for name in names if name in sys.modules]
+            assert not hasattr(latchkey.link, "ble") and not hasattr(latchkey.link, "blephone")
+            assert hasattr(latchkey.link, "radio")
+        finally:
+            for name in names:
+                if before[name]:
+                    sys.modules[name] = before[name]
+        assert Link.made == 2
