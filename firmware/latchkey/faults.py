@@ -6,6 +6,10 @@ A module has the codes that it raises as constants of its own, which cost no hea
 replies; `why`, `expected` and `got` go to bench events and never onto the wire.
 """
 
+# A RoutableMessage of vehicle security, to whom it may concern, with MessageFault_E BUSY: for what was lost for want of
+# memory or room before it could be read. It names no request, and takes no memory to make.
+BUSY = b"\x3a\x02\x08\x02\x62\x04\x08\x02\x10\x01"
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from latchkey.session.sessions import Session

@@ -123,6 +123,7 @@ _modules = {
 _before = {name: sys.modules.get(name) for name in _modules}
 sys.modules.update(_modules)
 try:
+    from latchkey.faults import BUSY
     from latchkey.link import ble, blephone
 finally:
     for _name in _modules:
@@ -434,17 +435,133 @@ def test_a_phone_that_was_sent_away_holds_no_buffer():
     assert not router.handled
 
 
-def test_a_broadcast_is_for_phones_that_are_not_behind():
+def test_of_broadcasts_a_phone_that_is_behind_gets_the_newest():
     fresh()
     phone = _subscribed()
+    phone.send(b"answer")
+    for n in range(5):
+        link.broadcast(b"news %d" % n)
+    link.broadcast(b"not for who asked", phone)
     for _ in range(5):
-        link.broadcast(b"news")
-    turn()
-    for _ in range(5):
-        confirm()
         turn()
-    assert len(stack.sent) == 2
+        confirm()
+    assert stack.sent == [(0, b"\x00\x06answer"), (0, b"\x00\x06news 4")]
     assert phone.authenticated_ms
+
+
+def test_requests_side_by_side_are_all_answered_in_order_however_slow_the_phone_confirms():
+    for count in (1, 2, 3, 8, 35):
+        router = fresh()
+        router.handle = lambda phone, message: phone.send(bytes(message))
+        _subscribed(mtu=517)
+        for n in range(count):
+            write(b"\x00\x70" + bytes((n,)) * 112)
+        for _ in range(2 * count + 2):
+            turn()
+            confirm()
+        assert [data[2] for _, data in stack.sent] == list(range(count)), count
+        assert all(len(data) == 114 for _, data in stack.sent)
+
+
+def test_while_answers_wait_no_more_messages_are_taken():
+    router = fresh()
+    handled = []
+
+    def handle(phone, message):
+        handled.append(bytes(message))
+        phone.send(b"answer")
+
+    router.handle = handle
+    phone = _subscribed()
+    for n in range(20):
+        write(b"\x00\x01%c" % n)
+        turn()
+    assert len(handled) == 3  # one is on its way
+    for _ in range(3):
+        phone.send(b"late")  # what key operations have promised
+    for _ in range(60):
+        turn()
+        confirm()
+    assert len(handled) == 20
+    assert [data for _, data in stack.sent].count(b"\x00\x06answer") == 20
+    assert [data for _, data in stack.sent].count(b"\x00\x04late") == 3
+
+
+def test_what_finds_no_room_is_answered_with_busy_once_there_is_some():
+    router = fresh()
+    router.handle = lambda phone, message: phone.send(bytes(message))
+    _subscribed(mtu=517)
+    for n in range(64):
+        write(b"\x00\x70" + bytes((n,)) * 112)
+    for _ in range(160):
+        turn()
+        confirm()
+    *answers, last = [data for _, data in stack.sent]
+    assert [data[2] for data in answers] == list(range(35))  # 4096 bytes of them
+    assert last == b"\x00\x0a" + BUSY
+    Clock.now += 1001
+    write(b"\x00\x02ok")
+    turn()
+    assert stack.sent[-1] == (0, b"\x00\x02ok")
+
+
+class _Starving:
+    """Raises MemoryError when it is called first, and then calls what it stands for."""
+
+    def __init__(self, of, name):
+        self.real = getattr(of, name)
+        self.starving = True
+        setattr(of, name, self)
+
+    def __call__(self, *arguments):
+        if self.starving:
+            self.starving = False
+            raise MemoryError
+        return self.real(*arguments)
+
+
+def test_without_memory_a_message_is_lost_and_its_phone_told_and_served():
+    for where in ("handle", "feed", "gatts_read", "gatts_indicate"):
+        router = fresh()
+        phone = _subscribed(mtu=517)
+        router.handle = lambda phone, message: phone.send(bytes(message))
+        write(b"\x00\x01a")
+        turn()
+        confirm()
+        _Starving({"handle": router, "feed": phone._assembler}.get(where, stack), where)
+        for data in (b"\x00\x01b", b"\x00\x01c"):
+            write(data)
+            for _ in range(3):
+                turn()
+                confirm()
+                phone.tick(Clock.now)
+        Clock.now += 1001
+        write(b"\x00\x01d")
+        for _ in range(6):
+            turn()
+            confirm()
+            phone.tick(Clock.now)
+        said = [data[2:] for _, data in stack.sent]
+        assert said[0] == b"a" and said[-1] == b"d", (where, said)
+        assert said.count(BUSY) == (where != "gatts_indicate"), (where, said)
+        assert set(said) <= {b"a", b"b", b"c", b"d", BUSY}
+        assert len(link._assemblers) == 2 and not stack.dropped
+
+
+def test_without_memory_the_task_of_the_radio_lives():
+    router = fresh()
+    _Starving(link, "_turn")
+
+    async def go():
+        task = asyncio.create_task(link._serve())
+        connect()
+        for _ in range(4):
+            write(b"\x00\x01x")
+            await asyncio.sleep_ms(110)
+        task.cancel()
+
+    asyncio.run(go())
+    assert router.handled
 
 
 def test_the_phone_idle_longest_makes_room_and_the_newest_stays():
@@ -500,6 +617,7 @@ def test_a_phone_is_heard_and_answered_after_any_silence():
     for silence in SILENCES:
         router = fresh()
         phone = connect()
+        link.probed = True
         for _ in range(300):
             write(b"\x00")  # more than fits: broken until a pause
         turn()
@@ -507,7 +625,6 @@ def test_a_phone_is_heard_and_answered_after_any_silence():
         write(b"\x00\x02ok")
         turn()
         assert router.handled == [("ble/0", b"ok")], silence
-        link.probed = True
         phone.send(b"reply")
         turn()
         asked = len(link._outbox.updates)

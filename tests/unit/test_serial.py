@@ -6,6 +6,7 @@ import io
 import json
 import time
 
+from latchkey.faults import BUSY
 from latchkey.link import lines
 from latchkey.link.serial import SerialLink
 
@@ -304,7 +305,7 @@ async def test_lines_to_the_host_are_numbered_without_a_gap():
     assert numbers == [i & 0xFF for i in range(len(numbers))]
 
 
-async def test_a_connection_that_is_slow_loses_its_own_oldest_message():
+async def test_no_answer_is_ever_dropped():
     host = await _Host().begin()
 
     def flood(conn, message):
@@ -316,8 +317,31 @@ async def test_a_connection_that_is_slow_loses_its_own_oldest_message():
     host.line("V", 2, 42, WHOLE, b"go")
     await host.settle()
     said = host.messages("v")
-    assert [data for conn, data in said if conn == 1] == [b"2", b"3", b"4", b"5"]
-    assert [data for conn, data in said if conn == 2] == [b"2", b"3", b"4", b"5"]
+    assert [data for conn, data in said if conn == 1] == [b"0", b"1", b"2", b"3", b"4", b"5"]
+    assert [data for conn, data in said if conn == 2] == [b"0", b"1", b"2", b"3", b"4", b"5"]
+
+
+async def test_while_answers_wait_no_line_is_read():
+    for count in (1, 4, 5, 16, 64):
+        host = await _Host().begin()
+        host.router.answer = lambda conn, message: conn.send(bytes(message) + bytes(300))
+        most = 0
+        lines = b""
+        for n in range(count):
+            host.seq = host.seq + 1 & 0xFF
+            lines += bytes(host.writer.line(ord("V"), 1 + n % 3, host.seq, WHOLE, b"%d" % n))
+        host.port.incoming = lines
+        for _ in range(100_000):
+            await asyncio.sleep_ms(0)
+            most = max(most, len(host.link._queue))
+            if not host.port.incoming and not host.link._queue:
+                break
+        await host.settle()
+        said = host.messages("v")
+        assert [data[: len(data) - 300] for _, data in said] == [b"%d" % n for n in range(count)]
+        assert [conn for conn, _ in said] == [1 + n % 3 for n in range(count)]
+        assert most <= 4, most
+        host.task.cancel()
 
 
 async def test_a_broadcast_goes_to_every_connection():
@@ -327,6 +351,114 @@ async def test_a_broadcast_goes_to_every_connection():
     host.link.broadcast(b"news")
     await host.settle()
     assert sorted(host.messages("v")) == [(1, b"news"), (5, b"news")]
+
+
+async def test_of_broadcasts_that_wait_the_newest_goes_and_not_to_who_asked():
+    host = await _Host().begin()
+    asker = []
+    host.router.answer = lambda conn, message: asker.append(conn)
+    await host.say("V", 1, b"x")
+    await host.say("V", 5, b"x")
+    for n in range(4):
+        host.link.broadcast(b"news %d" % n, asker[1])
+    await host.settle()
+    assert host.messages("v") == [(1, b"news 3")]
+
+
+class _Starving:
+    """Raises MemoryError the next so many times that it is called, and then calls what it stands for."""
+
+    def __init__(self, of, name, times):
+        self.real = getattr(of, name)
+        self.times = times
+        setattr(of, name, self)
+
+    def __call__(self, *arguments):
+        if self.times:
+            self.times -= 1
+            raise MemoryError
+        return self.real(*arguments)
+
+
+async def test_a_line_that_there_is_no_memory_to_acknowledge_is_taken_when_it_comes_again():
+    host = await _Host().begin()
+    host.frames()
+    _Starving(host.link, "_line", 1)
+    line = bytes(host.writer.line(ord("V"), 1, 41, WHOLE, b"once"))
+    host.port.incoming = line
+    await host.settle()
+    assert host.frames() == [] and host.router.handled == []
+    await asyncio.sleep_ms(20)
+    host.port.incoming = line
+    await host.settle()
+    assert [frame[:3] for frame in host.frames()] == [("a", 0, 41)]
+    assert host.router.handled == [(1, b"once")]
+
+
+async def test_a_message_that_there_is_no_memory_to_handle_is_answered_with_busy_and_the_line_goes_on():
+    host = await _Host().begin()
+    host.router.answer = lambda conn, message: conn.send(bytes(message))
+    _Starving(host.router, "handle", 1)
+    await host.say("V", 1, b"one")
+    await host.say("V", 1, b"two")
+    assert host.messages("v") == [(1, BUSY), (1, b"two")]
+
+
+async def test_a_message_that_there_is_no_memory_to_collect_is_dropped_whole():
+    host = await _Host().begin()
+    host.router.answer = lambda conn, message: conn.send(bytes(message))
+
+    class Full:
+        def __setitem__(self, place, piece):
+            raise MemoryError
+
+    real, host.link._message = host.link._message, Full()
+    host.line("V", 1, 41, FIRST, b"ab")
+    host.link._message = real
+    host.line("V", 1, 42, MIDDLE, b"cd")
+    host.line("V", 1, 43, LAST, b"ef")
+    host.seq = 43
+    await host.say("V", 1, b"next")
+    assert host.messages("v") == [(1, BUSY), (1, b"next")]
+
+
+async def test_a_piece_that_there_is_no_memory_to_send_goes_later_under_its_number():
+    host = await _Host().begin()
+    host.frames()
+    for times in (1, 2, 5):
+        starving = _Starving(host.link._writer, "line", 0)
+        host.router.answer = lambda conn, message: conn.send(bytes(250))
+        host.line("V", 1, host.seq + 1 & 0xFF, WHOLE, b"x")
+        host.seq = host.seq + 1 & 0xFF
+        starving.times = times
+        for _ in range(100):
+            await asyncio.sleep_ms(1)
+    numbers = [frame[2] for frame in host.frames() if frame[0] == "v"]
+    assert len(numbers) == 9 and numbers == list(range(numbers[0], numbers[0] + 9))
+
+
+async def test_an_event_or_a_broadcast_that_there_is_no_memory_for_costs_nothing_else():
+    host = await _Host().begin()
+    await host.say("V", 1, b"x")
+    starving = _Starving(host.link, "post", 0)
+    starving.times = 3
+    host.link.event({"event": "one"})
+    host.link.broadcast(b"news")
+    host.link.event({"event": "two"})
+    host.link.event({"event": "three"})
+    await host.settle()
+    ((_, data),) = host.messages("e")
+    assert json.loads(data) == {"event": "three", "lost": 2}
+
+
+async def test_a_bench_request_that_there_is_no_memory_for_is_answered_so_and_the_bench_is_free_again():
+    for times in (1, 2):
+        host = await _Host(_Bench()).begin()
+        _Starving(host.link._requests, "_reply", times)
+        await host.say("B", 0, b'{"id": 5, "op": "tap"}')
+        assert [answer.get("error") for answer in host.answers()] == ["out of memory"] * (2 - times)
+        await host.say("B", 0, b'{"id": 6, "op": "tap"}')
+        assert host.answers() == [{"id": 6, "ok": True, "result": "tap"}]
 
 
 async def test_closing_a_connection_tells_the_router_and_drops_what_waits():

@@ -154,11 +154,14 @@ class BleLink:
 
     async def _serve(self) -> None:
         while True:
-            await self._flag.wait()
-            more = True
-            while more:
-                more = self._turn()
-                await asyncio.sleep_ms(0)
+            try:
+                await self._flag.wait()
+                more = True
+                while more:
+                    more = self._turn()
+                    await asyncio.sleep_ms(0)
+            except MemoryError:
+                await asyncio.sleep_ms(_TICK_MS)
 
     def _turn(self) -> bool:
         """One turn for every phone; whether any has more to do."""
@@ -169,12 +172,15 @@ class BleLink:
         i = 0
         while i < len(phones):
             phone = phones[i]
-            if phone.receive(self._router):
-                more = True
-            elif phone.gone:
-                phones.pop(i)
-                self._close(phone)
-                continue
+            try:
+                if phone.receive(self._router):
+                    more = True
+                elif phone.gone:
+                    phones.pop(i)
+                    self._close(phone)
+                    continue
+            except MemoryError:
+                phone.starve()
             phone.transmit(now)
             i += 1
         return more
@@ -210,7 +216,7 @@ class BleLink:
                 failures = 0
             except asyncio.TimeoutError:
                 failures = 0
-            except OSError:  # the stack has no room for one more phone; if none is there, it is out of order
+            except (OSError, MemoryError):  # no room for one more phone; if none is there, it is out of order
                 failures = 0 if self._phones else failures + 1
                 if failures >= _FAILURES:
                     raise

@@ -8,6 +8,7 @@ from aioble.core import ble
 from micropython import const
 
 from latchkey.clock import elapsed
+from latchkey.faults import BUSY
 from latchkey.link.frames import encode
 
 TYPE_CHECKING = False
@@ -23,7 +24,8 @@ _WRITES = const(128)  # writes that may wait for the task
 _BYTES = const(4096)  # and their bytes
 _TURN = const(512)  # bytes that are looked at in one turn
 _COST = const(16)  # of a write, in such bytes
-_REPLIES = const(6)  # messages that may wait for the phone
+_ANSWERS = const(2)  # that wait for the phone, before no more of its messages is looked at
+_REPLIES = const(6)  # and with those that key operations have promised
 _GAP_MS = const(1000)  # the pause after which a phone whose writes did not fit may start again
 _CONFIRM_MS = const(5000)  # a phone that does not confirm for so long is gone
 _PROBE_MS = const(100)  # pause after the first question whether the phone has subscribed
@@ -58,10 +60,12 @@ class Phone:
         self._out = 0
         self._heard = now  # interrupt
         self._broken = False  # interrupt
+        self._lost = False  # a message that nobody will read was written; interrupt
         self._quiet = -1  # what `_heard` was when the pause after it was found long enough
         self._assembler: Assembler | None = None
         self._messages: Any = None  # those of the write at hand
         self._replies: list[bytes] = []
+        self._news: bytes | None = None
         self._sent = 0  # bytes of the first reply
         self._sent_ms = now
         self._stuck = False  # until the next tick
@@ -84,6 +88,8 @@ class Phone:
                     self._broken = False
             except MemoryError:
                 pass
+        if self._broken and not broken:
+            self._lost = True
 
     def confirmed(self, status: int) -> None:
         """In an interrupt: the phone confirmed, or cannot any more. Only a phone that has subscribed is ever asked."""
@@ -125,16 +131,21 @@ class Phone:
         self._link.wake()
 
     def tell(self, message: bytes) -> None:
-        """Queue a message that nobody asked for, unless the phone is behind already."""
-        if len(self._replies) < 2:
-            self.send(message)
+        """A message that nobody asked for: the newest one goes when no answer waits."""
+        self._news = message
+        self._link.wake()
 
     def receive(self, router: Any) -> bool:
         """Handle at most one message, so that others have their turn. False: there is no more for now."""
+        if len(self._replies) >= _ANSWERS and not self.gone:
+            return False
         budget = _TURN
         while True:
             if self._messages is None:
                 if not self._writes:
+                    if self._lost:
+                        self.send(BUSY)
+                        self._lost = False
                     return False
                 if budget <= 0:
                     return True
@@ -149,12 +160,27 @@ class Phone:
                 if not self.subscribed and not self._pause:
                     self._probe(ticks_ms())
             for message in self._messages:
-                router.handle(self, message)
+                try:
+                    router.handle(self, message)
+                except MemoryError:
+                    self._lost = True
                 return True
             self._messages = None
 
+    def starve(self) -> None:
+        """No memory to read what was written: that breaks like what does not fit, up to the next pause."""
+        self._lost = self._broken = True
+        self._messages = None
+        if self._assembler is not None:
+            self._assembler.reset()
+        while self._writes:
+            self._out = (self._out + len(self._writes.popleft()[1])) & 0xFFFF
+
     def transmit(self, now: int) -> None:
         """Send the next piece, if the last one is confirmed."""
+        if self._news is not None and not self._replies:
+            self.send(self._news)
+            self._news = None
         if self.failed or (self.flight and elapsed(now, self._sent_ms) > _CONFIRM_MS):
             self.drop()
         if self.flight or self.leaving or self.gone or self._stuck or not self._replies:
@@ -170,7 +196,7 @@ class Phone:
         self.flight = True
         try:
             ble.gatts_indicate(self.handle, self._link.outbox, memoryview(frame)[self._sent : end])
-        except OSError:  # the stack has no buffer just now, or the phone has just gone
+        except (OSError, MemoryError):  # no buffer just now, or the phone has just gone
             self.flight = False
             self.failed = False
             self._stuck = True

@@ -5,6 +5,8 @@ import asyncio
 import json
 import sys
 
+_NO_MEMORY = {"ok": False, "error": "out of memory"}
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -38,9 +40,9 @@ class Requests:
         elif self._asked is not None and not self._answer:
             self._reply(number, {"ok": False, "error": "busy with another request"})
         else:
+            asyncio.create_task(self._serve(number, request))
             self._asked = number
             self._answer = b""
-            asyncio.create_task(self._serve(number, request))
 
     async def _serve(self, number: int, request: dict[str, Any]) -> None:
         try:
@@ -50,8 +52,13 @@ class Requests:
         except Exception as error:  # noqa: BLE001 - whatever it is, the one who asked is told, and the car goes on
             sys.print_exception(error)
             answer = {"ok": False, "error": "failed inside: " + type(error).__name__}
-        if self._asked == number:
-            self._answer = self._reply(number, answer or {"ok": True, "result": None})
+        for told in (answer or {"ok": True, "result": None}, _NO_MEMORY):
+            if self._asked == number:
+                try:
+                    self._answer = self._reply(number, told)
+                    return
+                except MemoryError:
+                    self._answer = b"{}"  # done, if nobody can be told: not busy with it for ever
 
     def _reply(self, number: int | None, answer: dict[str, Any]) -> bytes:
         answer["id"] = number

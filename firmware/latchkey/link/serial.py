@@ -2,6 +2,7 @@
 """The serial port as a link: numbered phone connections, the bench channel and events (docs/bench.md).
 
 From the host every line is acknowledged and has the number after the last one; to the host lines are only numbered.
+Answers are never dropped: while too many wait, nothing is read. A heap that is full costs a message, not the link.
 """
 
 import asyncio
@@ -13,6 +14,7 @@ from time import ticks_ms
 from micropython import const
 
 from latchkey.clock import elapsed
+from latchkey.faults import BUSY
 from latchkey.link import lines
 
 TYPE_CHECKING = False
@@ -36,7 +38,9 @@ _LAST = const(0x3E)
 
 _MAX_MESSAGE = const(1024)
 _CONNECTIONS = const(8)
-_QUEUE = const(4)  # messages that wait, a connection
+_NEWS = const(0x76)  # v: in the queue, what a phone is told unasked; on the line it is a V like others
+_QUEUE = const(4)  # answers that wait, before nothing is read any more
+_PAUSE_MS = const(5)
 _EVENTS = const(16)  # events that wait
 _GONE_MS = const(15000)  # a host that is silent for so long has left
 _BURST = const(320)  # bytes read before other tasks have their turn
@@ -55,7 +59,7 @@ class SerialConnection:
         self._link = link
 
     def send(self, message: bytes) -> None:
-        self._link.post(_VEHICLE, self.number, bytes(message), _QUEUE)
+        self._link.post(_VEHICLE, self.number, bytes(message), 0)
 
 
 class SerialLink:
@@ -102,31 +106,38 @@ class SerialLink:
         """Tell the host what happened. With no host there, it goes nowhere."""
         if not self._attached:
             return
-        if self._count(_EVENT, 0) >= _EVENTS:
-            self._lost += 1
+        lost = self._lost
+        self._lost = lost + 1  # unless it finds room, and memory
+        if self._count(_EVENT) >= _EVENTS:
             return
-        if self._lost:
-            event = dict(event)
-            event["lost"] = self._lost
+        try:
+            if lost:
+                event = dict(event)
+                event["lost"] = lost
+            self.post(_EVENT, 0, json.dumps(event).encode(), 0)
             self._lost = 0
-        self.post(_EVENT, 0, json.dumps(event).encode(), _EVENTS)
+        except MemoryError:
+            pass
 
     @property
     def phones(self) -> int:
         return len(self._connections)
 
     def broadcast(self, message: bytes, asker: object = None) -> None:
-        """A message for all connections, but for the one that has it as its answer."""
-        for connection in self._connections.values():
-            if connection is not asker:
-                connection.send(message)
+        """A message for all connections, but for the one that has it as its answer. The newest replaces the others."""
+        for number in self._connections:
+            if self._connections[number] is not asker:
+                try:
+                    self.post(_NEWS, number, message, 1)
+                except MemoryError:
+                    return
 
     # Out
 
     def post(self, kind: int, conn: int, message: bytes, room: int) -> None:
-        """Queue a message; the oldest of its kind and connection goes when there are `room` already."""
+        """Queue a message. If `room` is given and so many wait, the oldest of its kind and connection goes."""
         queue = self._queue
-        if self._count(kind, conn) >= room:
+        if room and self._count(kind, conn) >= room:
             for at in range(len(queue)):
                 if queue[at][0] == kind and queue[at][1] == conn:
                     queue.pop(at)
@@ -134,16 +145,15 @@ class SerialLink:
         queue.append((kind, conn, message))
         self._wake.set()
 
-    def _count(self, kind: int, conn: int) -> int:
-        return sum(1 for item in self._queue if item[0] == kind and item[1] == conn)
+    def _count(self, kind: int, conn: int = -1) -> int:
+        count = 0
+        for item in self._queue:
+            if item[0] == kind and (conn < 0 or item[1] == conn):
+                count += 1
+        return count
 
     def _line(self, kind: int, conn: int, seq: int, part: int, piece: bytes) -> None:
         self._output.write(self._writer.line(kind | _BOARD, conn, seq, part, piece))
-
-    def _next(self) -> int:
-        number = self._sent
-        self._sent = number + 1 & 0xFF
-        return number
 
     def _say_hello(self, sync: int) -> None:
         hello = self._hello()
@@ -157,15 +167,18 @@ class SerialLink:
             while self._queue:
                 kind, conn, message = self._queue.pop(0)
                 at = 0
-                while True:
+                while at >= 0:
                     end = at + _PIECE
                     more = end < len(message)
                     part = (_MIDDLE if at else _FIRST) if more else (_LAST if at else _WHOLE)
-                    self._line(kind, conn, self._next(), part, message[at:end])
+                    try:
+                        self._line(kind, conn, self._sent, part, message[at:end])
+                    except MemoryError:
+                        await asyncio.sleep_ms(_PAUSE_MS)  # the same line again
+                        continue
+                    self._sent = self._sent + 1 & 0xFF
+                    at = end if more else -1
                     await asyncio.sleep_ms(0)
-                    if not more:
-                        break
-                    at = end
 
     # In
 
@@ -176,24 +189,32 @@ class SerialLink:
         poller.register(port, select.POLLIN)
         byte = bytearray(1)
         while True:
-            first = await stream.read(1)
-            if not first:
-                raise EOFError
-            self._feed(first[0])
-            for _ in range(_BURST):
-                for _ready in poller.ipoll(0):
-                    break
-                else:
-                    break
-                if port.readinto(byte):
-                    self._feed(byte[0])
-            await asyncio.sleep_ms(0)
+            try:
+                while self._count(_VEHICLE) >= _QUEUE:
+                    await asyncio.sleep_ms(_PAUSE_MS)
+                first = await stream.read(1)
+                if not first:
+                    raise EOFError
+                taken = self._feed(first[0])
+                for _ in range(_BURST):
+                    if taken:
+                        break  # a whole line: perhaps there is no room for another answer now
+                    for _ready in poller.ipoll(0):
+                        break
+                    else:
+                        break
+                    if port.readinto(byte):
+                        taken = self._feed(byte[0])
+                await asyncio.sleep_ms(0)
+            except MemoryError:
+                await asyncio.sleep_ms(_PAUSE_MS)  # the host sends its line again: it was not acknowledged
 
-    def _feed(self, byte: int) -> None:
+    def _feed(self, byte: int) -> bool:
+        """Take one byte; whether it was the last one of a line. Raises MemoryError before anything is changed."""
         if byte == 0x03:
             raise KeyboardInterrupt
         if not self._reader.feed(byte):
-            return
+            return False
         frame = self._reader
         if frame.kind == _SYNC:
             self._sync(frame.conn, frame.seq)
@@ -204,6 +225,7 @@ class SerialLink:
             self._heard = ticks_ms()
             if frame.kind in (_VEHICLE, _BENCH, _CLOSE):
                 self._accept(frame)
+        return True
 
     def _sync(self, sync: int, seq: int) -> None:
         """A host begins: forget all about the one before."""
@@ -227,19 +249,23 @@ class SerialLink:
         if connection:
             self._router.closed(connection)
             for at in range(len(self._queue) - 1, -1, -1):
-                if self._queue[at][:2] == (_VEHICLE, number):
+                if self._queue[at][0] | _BOARD == _NEWS and self._queue[at][1] == number:
                     self._queue.pop(at)
 
     def _accept(self, frame: lines.Reader) -> None:
-        if frame.seq != self._last:
-            if frame.seq != self._last + 1 & 0xFF:
-                self._say_hello(0)  # a line is missing, and will not come any more: the host starts again
-                return
-            self._last = frame.seq
-            self._line(_ACK, 0, frame.seq, _WHOLE, b"")
-            self._collect(frame)
-        else:
-            self._line(_ACK, 0, frame.seq, _WHOLE, b"")  # the last one again: its acknowledgement was lost
+        again = frame.seq == self._last  # its acknowledgement was lost
+        if not again and frame.seq != self._last + 1 & 0xFF:
+            self._say_hello(0)  # a line is missing, and will not come any more: the host starts again
+            return
+        self._line(_ACK, 0, frame.seq, _WHOLE, b"")
+        self._last = frame.seq
+        if not again:
+            try:
+                self._collect(frame)
+            except MemoryError:
+                self._kind = 0
+                if frame.kind == _VEHICLE:
+                    self.post(_VEHICLE, frame.conn, BUSY, 0)
 
     def _collect(self, frame: lines.Reader) -> None:
         kind = frame.kind
