@@ -32,7 +32,7 @@ MESSAGE_CHECKS: dict[str, tuple[str, str]] = {
         "a command that is not signed, or of a key whose role does not allow it",
     ),
     "INVALID_DOMAINS": (
-        "a message to vehicle security, which is domain 2",
+        "a message to vehicle security, which is domain 2, or to infotainment, 3",
         "a message to another domain, or to none",
     ),
     "INVALID_COMMAND": (
@@ -40,8 +40,8 @@ MESSAGE_CHECKS: dict[str, tuple[str, str]] = {
         "a payload that is missing, empty or of another kind",
     ),
     "DECODING": (
-        "a payload that is an UnsignedMessage of the protocol",
-        "bytes that are none, though their tag is right",
+        "a message of the protocol, and in it a payload that is one",
+        "bytes that are none, or only in part",
     ),
     "INTERNAL": ("that its own firmware does not fail", "an error inside: the car's serial log has its traceback"),
     "BAD_PARAMETER": (

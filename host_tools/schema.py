@@ -89,6 +89,17 @@ TABLES: dict[str, tuple[str, dict[str, str]]] = {
             "FromVCSECMessage=FROM_VCSEC": "commandStatus whitelistInfo whitelistEntryInfo",
         },
     ),
+    "carmessages": (
+        "what infotainment is asked for: loaded when somebody does",
+        {
+            "Ping": "ping_id",
+            "VehicleAction": "ping chargePortDoorClose=bytes chargePortDoorOpen=bytes",
+            "Action=ACTION": "vehicleAction",
+            "ResultReason": "plain_text",
+            "ActionStatus": "result result_reason",
+            "Response=RESPONSE": "actionStatus ping",
+        },
+    ),
 }
 _KINDS = {
     FieldDescriptor.TYPE_UINT32: "_UINT",

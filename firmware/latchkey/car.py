@@ -90,7 +90,10 @@ class Car:
         self.router.relayed()
         self._asker = self.router.asker
         self._untold.set()
-        self._agent.emit({"event": "state", "locked": self.vehicle.locked, "start": self.vehicle.start_enabled})
+        try:
+            self._agent.emit({"event": "state", "locked": self.vehicle.locked, "start": self.vehicle.start_enabled})
+        except MemoryError:
+            pass  # the bench hears less: the change is made, and nothing about it may fail
 
     async def _tell_phones(self) -> None:
         """Broadcast the status when it has changed, but not to whoever has it as the answer to its command: clients
@@ -98,9 +101,12 @@ class Car:
         while True:
             await self._untold.wait()
             self._untold.clear()
-            status = answers.broadcast(answers.vehicle_status(self.vehicle))
-            for link in self._agent.links:
-                link.broadcast(status, self._asker)
+            try:
+                status = answers.broadcast(answers.vehicle_status(self.vehicle))
+                for link in self._agent.links:
+                    link.broadcast(status, self._asker)
+            except MemoryError:
+                pass  # they hear of the next change
             self._asker = None
 
     def _record(
@@ -115,7 +121,10 @@ class Car:
             await self._flush.wait()
             await asyncio.sleep_ms(_LOG_MS)
             self._flush.clear()
-            await self.log.flush()
+            try:
+                await self.log.flush()
+            except MemoryError:
+                pass  # it keeps what it has not written, and is due again
 
     def _report(self, why: str) -> None:
         print("keychain:", why)

@@ -18,6 +18,15 @@ from latchkey.session.verify import verify
 from latchkey.vehicle.state import Refused
 from latchkey.wire import answers, envelope, messages
 from latchkey.wire.pb import decode
+from latchkey.wire.schema import (
+    ClosureMoveType,
+    Domain,
+    InformationRequest,
+    MessageFault,
+    RoutableMessage,
+    SessionInfoRequest,
+    UnsignedMessage,
+)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -43,35 +52,13 @@ if TYPE_CHECKING:
 
         def send(self, message: bytes) -> None: ...
 
-# MessageFault_E
-_BUSY = const(1)
-_INVALID_SIGNATURE = const(5)
-_INSUFFICIENT_PRIVILEGES = const(7)
-_INVALID_DOMAINS = const(8)
-_INVALID_COMMAND = const(9)
-_INTERNAL = const(11)
-_UNANSWERABLE = const(0)  # is met with silence
-_BAD_PARAMETER = const(13)
 _ONE_OF = const(0)  # wire/pb.py
-# RoutableMessage
-_PROTOBUF_MESSAGE_AS_BYTES = const(10)
-_SIGNATURE_DATA = const(13)
-_SESSION_INFO_REQUEST = const(14)
-# SessionInfoRequest
-_PUBLIC_KEY = const(1)
-# UnsignedMessage
-_INFORMATION_REQUEST = const(1)
-_RKE_ACTION = const(2)
-_CLOSURE_MOVE_REQUEST = const(4)
-_WHITELIST_OPERATION = const(16)
-# InformationRequest
-_INFORMATION_REQUEST_TYPE = const(1)
-
 _READ = const(1)  # a command of keys/policy.py
-_CLOSE = const(4)  # the last ClosureMoveType_E
-_VEHICLE_SECURITY = const(2)
+_BARE = const(0x0A)  # how a ToVCSECMessage begins, and no RoutableMessage: it has no field 1 to 5
+_UNANSWERABLE = const(0)  # a fault that is met with silence
 _NOMINAL = const(0x100)  # marks a GenericError where a refusal's detail may be a whitelist information
 _BAD_TAGS = const(8)  # in a row, before a connection is made to wait a second for each
+_SPARE = const(1024)  # bytes, for all that follows a change of the vehicle: its entry in the log, its answer
 
 
 class Limiter:
@@ -86,7 +73,7 @@ class Limiter:
         self._left = min(_BAD_TAGS, self._left + now - self._at)
         self._at = now
         if self._left <= 0:
-            raise Fault(_BUSY, "bad tags")
+            raise Fault(MessageFault.BUSY, "bad tags")
 
     def failed(self) -> None:
         self._left -= 1
@@ -111,7 +98,7 @@ class Router:
         self._sessions = sessions
         self._keychain = keychain
         self._enrol = enrolment
-        self._vehicle = vehicle
+        self.vehicle = vehicle
         self._clock = clock
         self._record = record
         self._emit = emit
@@ -124,12 +111,15 @@ class Router:
         self._started = 0
 
     def handle(self, conn: Connection, data: memoryview) -> None:
-        """Take one whole message from a connection; the answer, if there is one, is on its way when this returns."""
+        """Take one whole message from a connection; the answer, if there is one, is on its way when this returns.
+
+        Raises nothing: an allocation that fails costs this message, and the car is as it was or as it should be.
+        """
         started = self._started = time.ticks_us()
         self.asker = conn
         reply: Any = None  # a Reply, or a BareReply
         try:
-            if envelope.is_bare(data):
+            if data and data[0] == _BARE:
                 from latchkey.session.barereply import BareReply  # rare
 
                 reply = BareReply(conn, self.deliver)
@@ -147,25 +137,32 @@ class Router:
     def failed(self, conn: Connection, reply: Any, error: Exception) -> None:
         """Turn what became of a message into its answer; reply is None if it was too broken to be answered."""
         who = _signer(reply)
-        if isinstance(error, Fault):
-            if error.code == _INVALID_SIGNATURE and conn.limiter:
-                conn.limiter.failed()
-            self._refused(conn, error.session or who, error.code, 0, error.why, error.expected, error.got)
-            if reply and error.code:
-                reply.fault(error.code, error.session, self._sessions.public, self._clock.now())
-        elif isinstance(error, KeyRefused):
-            self._refused(conn, who, 0, error.code, error.why)
-            from latchkey.keys import answers as key_answers
+        try:
+            if isinstance(error, MemoryError):
+                error = Fault(MessageFault.BUSY, "memory")
+            if isinstance(error, Fault):
+                if error.code == MessageFault.INVALID_SIGNATURE and conn.limiter:
+                    conn.limiter.failed()
+                self.refuse(conn, error.session or who, error.code, 0, error.why, error.expected, error.got)
+                if reply and error.code != _UNANSWERABLE:
+                    reply.fault(error.code, error.session, self._sessions.public, self._clock.now())
+            elif isinstance(error, KeyRefused):
+                self.refuse(conn, who, 0, error.code, error.why)
+                from latchkey.keys import answers as key_answers
 
-            reply.payload(key_answers.whitelist_status(error.code, who.record.id if who else None))
-        elif isinstance(error, Refused):
-            self._refused(conn, who, 0, _NOMINAL | error.code, "vehicle state")
-            reply.payload(answers.nominal_error(error.code))
-        else:
-            sys.print_exception(error)
-            self._refused(conn, None, _INTERNAL, 0, repr(error))
-            if reply:
-                reply.fault(_INTERNAL)
+                reply.payload(key_answers.whitelist_status(error.code, who.record.id if who else None))
+            elif isinstance(error, Refused):
+                self.refuse(conn, who, 0, _NOMINAL | error.code, "vehicle state")
+                reply.payload(answers.nominal_error(error.code))
+            else:
+                sys.print_exception(error)
+                self.refuse(conn, None, MessageFault.INTERNAL, 0, repr(error))
+                if reply:
+                    reply.fault(MessageFault.INTERNAL)
+        except MemoryError:
+            pass  # the phone hears nothing, and asks again
+        except Exception as worse:  # noqa: BLE001 - see handle
+            sys.print_exception(worse)
 
     def relayed(self) -> None:
         """The outputs have followed a change of the vehicle."""
@@ -182,18 +179,16 @@ class Router:
     def _answer(self, conn: Connection, request: envelope.Request, reply: Reply) -> None:
         request.check()
         kind = request.body.get(_ONE_OF)
-        if request.domain != _VEHICLE_SECURITY:
-            session = None
-            if kind == _SESSION_INFO_REQUEST:
-                # Clients that open every domain first give up on all of them unless the info itself is sound.
-                session = self._sessions.find(request.body[kind].get(_PUBLIC_KEY, b""))
-            raise Fault(_INVALID_DOMAINS, "domain", session, _VEHICLE_SECURITY, request.domain)
-        if kind == _SESSION_INFO_REQUEST:
+        if request.domain != Domain.VEHICLE_SECURITY and request.domain != Domain.INFOTAINMENT:
+            raise Fault(MessageFault.INVALID_DOMAINS, "domain", None, Domain.VEHICLE_SECURITY, request.domain)
+        if kind == RoutableMessage.session_info_request:
             self._handshake(request, reply)
             return
-        if kind != _PROTOBUF_MESSAGE_AS_BYTES:
-            raise Fault(_INVALID_COMMAND, "no payload")
-        if _SIGNATURE_DATA not in request.body:
+        if kind != RoutableMessage.protobuf_message_as_bytes:
+            raise Fault(MessageFault.INVALID_COMMAND, "no payload")
+        if RoutableMessage.signature_data not in request.body:
+            if request.domain == Domain.INFOTAINMENT:
+                raise Fault(MessageFault.INSUFFICIENT_PRIVILEGES, "not signed")
             self._unsigned(request.body[kind], reply)
             return
         now = self._clock.now()
@@ -204,12 +199,17 @@ class Router:
         self.verified += 1
         conn.authenticated_ms = time.ticks_ms()
         reply.verified = verified
-        self._command(conn, verified, reply)
+        if request.domain == Domain.INFOTAINMENT:
+            from latchkey.vehicle import infotainment  # rare
+
+            infotainment.act(self, verified, reply)
+        else:
+            self._command(verified, reply)
 
     def _handshake(self, request: envelope.Request, reply: Reply) -> None:
-        public = request.body[_SESSION_INFO_REQUEST].get(_PUBLIC_KEY, b"")
+        public = request.body[RoutableMessage.session_info_request].get(SessionInfoRequest.public_key, b"")
         if len(public) != 65:
-            raise Fault(_BAD_PARAMETER, "public key", None, 65, len(public))
+            raise Fault(MessageFault.BAD_PARAMETER, "public key", None, 65, len(public))
         session = self._sessions.find(public, request.domain)
         self.handshakes += 1
         known = session is not None
@@ -219,54 +219,66 @@ class Router:
     def _unsigned(self, data: memoryview, reply: Reply) -> None:
         message = decode(messages.UNSIGNED_MESSAGE, data)
         kind = message.get(_ONE_OF)
-        if kind == _INFORMATION_REQUEST:
+        if kind == UnsignedMessage.InformationRequest:
             reply.payload(self._information(message[kind]))
-        elif kind == _WHITELIST_OPERATION:
+        elif kind == UnsignedMessage.WhitelistOperation:
             self._enrol(message[kind], reply, None)
         else:
-            raise Fault(_INSUFFICIENT_PRIVILEGES, "not signed")
+            raise Fault(MessageFault.INSUFFICIENT_PRIVILEGES, "not signed")
 
     def _pair(self, data: memoryview, reply: BareReply) -> None:
         message = decode(messages.UNSIGNED_MESSAGE, data)
-        if _WHITELIST_OPERATION not in message:
+        if UnsignedMessage.WhitelistOperation not in message:
             raise Fault(_UNANSWERABLE, "not signed")
-        self._enrol(message[_WHITELIST_OPERATION], reply, None)
+        self._enrol(message[UnsignedMessage.WhitelistOperation], reply, None)
 
     def _information(self, request: Fields) -> bytes:
-        if not request.get(_INFORMATION_REQUEST_TYPE):
-            return answers.vehicle_status(self._vehicle)
+        if not request.get(InformationRequest.informationRequestType):
+            return answers.vehicle_status(self.vehicle)
         from latchkey.keys import answers as key_answers  # rare
 
         return key_answers.information(request, self._keychain)
 
-    def _command(self, conn: Connection, verified: Verified, reply: Reply) -> None:
+    def _command(self, verified: Verified, reply: Reply) -> None:
         record = verified.session.record
         message = decode(messages.UNSIGNED_MESSAGE, verified.plaintext)
         kind = message.get(_ONE_OF, 0)
-        if kind == _INFORMATION_REQUEST:
-            policy.check(record, _READ)
-            reply.payload(self._information(message[kind]))
-            return
-        if kind == _WHITELIST_OPERATION:
-            self._enrol(message[kind], reply, record)
-            return
         command: Any = message.get(kind)
-        if kind == _RKE_ACTION and command in policy.RKE:
+        if kind == UnsignedMessage.InformationRequest:
+            policy.check(record, _READ)
+            reply.payload(self._information(command))
+        elif kind == UnsignedMessage.WhitelistOperation:
+            self._enrol(command, reply, record)
+        elif kind == UnsignedMessage.RKEAction and command in policy.RKE:
             needed, method = policy.RKE[command]
             policy.check(record, needed)
-            getattr(self._vehicle, method)()
-        elif kind == _CLOSURE_MOVE_REQUEST and all(move <= _CLOSE for move in command.values()):
-            moves = command
-            command = policy.closures(moves)
-            policy.check(record, command)
-            self._vehicle.move(moves)
+            self.perform(getattr(self.vehicle, method), command, reply, answers.vehicle_status)
+        elif kind == UnsignedMessage.closureMoveRequest and max(command.values(), default=0) <= ClosureMoveType.CLOSE:
+            needed = policy.closures(command)
+            policy.check(record, needed)
+            self.perform(lambda: self.vehicle.move(command), needed, reply, answers.vehicle_status)
         else:
-            raise Fault(_INVALID_COMMAND, "command")
-        reply.payload(answers.vehicle_status(self._vehicle))  # clients take the state for the end of a command
-        self._record("command", conn, record.id, command, 0, 0)
-        self._emit({"event": "command", "conn": conn.name, "key": record.id.hex(), "command": command})
+            raise Fault(MessageFault.INVALID_COMMAND, "command")
 
-    def _refused(
+    def perform(
+        self, change: Callable[[], None], command: int, reply: Reply, answer: Callable[[Vehicle], bytes]
+    ) -> None:
+        """Change the vehicle, log it, and answer with its state: clients take that for the end of a command.
+
+        What runs out of memory does so before the change, which allocates nothing; after it only an answer can be lost.
+        """
+        key_id = reply.verified.session.record.id  # type: ignore[union-attr]
+        event = {"event": "command", "conn": reply.conn.name, "key": key_id.hex(), "command": command}
+        bytearray(_SPARE)
+        change()
+        self._record("command", reply.conn, key_id, command, 0, 0)
+        try:
+            reply.payload(answer(self.vehicle))
+            self._emit(event)
+        except MemoryError:
+            pass  # it is done, whoever could not be told
+
+    def refuse(
         self,
         conn: Connection,
         who: Session | None,

@@ -122,7 +122,7 @@ CASES = {
     "a nonce of 11 bytes": Case(gcm(field("nonce", b"n" * 11)), "IV_INCORRECT_LENGTH", "nonce"),
     "a nonce of 16 bytes": Case(gcm(field("nonce", b"n" * 16)), "IV_INCORRECT_LENGTH", "nonce"),
     "another nonce than was used": Case(gcm(field("nonce", b"n" * 12)), "INVALID_SIGNATURE", "tag"),
-    "the domain of the screen": Case(gcm(to_domain(3)), "INVALID_DOMAINS", "domain"),
+    "the domain of the screen": Case(gcm(to_domain(3)), "INCORRECT_EPOCH", "epoch"),
     "everybody's domain": Case(gcm(to_domain(0)), "INVALID_DOMAINS", "domain"),
     "a domain that is not there": Case(gcm(to_domain(77)), "INVALID_DOMAINS", "domain"),
     "a negative domain": Case(gcm(to_domain(-1)), "INVALID_DOMAINS", "domain"),

@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator
 
 import pytest
+from tesla_protocol.command import car_server_pb2 as car_server
 from tesla_protocol.command import signatures_pb2 as sig
 from tesla_protocol.command import universal_message_pb2 as universal
 from tesla_protocol.command import vcsec_pb2 as vcsec
@@ -18,6 +19,7 @@ from tests.bench.support import ADDRESS, UUID, VIN, forge, new_phone
 
 SECURITY = universal.DOMAIN_VEHICLE_SECURITY
 INFOTAINMENT = universal.DOMAIN_INFOTAINMENT
+ENERGY = universal.DOMAIN_ENERGY_DEVICE
 BROADCAST = universal.DOMAIN_BROADCAST
 WAIT, ERROR = 1, 2
 INVALID_DOMAINS, INCORRECT_EPOCH = 8, 15
@@ -120,25 +122,67 @@ def test_a_session_info_is_small_and_bound_to_the_request(car: Bench, owner: Pho
     session.verify_session_info(key, VIN, UUID, answer.session_info, answer.signature_data.session_info_tag.tag)
 
 
-def test_an_enrolled_key_can_shake_hands_with_a_domain_that_is_not_here(car: Bench, owner: Phone) -> None:
+@pytest.mark.parametrize("domain", [SECURITY, INFOTAINMENT])
+def test_both_domains_say_the_same_of_a_key(car: Bench, owner: Phone, domain: universal.Domain) -> None:
     """The official library and tesla-control without -domain, its examples, and swift-tesla-ble open both domains at
-    once and give up on both if one has no session; tesla-ble waits 25 s, again and again, with all else behind it."""
-    (answer,) = addressed(said(car, car.connect(), info_request(owner.key.public, INFOTAINMENT)))
-    assert answer.signedMessageStatus.signed_message_fault == INVALID_DOMAINS
-    assert answer.from_destination.domain == INFOTAINMENT and answer.request_uuid == UUID
+    once and give up on both on the first bad answer: a stranger must hear the same, whichever comes first."""
+    with car.connect() as connection:
+        (answer,) = addressed(said(car, connection, info_request(owner.key.public, domain)))
+        (stranger,) = addressed(said(car, connection, info_request(keyfile.generate().public, domain)))
+    assert not answer.HasField("signedMessageStatus")
+    assert answer.from_destination.domain == domain and answer.request_uuid == UUID
     info = sig.SessionInfo.FromString(answer.session_info)
     key = session.shared_key(owner.key.private, info.publicKey)
     session.verify_session_info(key, VIN, UUID, answer.session_info, answer.signature_data.session_info_tag.tag)
+    assert sig.SessionInfo.FromString(stranger.session_info).status == sig.SESSION_INFO_STATUS_KEY_NOT_ON_WHITELIST
+    assert not stranger.HasField("signedMessageStatus")
 
 
 def test_a_request_to_a_domain_that_is_not_here_is_refused_by_that_domain(car: Bench) -> None:
     """The official library finds the answer by domain and echoed uuid; tesla_fleet_api by the domain's queue."""
     asked = routable(protobuf_message_as_bytes=b"\x12\x00")
-    asked.to_destination.domain = INFOTAINMENT
+    asked.to_destination.domain = ENERGY
     (answer,) = addressed(said(car, car.connect(), asked.SerializeToString()))
     assert answer.signedMessageStatus.signed_message_fault == INVALID_DOMAINS
     assert answer.signedMessageStatus.operation_status == ERROR  # tesla-ble looks at nothing else
-    assert answer.from_destination.domain == INFOTAINMENT and answer.request_uuid == UUID
+    assert answer.from_destination.domain == ENERGY and answer.request_uuid == UUID
+
+
+def in_the_car(car: Bench, owner: Phone, action: car_server.VehicleAction) -> car_server.Response:
+    """What infotainment answers to a signed action, as the official library signs and reads it."""
+    with car.connect() as connection:
+        return ask_infotainment(car, connection, owner, action)
+
+
+def ask_infotainment(
+    car: Bench, connection: VehicleConnection, owner: Phone, action: car_server.VehicleAction
+) -> car_server.Response:
+    (told,) = addressed(said(car, connection, info_request(owner.key.public, INFOTAINMENT)))
+    info = sig.SessionInfo.FromString(told.session_info)
+    key = session.shared_key(owner.key.private, info.publicKey)
+    current = session.Session(VIN, info.publicKey, key, info.epoch, info.counter + 1, time.time() - info.clock_time, 0)
+    message = routable(flags=messages.FLAG_ENCRYPT_RESPONSE)
+    message.to_destination.domain = INFOTAINMENT
+    message.protobuf_message_as_bytes = car_server.Action(vehicleAction=action).SerializeToString()
+    session.sign_gcm(current, owner.key.public, message, info.clock_time + 5)
+    (answer,) = addressed(said(car, connection, message.SerializeToString()))
+    tag = message.signature_data.AES_GCM_Personalized_data.tag
+    return car_server.Response.FromString(session.open_reply(current, answer, bytes([5]) + tag)[0])
+
+
+def test_what_goes_to_infotainment_is_done_or_said_not_to_be(car: Bench, owner: Phone) -> None:
+    """tesla-control charge-port-open, ping, honk: it wants an actionStatus, and shows the reason of an error."""
+    opened = in_the_car(car, owner, car_server.VehicleAction(chargePortDoorOpen=car_server.ChargePortDoorOpen()))
+    assert opened.HasField("actionStatus") and opened.actionStatus.result == car_server.OPERATIONSTATUS_OK
+    assert car.state()["closures"]["charge_port"] == "open"
+    in_the_car(car, owner, car_server.VehicleAction(chargePortDoorClose=car_server.ChargePortDoorClose()))
+    assert car.state()["closures"]["charge_port"] == "closed"
+    pinged = in_the_car(car, owner, car_server.VehicleAction(ping=car_server.Ping(ping_id=7)))
+    assert pinged.HasField("actionStatus") and pinged.ping.ping_id == 7
+    horn = car_server.VehicleControlHonkHornAction()
+    honked = in_the_car(car, owner, car_server.VehicleAction(vehicleControlHonkHornAction=horn))
+    assert honked.actionStatus.result == car_server.OPERATIONSTATUS_ERROR
+    assert "access module" in honked.actionStatus.result_reason.plain_text
 
 
 def test_after_a_restart_an_old_session_hears_of_the_epoch_before_the_time(car: Bench, owner: Phone) -> None:

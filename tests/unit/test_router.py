@@ -34,6 +34,8 @@ from support import (
 UNLOCK, LOCK, START, SECURE, WAKE = b"\x10\x00", b"\x10\x01", b"\x10\x14", b"\x10\x1d", b"\x10\x1e"
 STATUS = encode(messages.UNSIGNED_MESSAGE, {"InformationRequest": {}})
 ENCRYPT = 2
+OPEN_PORT, CLOSE_PORT, HONK = (bytes.fromhex("1203" + action + "00") for action in ("f203", "ea03", "da01"))
+ANYBODYS_HANDSHAKES = [{"session_info_request": {"public_key": key}} for key in (CLIENT_PUBLIC, other_key(1))]
 
 
 class Car:
@@ -146,10 +148,11 @@ def test_a_phone_out_of_step_gets_signed_session_info_with_its_fault():
 
 def test_a_domain_that_is_not_here_gets_a_fault_from_that_domain():
     car = Car(owner())
-    for domain in (0, 3, 7, 255):
-        reply = car.send(request(to_destination={"domain": domain}, protobuf_message_as_bytes=UNLOCK))
-        assert fault(reply) == faults.INVALID_DOMAINS
-        assert reply["from_destination"]["domain"] == domain
+    for domain in (0, 1, 4, 7, 255):
+        for what in [{"protobuf_message_as_bytes": UNLOCK}] + ANYBODYS_HANDSHAKES:
+            reply = car.send(request(to_destination={"domain": domain}, **what))
+            assert fault(reply) == faults.INVALID_DOMAINS and "session_info" not in reply
+            assert reply["from_destination"]["domain"] == domain
     assert fault(car.send(request(to_destination={}))) == faults.INVALID_DOMAINS
     assert fault(car.send(request(to_destination={"routing_address": b"x"}))) == faults.INVALID_DOMAINS
     negative = b"\x32\x0b\x08" + b"\xff" * 9 + b"\x01" + encode(messages.ROUTABLE_MESSAGE, request(to_destination=None))
@@ -321,26 +324,81 @@ def test_pairing_is_asked_bare_or_in_an_envelope():
     assert "payload" not in addressed and "request_uuid" not in addressed
 
 
-def test_a_handshake_with_a_domain_that_is_not_here_has_a_fault_and_sound_session_info():
+def test_a_handshake_says_the_same_on_both_domains():
     car = Car(owner())
-    for domain in (0, 3):
-        reply = car.send(request(to_destination={"domain": domain}, session_info_request={"public_key": CLIENT_PUBLIC}))
-        assert fault(reply) == faults.INVALID_DOMAINS
-        assert reply["from_destination"]["domain"] == domain
-        assert decode(messages.SESSION_INFO, reply["session_info"])["epoch"] == car.sessions.find(CLIENT_PUBLIC).epoch
-        assert len(reply["signature_data"]["session_info_tag"]["tag"]) == 32
-    stranger = car.send(request(to_destination={"domain": 3}, session_info_request={"public_key": other_key(1)}))
-    assert fault(stranger) == faults.INVALID_DOMAINS and "session_info" not in stranger
+    epochs = set()
+    for domain in (2, 3):
+        known, stranger = (car.send(request(to_destination={"domain": domain}, **ask)) for ask in ANYBODYS_HANDSHAKES)
+        assert "signedMessageStatus" not in known and known["from_destination"]["domain"] == domain
+        epochs.add(bytes(decode(messages.SESSION_INFO, known["session_info"])["epoch"]))
+        assert len(known["signature_data"]["session_info_tag"]["tag"]) == 32
+        assert decode(messages.SESSION_INFO, stranger["session_info"]) == {"status": 1}
+        assert "signature_data" not in stranger
+    assert len(epochs) == 2
 
 
-def test_a_session_learned_through_another_domain_commands_only_this_one():
+def test_a_session_of_one_domain_commands_only_that_one():
+    for domain in (2, 3):
+        car = Car(owner())
+        session = car.sessions.find(CLIENT_PUBLIC, domain)
+        fields = signed(UNLOCK if domain == 3 else OPEN_PORT, session, 1, car.clock.now() + 5, domain=domain)
+        fields["to_destination"] = {"domain": 5 - domain}
+        assert fault(car.send(fields)) == faults.INCORRECT_EPOCH
+        fields["signature_data"]["AES_GCM_Personalized_data"]["epoch"] = b""
+        assert fault(car.send(fields)) == faults.INVALID_SIGNATURE
+        assert car.vehicle.locked and not any(car.vehicle.closures)
+
+
+def infotainment(car, payload, counter=1, **bent):
+    session = car.sessions.find(CLIENT_PUBLIC, 3)
+    fields = signed(payload, session, counter, car.clock.now() + 5, domain=3, sent_domain=3, flags=ENCRYPT, **bent)
+    reply = car.send(fields)
+    plain = opened(reply, fields)[0] if "AES_GCM_Response_data" in reply.get("signature_data", {}) else None
+    return reply, plain
+
+
+def test_infotainment_moves_the_charge_port_and_counts_apart():
     car = Car(owner())
-    session = car.sessions.find(CLIENT_PUBLIC)
-    fields = signed(UNLOCK, session, 1, car.clock.now() + 5, domain=3, sent_domain=3)
-    assert fault(car.send(fields)) == faults.INVALID_DOMAINS
-    fields["to_destination"] = {"domain": 2}
-    assert fault(car.send(fields)) == faults.INVALID_SIGNATURE
-    assert car.vehicle.locked
+    for method in ("gcm", "hmac"):
+        counter = 1 if method == "gcm" else 3
+        assert infotainment(car, OPEN_PORT, counter, method=method)[1] == b"\x0a\x00"  # actionStatus: OK is 0
+        assert car.vehicle.closures[6] == 1 and sum(car.vehicle.closures) == 1
+        assert car.logged[-1] == ("command", owner().id, 128, 0, 0)
+        assert infotainment(car, CLOSE_PORT, counter + 1, method=method)[1] == b"\x0a\x00"
+        assert not any(car.vehicle.closures)
+    reply, _ = infotainment(car, OPEN_PORT, 4)
+    assert fault(reply) == faults.INVALID_TOKEN_OR_COUNTER and reply["session_info"]
+    car.command(UNLOCK)
+    assert car.counter == 1 and not car.vehicle.locked, "vehicle security has a counter of its own"
+
+
+def test_infotainment_answers_a_ping_and_says_what_it_does_not_do():
+    car = Car(owner())
+    assert infotainment(car, b"\x12\x05\xf2\x02\x02\x08\x07")[1] == b"\x0a\x00\x4a\x02\x08\x07"
+    said = b"not done by this access module"
+    no = bytes([0x0A, len(said) + 6, 0x08, 1, 0x12, len(said) + 2, 0x0A, len(said)]) + said
+    for counter, action in enumerate((HONK, b"", b"\x12\x00", b"\x12\x03\xd2\x01\x00"), 2):
+        reply, plain = infotainment(car, action, counter)
+        assert plain == no and "signedMessageStatus" not in reply
+        assert car.logged[-1] == ("refused", owner().id, 0, faults.INVALID_COMMAND, 0)
+    reply, plain = infotainment(car, b"\x12\x09", 6)
+    assert fault(reply) == faults.DECODING and plain == b""
+    assert car.vehicle.locked and not any(car.vehicle.closures)
+
+
+def test_infotainment_has_the_same_roles_and_takes_nothing_unsigned():
+    for role in range(9):
+        car = Car(owner(role=role))
+        reply, plain = infotainment(car, OPEN_PORT)
+        if role in (2, 3, 6, 8):
+            assert plain == b"\x0a\x00" and car.vehicle.closures[6]
+        else:
+            assert fault(reply) == faults.INSUFFICIENT_PRIVILEGES and not any(car.vehicle.closures)
+    car = Car(owner())
+    for payload in (OPEN_PORT, UNLOCK, STATUS, HONK):
+        reply = car.send(request(to_destination={"domain": 3}, protobuf_message_as_bytes=payload))
+        assert fault(reply) == faults.INSUFFICIENT_PRIVILEGES and reply["from_destination"]["domain"] == 3
+    assert not car.logged[-1][1] and not any(car.vehicle.closures)
 
 
 def test_a_change_knows_whose_command_made_it():

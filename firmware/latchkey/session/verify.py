@@ -11,12 +11,12 @@ from micropython import const
 from latchkey import crypto
 from latchkey.faults import Fault
 from latchkey.session import metadata
+from latchkey.wire.schema import Domain
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from latchkey.session.sessions import Session, Sessions
     from latchkey.wire.envelope import Request
-    from latchkey.wire.pb import Fields
 
 # MessageFault_E
 _UNKNOWN_KEY_ID = const(3)
@@ -64,28 +64,24 @@ class Verified:
         self.request_hash = request_hash
 
 
-def identify(identity: Fields, sessions: Sessions, domain: int) -> Session:
-    """The session of a KeyIdentity. Raises Fault: unknown key, unknown handle, or a key that is out of time."""
-    public = identity.get(_PUBLIC_KEY)
-    if public is None:
-        if _HANDLE not in identity:
-            raise Fault(_UNKNOWN_KEY_ID, "no signer")
-        session = sessions.find_handle(identity[_HANDLE], domain)
-        if session is None:
-            raise Fault(_INVALID_KEY_HANDLE, "handle")
+def verify(request: Request, sessions: Sessions, vin: bytes, now: int) -> Verified:
+    """Raises Fault: unknown key or handle, a key that is out of time, what was not signed so, or was before. On return
+    the counter is spent, so that no request passes twice."""
+    signature = request.body[_SIGNATURE_DATA]
+    identity = signature.get(_SIGNER_IDENTITY, {})
+    kind = identity.get(_ONE_OF)
+    if kind == _PUBLIC_KEY:
+        session = sessions.find(identity[kind], request.domain)
+    elif kind == _HANDLE:
+        session = sessions.find_handle(identity[kind], request.domain)
     else:
-        session = sessions.find(public, domain)
-        if session is None:
+        raise Fault(_UNKNOWN_KEY_ID, "no signer")
+    if session is None:
+        if kind == _PUBLIC_KEY:
             raise Fault(_UNKNOWN_KEY_ID, "public key")
+        raise Fault(_INVALID_KEY_HANDLE, "handle")
     if not sessions.active(session):
         raise Fault(_INACTIVE_KEY, "seconds")
-    return session
-
-
-def verify(request: Request, sessions: Sessions, vin: bytes, now: int) -> Verified:
-    """Raises Fault; on return the counter is spent, so that no request passes twice."""
-    signature = request.body[_SIGNATURE_DATA]
-    session = identify(signature.get(_SIGNER_IDENTITY, {}), sessions, request.domain)
     payload = request.body.get(_PROTOBUF_MESSAGE_AS_BYTES, b"")
     kind = signature.get(_ONE_OF)
     data = signature.get(kind)
@@ -127,6 +123,7 @@ def verify(request: Request, sessions: Sessions, vin: bytes, now: int) -> Verifi
     if counter <= session.counter:
         raise Fault(_INVALID_TOKEN_OR_COUNTER, "counter", session, session.counter + 1, counter)
     # Vehicle security truncates the request hash to the type and 16 bytes of the tag.
-    verified = Verified(session, payload, bytes((method,)) + bytes(tag[:16]))
+    whole = tag[:16] if request.domain == Domain.VEHICLE_SECURITY else tag
+    verified = Verified(session, payload, bytes((method,)) + bytes(whole))
     sessions.spend(session, counter)
     return verified

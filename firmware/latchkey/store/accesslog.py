@@ -67,17 +67,22 @@ class AccessLog:
 
     def append(self, kind: str, conn: str, key_id: bytes | None, command: int, outcome: int, detail: int = 0) -> None:
         waiting = self._waiting
-        name = conn.split("/")[0]
-        what = struct.pack(
-            _WHAT,
-            kind in _KINDS and _KINDS.index(kind),
-            name in _CONNS and _CONNS.index(name),
-            command & 0xFFFF,
-            outcome & 0xFFFF,
-            detail & 0xFFFF,
-            key_id or b"",
-            key_id is not None,
-        )
+        try:
+            name = conn.split("/")[0]
+            what = struct.pack(
+                _WHAT,
+                kind in _KINDS and _KINDS.index(kind),
+                name in _CONNS and _CONNS.index(name),
+                command & 0xFFFF,
+                outcome & 0xFFFF,
+                detail & 0xFFFF,
+                key_id or b"",
+                key_id is not None,
+            )
+        except MemoryError:  # what finds no memory is counted, like what finds no room
+            self.dropped += 1
+            self._lost += 1
+            return
         refused = kind == "refused"
         rationed = refused or kind == "collision"  # a stranger can bring these about
         if rationed:

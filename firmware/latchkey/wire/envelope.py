@@ -84,11 +84,6 @@ def read(data: memoryview) -> Request:
     return Request(body, wrong)
 
 
-def is_bare(data: memoryview) -> bool:
-    """A ToVCSECMessage without an envelope: a RoutableMessage has no field 1 to 5, so its first byte tells."""
-    return len(data) > 0 and data[0] == 0x0A
-
-
 def read_bare(data: memoryview) -> memoryview:
     """The UnsignedMessage inside a bare ToVCSECMessage of the present-key form."""
     signed = decode(messages.TO_VCSEC, data).get(_SIGNED_MESSAGE, {})

@@ -21,6 +21,15 @@ class AES_GCM_Response_Signature_Data:  # signatures.proto
     tag = 3
 
 
+class Action:  # car_server.proto
+    vehicleAction = 2
+
+
+class ActionStatus:  # car_server.proto
+    result = 1
+    result_reason = 2
+
+
 class ClosureMoveRequest:  # vcsec.proto
     frontDriverDoor = 1
     frontPassengerDoor = 2
@@ -112,6 +121,12 @@ class PermissionChange:  # vcsec.proto
     label = 1001
 
 
+class Ping:  # car_server.proto
+    ping_id = 1
+    local_timestamp = 2
+    last_remote_timestamp = 3
+
+
 class PublicKey:  # vcsec.proto
     PublicKeyRaw = 1
 
@@ -122,6 +137,34 @@ class ReplaceKey:  # vcsec.proto
     keyToAdd = 3
     keyRole = 4
     impermanent = 5
+
+
+class Response:  # car_server.proto
+    actionStatus = 1
+    vehicleData = 2
+    getSessionInfoResponse = 3
+    streamMessage = 4
+    getNearbyChargingSites = 5
+    vehicleDataSubscriptionResponse = 6
+    vitalsSubscriptionResponse = 8
+    ping = 9
+    piiKeyResponse = 10
+    pseudonymSyncResponse = 11
+    getRateTariffResponse = 12
+    navigationRouteResponse = 13
+    getManagedChargingSitesResponse = 14
+    getChargeOnSolarFeatureResponse = 15
+    addManagedChargingSiteResponse = 16
+    getMessagesResponse = 18
+    getLocalProfilesResponse = 20
+    keysInfoResponse = 24
+    bandwidthTestResponse = 25
+    prepareMobileUploadResponse = 31
+    putMobileUploadChunkResponse = 32
+
+
+class ResultReason:  # car_server.proto
+    plain_text = 1
 
 
 class RoutableMessage:  # universal_message.proto
@@ -182,6 +225,144 @@ class UnsignedMessage:  # vcsec.proto
     closureMoveRequest = 4
     WhitelistOperation = 16
     autonomyCommand = 66
+
+
+class VehicleAction:  # car_server.proto
+    getVehicleData = 1
+    remoteStartDrive = 2
+    createStreamSession = 3
+    streamMessage = 4
+    chargingSetLimitAction = 5
+    chargingStartStopAction = 6
+    drivingClearSpeedLimitPinAction = 7
+    drivingSetSpeedLimitAction = 8
+    drivingSpeedLimitAction = 9
+    hvacAutoAction = 10
+    hvacSetPreconditioningMaxAction = 12
+    hvacSteeringWheelHeaterAction = 13
+    hvacTemperatureAdjustmentAction = 14
+    mediaPlayAction = 15
+    mediaUpdateVolume = 16
+    mediaNextFavorite = 17
+    mediaPreviousFavorite = 18
+    mediaNextTrack = 19
+    mediaPreviousTrack = 20
+    navigationRequest = 21
+    navigationSuperchargerRequest = 22
+    getNearbyChargingSites = 23
+    uiSetUpcomingCalendarEntries = 24
+    vehicleControlCancelSoftwareUpdateAction = 25
+    vehicleControlFlashLightsAction = 26
+    vehicleControlHonkHornAction = 27
+    vehicleControlResetValetPinAction = 28
+    vehicleControlScheduleSoftwareUpdateAction = 29
+    vehicleControlSetSentryModeAction = 30
+    vehicleControlSetValetModeAction = 31
+    vehicleControlSunroofOpenCloseAction = 32
+    vehicleControlTriggerHomelinkAction = 33
+    vehicleControlWindowAction = 34
+    hvacBioweaponModeAction = 35
+    hvacSeatHeaterActions = 36
+    vehicleDataSubscription = 37
+    vehicleDataAck = 38
+    vitalsSubscription = 39
+    vitalsAck = 40
+    scheduledChargingAction = 41
+    scheduledDepartureAction = 42
+    setChargingAmpsAction = 43
+    hvacClimateKeeperAction = 44
+    hvacRecirculationAction = 45
+    ping = 46
+    dashcamSaveClipAction = 47
+    autoSeatClimateAction = 48
+    hvacSeatCoolerActions = 49
+    setCabinOverheatProtectionAction = 50
+    piiKeyRequest = 51
+    pseudonymSyncRequest = 52
+    navigationGpsRequest = 53
+    setVehicleNameAction = 54
+    setRateTariffRequest = 55
+    getRateTariffRequest = 56
+    videoRequestAction = 57
+    takeDrivenoteAction = 58
+    chargePortDoorClose = 61
+    chargePortDoorOpen = 62
+    bluetoothClassicPairingRequest = 63
+    boomboxAction = 64
+    guestModeAction = 65
+    setCopTempAction = 66
+    addManagedChargingSiteRequest = 67
+    removeManagedChargingSiteRequest = 68
+    navigationRouteAction = 69
+    autoStwHeatAction = 70
+    stwHeatLevelAction = 71
+    eraseUserDataAction = 72
+    getManagedChargingSitesRequest = 73
+    updateChargeOnSolarFeatureRequest = 74
+    getChargeOnSolarFeatureRequest = 75
+    vehicleControlSetPinToDriveAction = 77
+    vehicleControlResetPinToDriveAction = 78
+    drivingClearSpeedLimitPinAdminAction = 79
+    setOutletsOnOffAction = 80
+    setOutletTimerAction = 81
+    setOutletSocLimitAction = 82
+    setPowerFeedOnOffAction = 83
+    setPowerFeedTimerAction = 84
+    setPowerFeedSocLimitAction = 85
+    setTrailerLightTestStartStopAction = 86
+    setTruckBedLightAutoStateAction = 87
+    setTruckBedLightBrightnessAction = 88
+    vehicleControlResetPinToDriveAdminAction = 89
+    navigationWaypointsRequest = 90
+    setPowershareFeatureAction = 91
+    setPowershareDischargeLimitAction = 92
+    setPowershareRequestAction = 93
+    setTentModeRequestAction = 94
+    setFrontZoneLightRequestAction = 95
+    setRearZoneLightRequestAction = 96
+    addChargeScheduleAction = 97
+    removeChargeScheduleAction = 98
+    addPreconditionScheduleAction = 99
+    removePreconditionScheduleAction = 100
+    setLightbarBrightnessAction = 101
+    setLightbarMiddleAction = 102
+    setLightbarDitchAction = 103
+    getMessagesAction = 104
+    teslaAuthResponseAction = 105
+    navigationGpsDestinationRequest = 106
+    batchRemovePreconditionSchedulesAction = 107
+    batchRemoveChargeSchedulesAction = 108
+    parentalControlsClearPinAction = 109
+    parentalControlsClearPinAdminAction = 110
+    parentalControlsAction = 111
+    parentalControlsEnableSettingsAction = 112
+    parentalControlsSetSpeedLimitAction = 113
+    cancelSohTestAction = 114
+    stopLightShowAction = 116
+    startLightShowAction = 117
+    setSuspensionLevelAction = 118
+    setDischargeLimitAction = 129
+    setLowPowerModeAction = 130
+    setTemperatureUnitAction = 132
+    setDistanceUnitAction = 133
+    setTimeDisplayFormatAction = 134
+    setTirePressureUnitAction = 135
+    setEnergyDisplayFormatAction = 136
+    setKeepAccessoryPowerModeAction = 138
+    setupCloudProfileWithLocalProfileUuidAction = 139
+    getLocalProfilesForVaultUuidAction = 140
+    fetchKeysInfoAction = 142
+    deleteDashcamClipsAction = 144
+    formatUsbAction = 146
+    setUpkeepUsernameAction = 147
+    bandwidthTest = 149
+    setPhoneSettingPreferencesAction = 151
+    cancelVehicleDataSubscription = 171
+    prepareMobileUploadAction = 177
+    putMobileUploadChunkAction = 178
+    displayStateAction = 180
+    drivingSetCruiseSpeedLimitAction = 694177
+    setDeckLightAction = 698038
 
 
 class VehicleStatus:  # vcsec.proto
