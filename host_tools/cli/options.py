@@ -115,20 +115,21 @@ def open_phone(report: Report, reach: Reach, key: Path | keyfile.Key) -> Iterato
     loaded = keyfile.load(key) if isinstance(key, Path) else key
     if loaded.warning:
         report.warn(f"warning: {loaded.warning}")
+    cache = SessionCache(loaded.path, report.warn)
     if reach.ble:
-        vin = reach.vin or _paired_with(loaded)
+        vin = reach.vin or _paired_with(cache)
         check_vin(vin)
         from host_tools.radio import BlePhone  # slow to import, and most commands go over the port
 
         with report.working(f"looking for {vin} on the air"):
             air = BlePhone(vin, reach.radio, reach.timeout)
         with air:
-            yield Phone(air, vin, loaded, timeout=reach.timeout)
+            yield Phone(air, vin, loaded, cache, timeout=reach.timeout)
         return
     with open_car(reach.port, reach.timeout) as car:
         name = car_on(car, reach)
         with contextlib.closing(car.connect()) as connection:
-            yield Phone(connection, name, loaded, timeout=reach.timeout)
+            yield Phone(connection, name, loaded, cache, timeout=reach.timeout)
 
 
 def car_on(car: Bench, reach: Reach) -> str:
@@ -148,9 +149,9 @@ def car_on(car: Bench, reach: Reach) -> str:
     return str(name)
 
 
-def _paired_with(key: keyfile.Key) -> str:
+def _paired_with(cache: SessionCache) -> str:
     """The VIN of the one car that this key is paired with."""
-    known = SessionCache(key.path).vins()
+    known = cache.vins()
     if len(known) != 1:
         met = f"the key knows {len(known)} cars" if known else "the key knows no car yet"
         raise Misuse(f"which car is meant is not said, and {met}", "say --vin VIN")

@@ -75,6 +75,8 @@ class Contact:
         self._others: deque[universal.RoutableMessage] = deque(maxlen=_OTHERS)
         self._known = self.cache.load(vin)
         self.session = None if self._known is None else self._restore(self._known)
+        if self.session is None:
+            self._known = None  # what was kept is no car's
 
     def handshake(self, timeout: float | None = None) -> Session:
         """Get into step with the car. Refused with UNKNOWN_KEY_ID when the car does not know this key."""

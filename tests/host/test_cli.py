@@ -465,14 +465,3 @@ def test_ctrl_c_ends_a_command_quietly(bench: FakeBench, owner: Key, monkeypatch
     monkeypatch.setattr(bench, "tap", interrupted)
     result = run("tap")
     assert (result.exit_code, result.stdout, result.stderr) == (130, "", "")
-
-
-def test_a_disk_that_refuses_is_one_line(bench: FakeBench, owner: Key, monkeypatch: pytest.MonkeyPatch) -> None:
-    def full(*_: object) -> None:
-        raise OSError(28, "No space left on device", "owner.pem.sessions.json")
-
-    monkeypatch.setattr("host_tools.phone.cache.os.replace", full)
-    assert owner.path
-    result = run("unlock", "--key", owner.path)
-    assert result.exit_code == 2
-    assert result.stderr == "USAGE: owner.pem.sessions.json: No space left on device\n"
