@@ -2,7 +2,7 @@
 """The simulated board's flash: a file of 4096-byte blocks, counted, and cut off in the middle of any operation.
 
 An operation is one erase or one program. A power cut tears the operation that it meets, and from then on the flash
-does nothing more.
+does nothing more. It can also fail: one operation, or all from one on, say an error and are not done; reads too.
 """
 
 import os
@@ -41,6 +41,26 @@ class Flash:
         self._cut_at = 0
         self._torn = True
         self._dead = False
+        self._fail_at = self._fail_reads_at = 0
+        self._error = _EIO
+        self._forever = False
+        self.failures = 0  # errors told
+
+    def fail_after(self, n: int, error: int = 5, forever: bool = False, reads: bool = False) -> None:
+        """The n-th operation (or read) from now says this error and is not done; `forever`: all after it. 0: none."""
+        self._fail_at = self._fail_reads_at = 0
+        if reads:
+            self._fail_reads_at = self.reads + n if n else 0
+        else:
+            self._fail_at = self.operations + n if n else 0
+        self._error = -error
+        self._forever = forever
+
+    def _fails(self, at: int, count: int) -> bool:
+        if not at or count < at or (count > at and not self._forever):
+            return False
+        self.failures += 1
+        return True
 
     def cut_after(self, n: int, torn: bool = True) -> None:
         """The power fails in the middle of the n-th operation from now (not torn: just after it). 0 cancels."""
@@ -63,6 +83,8 @@ class Flash:
         if self._dead:
             return _EIO
         self.reads += 1
+        if self._fails(self._fail_reads_at, self.reads):
+            return self._error
         self.bytes_read += len(buf)
         self._get(block, offset, buf)
         return 0
@@ -71,8 +93,9 @@ class Flash:
         if offset is not None:
             return self._operate(block, offset, buf)
         for at in range(0, len(buf), BLOCK):
-            if self.ioctl(6, block) or self._operate(block, 0, memoryview(buf)[at : at + BLOCK]):
-                return _EIO
+            error = self.ioctl(6, block) or self._operate(block, 0, memoryview(buf)[at : at + BLOCK])
+            if error:
+                return error
             block += 1
         return 0
 
@@ -89,6 +112,8 @@ class Flash:
         if self._dead:
             return _EIO
         self.operations += 1
+        if self._fails(self._fail_at, self.operations):
+            return self._error
         if self.operations != self._cut_at:
             self._put(block, offset, data)
             return 0

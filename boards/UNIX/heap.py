@@ -11,6 +11,7 @@ import json
 import os
 import sys
 
+import esp32  # noqa: F401
 import machine  # noqa: F401
 import micropython
 import vfs

@@ -14,7 +14,7 @@ from micropython import const
 
 from latchkey import VERSION, crypto
 from latchkey.clock import Clock
-from latchkey.store.files import StoreError
+from latchkey.store.formats import StoreError
 from latchkey.vehicle.pins import Pins
 
 TYPE_CHECKING = False
@@ -38,7 +38,7 @@ class Agent:
         self.board = board
         self.root = root
         self.clock = Clock()
-        self.boot = crypto.random_bytes(4).hex()
+        self.number: int | None = None  # of this start; None while it is not written down
         self.vin: str | None = None  # None: not provisioned
         self.radio = False
         self.bench: Any = True  # whether there is to be one; then the Bench itself, or None
@@ -46,9 +46,11 @@ class Agent:
         self.links: list[Any] = []
         self._tasks: list[asyncio.Task[None]] = []
         self.identity: tuple[bytes, bytes] | None = None  # private and public key
+        self.lost = False  # a car that had one, and had to draw another
         from latchkey import start
 
         self.pins = Pins(start.load(self))
+        self.boot = crypto.random_bytes(4).hex()
 
     async def run(self) -> None:
         """Serve until something ends the agent. Raises what a task raised."""
@@ -56,7 +58,9 @@ class Agent:
 
         await start.assemble(self)
         del start
-        self.forget("latchkey.start", "latchkey.config", "latchkey.store.provisioning")
+        self.forget("latchkey.start", "latchkey.config", "latchkey.keys.changes")
+        for name in ("provisioning", "boots", "logreader", "reserve", "journal", "files"):
+            self.forget("latchkey.store." + name)
         await self._housekeeping()
 
     def emit(self, event: dict[str, Any]) -> None:
@@ -102,13 +106,16 @@ class Agent:
                 await asyncio.sleep_ms(_POLL_MS)
 
     def hello(self) -> dict[str, Any]:
-        return {
+        hello = {
             "version": VERSION,
             "vin": self.vin,
             "boot": self.boot,
             "board": self.board.NAME,
             "cause": machine.reset_cause(),
         }
+        if self.lost:
+            hello["identity_lost"] = True
+        return hello
 
 
 def main(board: Any) -> None:

@@ -6,6 +6,7 @@ import asyncio
 from micropython import const
 
 from latchkey.keys.keychain import Keychain
+from latchkey.keys.record import key_id
 from latchkey.router import Router
 from latchkey.session.sessions import Sessions
 from latchkey.store.accesslog import AccessLog
@@ -27,10 +28,10 @@ _LOG_MS = const(20)  # in which the answer leaves: a flash can take longer to wr
 
 
 class Car:
-    def __init__(self, agent: Agent, vin: str, private: bytes, public: bytes) -> None:
+    def __init__(self, agent: Agent, vin: str, private: bytes, public: bytes, number: int) -> None:
         self._agent = agent
-        self.log = AccessLog(agent.root, agent.clock.now)
-        self.keychain = Keychain(agent.root, self._report)
+        self.log = AccessLog(agent.root, agent.clock.now, number)
+        self.keychain = Keychain(agent.root, self._report, key_id(public))
         self.keychain.open()
         self.sessions = Sessions(self.keychain, agent.clock, public)
         self.vehicle = Vehicle(agent.clock.now)

@@ -6,7 +6,7 @@ Unknown and mistyped settings are refused by name: a typing error must not silen
 
 import json
 
-from latchkey.store.files import StoreError
+from latchkey.store.formats import StoreError
 from latchkey.vehicle.pins import OUTPUTS
 
 TYPE_CHECKING = False

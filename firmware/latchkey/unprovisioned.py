@@ -1,39 +1,40 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A board that has no identity yet: what it tells phones, and how it comes by one."""
-
-from micropython import const
+"""A board that is no car yet, or cannot be one just now: what it tells phones, and how it comes by an identity."""
 
 from latchkey.crypto import publickey
 from latchkey.faults import Fault
 from latchkey.session.reply import Reply
-from latchkey.store import provisioning
 from latchkey.wire import envelope
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-# MessageFault_E
-_NOT_PROVISIONED = const(18)
-
 
 class Unprovisioned:
-    """Stands for the router: it has nothing to sign a reply with."""
+    """Stands for the router: it has nothing to sign a reply with, and says why by a fault. `router` is what it hands
+    on to once there is a car."""
+
+    def __init__(self, fault: int) -> None:
+        self.router: Any = None
+        self._fault = fault
 
     def handle(self, conn: Any, data: memoryview) -> None:
+        if self.router:
+            self.router.handle(conn, data)
+            return
         try:
             request = envelope.read(data)
         except Fault:
             return
-        Reply(conn, request, b"", lambda conn, message: conn.send(message)).fault(_NOT_PROVISIONED)
+        Reply(conn, request, b"", lambda conn, message: conn.send(message)).fault(self._fault)
 
     def closed(self, conn: Any) -> None:
-        pass
+        if self.router:
+            self.router.closed(conn)
 
 
-async def new_identity(root: str) -> tuple[bytes, bytes]:
-    """A settings file was put on the board by hand: draw the identity that goes with it."""
+async def new_identity() -> tuple[bytes, bytes]:
+    """Draw the private and the public key of a car that has none."""
     private = await publickey.generate_private()
-    public = await publickey.public_key(private)
-    await provisioning.set_identity(root, private, public)
-    return private, public
+    return private, await publickey.public_key(private)

@@ -14,7 +14,7 @@ from host_tools.bench import Bench, BenchError
 from host_tools.faults import NoAnswer
 from host_tools.phone import Phone
 from host_tools.sim import SimulatedBoard
-from tests.bench.flash_image import write_file
+from tests.bench.flash_image import files, write_file
 from tests.bench.support import VIN, AnyBoard, nothing_changes
 
 WRONG: dict[str, tuple[dict[str, Any], str]] = {
@@ -87,23 +87,49 @@ def off(board: AnyBoard, simulated: SimulatedBoard, tmp_path_factory: pytest.Tem
     return image
 
 
+def lines_of(board: SimulatedBoard, wanted: str) -> list[str]:
+    """What it says of itself, once it has said this."""
+    deadline = time.monotonic() + 10
+    while wanted not in board.text and time.monotonic() < deadline:
+        time.sleep(0.02)
+    assert "Traceback" not in board.text
+    return [line for line in board.text.splitlines() if "latchkey" in line]
+
+
 @pytest.mark.parametrize("name", CONTENTS)
-def test_a_board_with_wrong_settings_says_which_in_one_line_and_is_no_car(off: Path, name: str) -> None:
+def test_a_car_with_wrong_settings_says_which_in_one_line_and_stays_the_car_it_was(off: Path, name: str) -> None:
     content, named = CONTENTS[name]
     write_file(off, "/data/config.json", content)
-    with SimulatedBoard(off) as board:
-        deadline = time.monotonic() + 10
-        while "refused" not in board.text and time.monotonic() < deadline:
-            time.sleep(0.02)
-        lines = [line for line in board.text.splitlines() if "latchkey" in line]
-        assert len(lines) == 1 and lines[0].startswith(f"latchkey: settings refused: {named}"), board.text
-        assert "Traceback" not in board.text
-
-
-def test_a_board_whose_settings_were_mended_is_the_car_it_was(off: Path) -> None:
-    write_file(off, "/data/config.json", b"{")
-    with SimulatedBoard(off) as board, pytest.raises(NoAnswer, match=r"prompt|no car answered"):
-        Bench.open(board.port, 1.5)
-    write_file(off, "/data/config.json", json.dumps({"vin": VIN}).encode())
     with SimulatedBoard(off) as board, Bench.open(board.port, 20) as car:
+        lines = lines_of(board, "boot")
+        assert len(lines) == 2 and lines[0].startswith(f"latchkey: settings refused: {named}"), board.text
+        assert car.info()["vin"] == VIN
+    assert files(off)["/data/config.json"] == content  # for its author
+
+
+@pytest.mark.parametrize("name", CONTENTS)
+def test_a_board_that_never_had_others_says_which_are_wrong_and_is_no_car(
+    board: AnyBoard, simulated: SimulatedBoard, tmp_path: Path, name: str
+) -> None:
+    content, named = CONTENTS[name]
+    image = tmp_path / "flash.img"
+    with SimulatedBoard(image):
+        pass
+    write_file(image, "/data/config.json", content)
+    with SimulatedBoard(image) as new:
+        lines = lines_of(new, "refused")
+        assert len(lines) == 1 and lines[0].startswith(f"latchkey: settings refused: {named}"), new.text
+
+
+def test_a_board_whose_settings_were_mended_is_the_car_that_they_say(
+    board: AnyBoard, simulated: SimulatedBoard, tmp_path: Path
+) -> None:
+    image = tmp_path / "flash.img"
+    with SimulatedBoard(image):
+        pass
+    write_file(image, "/data/config.json", b"{")
+    with SimulatedBoard(image) as new, pytest.raises(NoAnswer, match=r"prompt|no car answered"):
+        Bench.open(new.port, 1.5)
+    write_file(image, "/data/config.json", json.dumps({"vin": VIN}).encode())
+    with SimulatedBoard(image) as new, Bench.open(new.port, 20) as car:
         assert car.info()["vin"] == VIN

@@ -3,7 +3,10 @@
 
 import asyncio
 import os
+import struct
+from binascii import crc32
 
+from latchkey import store
 from latchkey.store.accesslog import AccessLog
 from ramflash import ROOT, RamFlash, flip, fresh, mount
 
@@ -16,8 +19,8 @@ class Time:
         return self.now
 
 
-def opened():
-    log = AccessLog(ROOT, Time())
+def opened(boot=1):
+    log = AccessLog(ROOT, Time(), boot)
     log.time = log._now
     return log
 
@@ -90,7 +93,7 @@ def test_an_entry_says_who_did_what_and_how_it_ended_before_and_after_a_reboot()
 def test_numbers_and_boots_go_on_after_a_reboot():
     fresh()
     for boot in range(1, 4):
-        log = opened()
+        log = opened(boot)
         log.append("boot", "", None, 0, 0)
         did(log, 1)
         assert log.last == 2 * boot
@@ -346,3 +349,79 @@ def test_32_bytes_of_an_entry_are_left_for_a_hash_chain():
     with open(ROOT + "/log/0", "rb") as f:
         raw = f.read()
     assert len(raw) == 64 and raw[28:60] == bytes(32) and raw[:28] != bytes(28)
+
+
+def entry(seq, boot=1, version=1):
+    """A sound entry with any numbers."""
+    raw = bytearray(64)
+    struct.pack_into("<IIIH13sB", raw, 0, seq, boot, 7, 1, bytes(13), version)
+    struct.pack_into("<I", raw, 60, crc32(raw[:60]))
+    return raw
+
+
+def test_numbers_that_no_log_gets_to_are_passed_over():
+    for seq, boot in ((1, 0xFFFFFFFF), (0xFFFFFFFF, 1), (0x7FFFFFFF, 1), (0, 1), (1, 0x3FFFFFFF), (64, 0xFFFFFFFE)):
+        fresh()
+        os.mkdir(ROOT + "/log")
+        with open(ROOT + "/log/0", "wb") as f:
+            f.write(entry(seq, boot))
+        for _ in range(2):
+            log = opened()
+            did(log, 1)
+            flush(log)
+            assert [e["command"] for e in log.entries(log.last - 1)] == [1]
+        assert log.last < 200
+
+
+def test_an_entry_in_a_segment_where_it_does_not_belong_is_passed_over():
+    fresh()
+    os.mkdir(ROOT + "/log")
+    with open(ROOT + "/log/3", "wb") as f:
+        f.write(entry(1000))
+    log = opened()
+    assert log.last == 0
+
+
+def test_a_log_whose_places_are_taken_by_other_things_is_made_anew_or_waits():
+    fresh()
+    with open(ROOT + "/log", "wb") as f:
+        f.write(b"a file where the folder should be")
+    log = opened()
+    fill(log, 3)
+    assert numbers(opened()) == [1, 2, 3]
+    assert "log.bad" in os.listdir(ROOT)
+    fresh()
+    os.mkdir(ROOT + "/log")
+    for segment in range(8):
+        os.mkdir(ROOT + "/log/%d" % segment)
+    log = opened()
+    fill(log, 70)
+    assert len(numbers(opened(), 0, 512)) == 70
+
+
+def test_a_log_that_can_never_be_written_stops_nothing():
+    flash = fresh()
+    flash.fail_after(1, 5, forever=True)
+    log = opened()
+    for i in range(40):
+        did(log, i)
+        flush(log)
+    assert len(numbers(log)) == 16 and log.dropped == 25
+    flash.fail_after(0)
+    os.mkdir(ROOT + "/log")
+    flush(log)
+    assert len(numbers(opened())) == 16, "fifteen that waited, and how many were dropped"
+
+
+def test_what_the_reserve_set_free_is_not_for_the_log():
+    fresh()
+    log = opened()
+    store.room = False
+    try:
+        did(log, 1)
+        flush(log)
+        assert numbers(log) == [1] and numbers(opened()) == []
+    finally:
+        store.room = True
+    flush(log)
+    assert numbers(opened()) == [1]

@@ -71,10 +71,78 @@ def test_a_journal_of_another_version_is_refused_and_kept():
             raise AssertionError("taken for version 1")
 
 
-def test_what_an_interrupted_commit_left_is_removed():
+def test_what_an_interrupted_commit_left_is_written_over():
     fresh()
-    pending()
+    files.make_folder(ROOT + "/journal")
     with open(ROOT + "/journal/new.tmp", "wb") as f:
         f.write(b"half")
     assert pending() == (None, [])
-    assert os.listdir(ROOT + "/journal") == []
+    files.run(journal.commit(ROOT, journal.KEYS, b"change"))
+    assert os.listdir(ROOT + "/journal") == ["redo"]
+
+
+def rename(error, done):
+    """os.rename, told of as failed: done all the same, or not."""
+
+    class Os:
+        def __getattr__(self, name):
+            return getattr(os, name)
+
+        def rename(self, a, b):
+            if done:
+                os.rename(a, b)
+            raise OSError(error)
+
+    return Os()
+
+
+def test_a_commit_that_fails_in_its_last_step_is_none_whether_it_was_done_or_not():
+    for done in (True, False):
+        fresh()
+        real, files.os = files.os, rename(5, done)
+        try:
+            files.run(journal.commit(ROOT, journal.KEYS, b"change"))
+        except OSError as error:
+            assert error.errno == 5
+        else:
+            raise AssertionError("no error")
+        finally:
+            files.os = real
+        assert pending() == (None, [])
+
+
+def test_a_commit_of_which_nobody_can_say_whether_it_was_done_is_told_so():
+    fresh()
+    real, undo = files.os, journal.files.remove
+    files.os = rename(5, True)
+
+    def fail(path):
+        raise OSError(5)
+
+    journal.files.remove = fail
+    try:
+        files.run(journal.commit(ROOT, journal.KEYS, b"change"))
+    except journal.Unclear:
+        pass
+    else:
+        raise AssertionError("taken for certain")
+    finally:
+        files.os, journal.files.remove = real, undo
+
+
+def test_a_folder_in_the_journals_place_is_set_aside():
+    fresh()
+    files.make_folder(ROOT + "/journal")
+    os.mkdir(REDO)
+    change, reports = pending()
+    assert change is None and reports
+    files.run(journal.commit(ROOT, journal.KEYS, b"change"))
+    assert pending() == ((journal.KEYS, b"change"), [])
+
+
+def test_a_file_in_the_place_of_the_journals_folder_is_set_aside():
+    fresh()
+    with open(ROOT + "/journal", "wb") as f:
+        f.write(b"what is this")
+    files.run(journal.commit(ROOT, journal.KEYS, b"change"))
+    assert pending() == ((journal.KEYS, b"change"), [])

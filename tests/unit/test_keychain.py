@@ -9,10 +9,10 @@ import time
 from flash import Flash, make_image
 
 from latchkey.keys import buckets as bucket_files
-from latchkey.keys import keychain
+from latchkey.keys import changes, keychain
 from latchkey.keys.keychain import Keychain, KeychainFull
 from latchkey.keys.record import IMPERMANENT, OWNER_COMMAND, SIZE, key_id
-from latchkey.store import files, journal, provisioning
+from latchkey.store import files, journal, provisioning, reserve
 from ramflash import ROOT, RamFlash, flip, fresh, key, mount, public
 
 OWNER, DRIVER = 2, 3
@@ -95,7 +95,7 @@ def test_what_is_not_a_key_or_an_id_is_not_found():
 
 def test_keys_with_the_same_id_are_told_apart_by_their_point():
     try:
-        keychain.key_id = bucket_files.key_id = lambda public: b"same"
+        keychain.key_id = bucket_files.key_id = changes.key_id = lambda public: b"same"
         made()
         twins = [key(1), key(2)]
         for twin in twins:
@@ -109,7 +109,7 @@ def test_keys_with_the_same_id_are_told_apart_by_their_point():
         assert keys.find(public(1)) is None
         assert keys.find(public(2)).label == "key 2"
     finally:
-        keychain.key_id = bucket_files.key_id = key_id
+        keychain.key_id = bucket_files.key_id = changes.key_id = key_id
         type(key(1)).id = property(lambda self: key_id(self.public))
 
 
@@ -252,56 +252,207 @@ def test_changes_wait_for_each_other():
     assert slots(keys) == {1: "key 2"} == slots(opened())
 
 
-def test_a_change_that_the_flash_refused_is_none_and_the_next_one_works():
+def fill_the_flash():
+    """Somebody's file, as long as there is room."""
+    for size in (4096, 128):  # what is left of a block, too
+        with open(ROOT + "/ballast%d" % size, "wb") as f:
+            try:
+                while True:
+                    f.write(b"x" * size)
+                    f.flush()
+            except OSError:
+                pass
+
+
+def empty_the_flash():
+    for size in (4096, 128):
+        os.remove(ROOT + "/ballast%d" % size)
+
+
+def test_on_a_full_flash_a_key_is_not_added_and_nothing_has_changed():
     near = alike(1, 70)  # three blocks
     keys = made(key(1), *[key(i) for i in near])
-    room = b"x" * 4096
-    with open(ROOT + "/ballast", "wb") as f:
-        try:
-            while True:
-                f.write(room)
-                f.flush()
-        except OSError:
-            pass
+    fill_the_flash()
     before = slots(keys)
     for _ in range(2):
         try:
-            apply(keys, None, [public(near[0])])
-        except OSError:
-            pass
+            apply(keys, key(3))
+        except OSError as error:
+            assert error.errno == 28
         else:
             raise AssertionError("there was room")
         assert slots(keys) == before
         assert slots(opened()) == before, "nor at the next boot"
-    os.remove(ROOT + "/ballast")
+        assert reserve.whole(ROOT)
+    empty_the_flash()
     apply(keys, key(3))
     assert slots(keys) == dict(list(before.items()) + [(71, "key 3")]) == slots(opened())
     assert keys.reports == []
 
 
-def test_a_change_that_was_interrupted_half_way_is_finished_by_the_next_one():
-    keys = made(key(0), key(1), key(2))
-    whole = files.put
+def test_on_a_full_flash_stolen_keys_are_removed_one_after_the_other():
+    near = alike(1, 70)
+    keys = made(key(1), *[key(i) for i in near])
+    fill_the_flash()
+    for i in near[:4]:
+        apply(keys, None, [public(i)])
+        assert keys.find(public(i)) is None and opened().find(public(i)) is None
+        assert reserve.whole(ROOT), "for the next one"
+    record = keys.find(public(near[5]))
+    record.role = DRIVER
+    apply(keys, record)
+    assert opened().find(public(near[5])).role == DRIVER, "a demotion takes no more room than a removal"
+    assert opened().count == 67 and keys.reports == []
+
+
+def test_without_a_reserve_a_key_is_removed_all_the_same_and_carried_out_when_there_is_room():
+    near = alike(1, 70)
+    keys = made(key(1), *[key(i) for i in near])
+    os.remove(ROOT + "/reserve")
+    fill_the_flash()
+    with open(ROOT + "/ballast128", "wb") as f:
+        f.write(b"one block for the journal, and none for the rest")
+    apply(keys, None, [public(near[0])])
+    for each in (keys, opened()):
+        assert each.find(public(near[0])) is None and each.count == 70
+        assert any("carried out" in report for report in each.reports)
+        for change in ((key(3),), (None, [public(near[1])])):
+            try:
+                apply(each, *change)
+            except OSError as error:
+                assert error.errno == 28
+            else:
+                raise AssertionError("over one that is not carried out")
+        assert each.find(public(near[1])) and not each.find(public(3)) and each.count == 70
+    empty_the_flash()
+    apply(keys, key(3))
+    assert keys.count == 71 == opened().count and opened().reports == []
+
+
+def failing(at):
+    """files.put, failing at the n-th bucket and from then on."""
     done = []
 
-    def fail_at_the_second(folder, path):
+    def put(folder, path, whole=files.put):
         if "keys" in folder:
             done.append(path)
-            if len(done) == 2:
+            if len(done) >= at:
                 raise OSError(5)
         whole(folder, path)
 
-    files.put = fail_at_the_second
+    return put
+
+
+def test_with_its_commit_a_change_is_made_whatever_becomes_of_carrying_it_out():
+    for at in (1, 2):
+        keys = made(key(0), key(1), key(2))
+        whole, files.put = files.put, failing(at)
+        try:
+            apply(keys, key(4), [public(1)])
+            wanted = {0: "key 0", 1: "key 4", 2: "key 2"}
+            for each in (keys, opened()):
+                assert slots(each) == wanted and each.count == 3 and each.slot_mask() == 7
+                assert sorted(each.ids()) == sorted(key(i).id for i in (0, 2, 4))
+                assert each.find(public(4)).label == "key 4" and each.find(public(1)) is None
+                assert each.find_id(key(1).id) is None and each.lasting_owners() == 3
+                assert each.lasting_owners(by_card=True) == 3
+                try:
+                    apply(each, key(5))
+                except OSError:
+                    pass
+                else:
+                    raise AssertionError("a change over one that is not carried out")
+                assert slots(each) == wanted
+        finally:
+            files.put = whole
+        apply(keys, key(5))
+        assert slots(keys) == {0: "key 0", 1: "key 4", 2: "key 2", 3: "key 5"} == slots(opened())
+        assert opened().reports == []
+
+
+def test_what_a_look_up_hands_out_of_a_pending_change_is_the_askers_own():
+    keys = made(key(0))
+    whole, files.put = files.put, failing(1)
     try:
-        apply(keys, key(4), [public(1)])
-    except OSError:
-        pass
-    else:
-        raise AssertionError("it did not fail")
+        apply(keys, key(1))
+        keys.find(public(1)).role = 77
+        assert keys.find(public(1)).role == OWNER
     finally:
         files.put = whole
-    apply(keys, key(5))
-    assert slots(keys) == {0: "key 0", 1: "key 4", 2: "key 2", 3: "key 5"} == slots(opened())
+
+
+def test_dropping_impermanent_keys_that_is_not_carried_out_hides_them_all():
+    keys = made(key(0), *[key(i, DRIVER, flags=IMPERMANENT) for i in range(1, 5)])
+    whole, files.put = files.put, failing(2)
+    try:
+        apply(keys, None, (), True)
+        for each in (keys, opened()):
+            assert slots(each) == {0: "key 0"} and each.count == 1
+            assert not any(each.find(public(i)) for i in range(1, 5))
+    finally:
+        files.put = whole
+    assert slots(opened()) == {0: "key 0"} and opened().reports == []
+
+
+def test_a_journal_that_cannot_be_cleared_is_no_error_and_undoes_nothing():
+    keys = made(key(0))
+    real = journal.clear
+
+    def fail(root):
+        raise OSError(5)
+
+    journal.clear = fail
+    try:
+        apply(keys, key(1))
+        apply(keys, None, [public(1)])
+        apply(keys, key(2))
+        assert slots(keys) == {0: "key 0", 1: "key 2"} == slots(opened())
+        real(ROOT)
+        assert slots(opened()) == slots(keys)
+    finally:
+        journal.clear = real
+
+
+# Another identity
+
+
+def of_vehicle(vehicle):
+    reports = []
+    keys = Keychain(ROOT, reports.append, vehicle)
+    keys.open()
+    keys.reports = reports
+    return keys
+
+
+def test_a_key_agreed_with_another_identity_is_stale_and_keeps_its_slot_when_it_is_paired_anew():
+    fresh()
+    keys = of_vehicle(b"old!")
+    for i in range(3):
+        apply(keys, key(i))
+    keys = of_vehicle(b"new!")
+    assert keys.find(public(1)) is None and keys.find(public(1), True).label == "key 1"
+    assert (keys.count, keys.lasting_owners(), keys.lasting_owners(by_card=True)) == (3, 0, 0)
+    apply(keys, key(1, label="anew"))
+    for each in (keys, of_vehicle(b"new!")):
+        assert each.find(public(1)).label == "anew" and each.find(public(1)).slot == 1
+        assert (each.count, each.lasting_owners()) == (3, 1)
+    apply(keys, None, [public(0)])
+    assert of_vehicle(b"new!").count == 2, "a stale key can be removed"
+
+
+def test_a_stale_key_that_is_changed_stays_stale():
+    fresh()
+    apply(of_vehicle(b"old!"), key(1))
+    keys = of_vehicle(b"new!")
+    record = keys.find(public(1), True)
+    record.role = DRIVER
+    apply(keys, record)
+    assert keys.find(public(1)) is None
+
+
+def test_a_key_of_before_identities_were_noted_is_the_present_ones():
+    made(key(1))
+    assert of_vehicle(b"new!").find(public(1)) and of_vehicle(b"new!").lasting_owners() == 1
 
 
 # Damage
@@ -402,7 +553,8 @@ def test_a_lost_bucket_file_is_reported_and_made_again():
     keys = made(key(1), key(2))
     os.remove(path(1))
     keys = opened()
-    assert len(keys.reports) == 1 and keys.find(public(1)) is None and keys.find(public(2))
+    assert sum("lost, and its keys with it" in report for report in keys.reports) == 1
+    assert keys.find(public(1)) is None and keys.find(public(2))
     apply(keys, key(1))
     assert opened().count == 2 and opened().reports == []
 
@@ -422,21 +574,43 @@ def test_a_flash_that_cannot_be_read_denies_and_reports():
     assert keys.reports
 
 
-def test_a_bucket_of_another_version_is_refused_by_its_number_and_kept():
-    made(key(1))
+def test_a_bucket_of_another_version_is_told_and_kept_and_the_rest_serves():
+    made(key(1), key(2))
     with open(path(1), "rb") as f:
         data = bytearray(f.read())
     data[2], data[3] = 2, 0xFD
     with open(path(1), "wb") as f:
         f.write(data)
     for _ in range(2):
-        try:
-            opened()
-        except files.UnknownVersion as error:
-            assert error.version == 2
-        else:
-            raise AssertionError("opened")
+        keys = opened()
+        assert any("format version 2" in report for report in keys.reports)
+        assert keys.find(public(1)) is None and keys.find(public(2))
+        for change in ((key(1),), (None, [public(1)]), (None, (), True)):
+            try:
+                apply(keys, *change)
+            except OSError as error:
+                assert "format version 2" in str(error)
+            else:
+                raise AssertionError("written over")
+    apply(keys, None, [public(2)])
+    assert opened().find(public(2)) is None
     assert files.read(path(1)) == data
+
+
+def test_a_journal_of_another_version_or_kind_is_kept_and_stops_changes_and_nothing_else():
+    for version, body in ((9, b"\x01change"), (1, b"\x07change")):
+        keys = made(key(1))
+        files.run(files.write_sealed(ROOT + "/journal/redo", version, body))
+        before = files.read(ROOT + "/journal/redo")
+        keys = opened()
+        assert keys.find(public(1)) and any("version" in report for report in keys.reports)
+        try:
+            apply(keys, key(2))
+        except OSError:
+            pass
+        else:
+            raise AssertionError("written over")
+        assert files.read(ROOT + "/journal/redo") == before and keys.count == 1
 
 
 def test_a_damaged_journal_costs_its_change_and_no_key():
@@ -453,7 +627,7 @@ def test_a_pending_provisioning_is_finished_before_keys_are_read():
     files.run(journal.commit(ROOT, journal.PROVISION, bytes(97) + b"{}"))
     keys = opened()
     assert keys.count == 0
-    assert provisioning.load(ROOT)[0] == b"{}"
+    assert provisioning.load(ROOT, bytes)[0] == b"{}"
 
 
 # Size
@@ -473,7 +647,7 @@ def _fill(keys, count):
         for at, (i, _) in enumerate(content):
             record = key(i, DRIVER, origin=OWNER_COMMAND)
             record.slot = i
-            index[HEAD + 8 * at : HEAD + 8 * at + 8] = bucket_files._entry(record)
+            index[HEAD + 8 * at : HEAD + 8 * at + 8] = bucket_files.pack(record)
         index[:5] = b"Lk\x01\xfe" + bytes((len(content),))
         index[8:16] = files.digest(memoryview(index)[:8], memoryview(index)[16:])
         where = "%s/keys%d/%02x" % (ROOT, bucket % 8, bucket)

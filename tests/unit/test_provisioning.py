@@ -2,6 +2,7 @@
 """Identity and settings: made together, loaded, refused when damaged."""
 
 import asyncio
+import json
 import os
 
 from latchkey.keys.keychain import Keychain
@@ -12,20 +13,51 @@ PRIVATE, PUBLIC = b"p" * 32, b"\x04" + b"c" * 64
 SETTINGS = b'{"vin": "5YJ30123456789ABC"}'
 
 
+class Settings:
+    def __init__(self, text):
+        self.text = bytes(text)
+        try:
+            self.vin = json.loads(text).get("vin")
+        except ValueError:
+            raise files.StoreError("config.json: is not valid JSON")
+        if b"wrong" in text:
+            raise files.StoreError("wrong: is wrong")
+
+
+def load(root=ROOT):
+    """(settings, private, public); and what was told is in `told`."""
+    del told[:]
+    stored = provisioning.load(root, Settings, told.append)
+    return stored and (stored[0].text,) + (stored[1] or (None, None))
+
+
+def lost():
+    return provisioning.load(ROOT, Settings, told.append)[2]
+
+
+told = []
+
+
+def write(text):
+    with open(ROOT + "/config.json", "wb") as f:
+        f.write(text)
+
+
 def provision(settings=SETTINGS, private=PRIVATE):
     asyncio.run(provisioning.provision(ROOT, settings, private, PUBLIC))
 
 
 def test_a_new_board_is_not_provisioned():
     fresh()
-    assert provisioning.load(ROOT) is None
+    assert load() is None
 
 
 def test_identity_and_settings_come_back():
     fresh()
     provision()
-    assert provisioning.load(ROOT) == (SETTINGS, PRIVATE, PUBLIC)
-    assert sorted(os.listdir(ROOT)) == ["config.json", "identity", "journal"] + ["keys%d" % i for i in range(8)]
+    assert load() == (SETTINGS, PRIVATE, PUBLIC)
+    names = ["config.json", "identity", "journal"] + ["keys%d" % i for i in range(8)] + ["reserve", "settings", "twin"]
+    assert sorted(os.listdir(ROOT)) == names and sorted(os.listdir(ROOT + "/twin")) == ["identity", "settings"]
     assert os.listdir(ROOT + "/journal") == []
     keys = Keychain(ROOT)
     keys.open()
@@ -35,9 +67,12 @@ def test_identity_and_settings_come_back():
 def test_the_root_may_be_a_folder_that_is_not_there_yet():
     fresh()
     root = ROOT + "/folder"
-    assert provisioning.load(root) is None
+    assert load(root) is None
     asyncio.run(provisioning.provision(root, SETTINGS, PRIVATE, PUBLIC))
-    assert provisioning.load(root) == (SETTINGS, PRIVATE, PUBLIC)
+    assert load(root) == (SETTINGS, PRIVATE, PUBLIC)
+
+
+EDITED = b'{"vin": "5YJ30123456789ABC", "radio": false}'
 
 
 def test_the_settings_are_a_plain_file_that_a_person_may_edit():
@@ -45,25 +80,94 @@ def test_the_settings_are_a_plain_file_that_a_person_may_edit():
     provision()
     with open(ROOT + "/config.json") as f:
         assert f.read() == SETTINGS.decode()
-    with open(ROOT + "/config.json", "w") as f:
-        f.write("{}")
-    assert provisioning.load(ROOT) == (b"{}", PRIVATE, PUBLIC)
+    write(EDITED)
+    for _ in range(2):
+        assert load() == (EDITED, PRIVATE, PUBLIC) and told == []
+    write(b"bad")
+    assert load()[0] == EDITED, "it was sealed"
+
+
+def test_settings_that_are_wrong_are_told_and_those_of_before_stay_in_force():
+    fresh()
+    provision()
+    for text in (b"", b"{", b'{"wrong": 1}', b"\xff\x00"):
+        write(text)
+        for _ in range(2):
+            assert load() == (SETTINGS, PRIVATE, PUBLIC)
+            assert len(told) == 1 and "settings refused" in told[0], told
+        with open(ROOT + "/config.json", "rb") as f:
+            assert f.read() == text, "a person's work is left for the person"
+
+
+def test_without_any_of_before_wrong_settings_are_refused():
+    fresh()
+    write(b'{"wrong": 1}')
+    try:
+        load()
+    except files.StoreError as error:
+        assert str(error).startswith("wrong:")
+    else:
+        raise AssertionError("taken")
+
+
+def test_another_vin_is_no_other_car_while_there_are_keys():
+    other = SETTINGS.replace(b"ABC", b"ABD")
+    fresh()
+    provision()
+    keys = Keychain(ROOT)
+    keys.open()
+    asyncio.run(keys.apply(key(1)))
+    write(other)
+    assert load() == (SETTINGS, PRIVATE, PUBLIC) and "vin: this car has keys" in told[0]
+    asyncio.run(keys.apply(None, [public(1)]))
+    assert load() == (other, PRIVATE, PUBLIC), "somebody corrects a VIN before there are any"
+
+
+def test_a_rotten_bit_in_the_settings_is_no_edit():
+    for at in range(len(SETTINGS)):
+        fresh()
+        provision()
+        sealed = os.stat(ROOT + "/config.json")[8]
+        rot(at)
+        for _ in range(2):
+            assert load() == (SETTINGS, PRIVATE, PUBLIC)
+        assert told == [], "it was mended"
+        assert os.stat(ROOT + "/config.json")[8] >= sealed
+
+
+def rot(at):
+    """Flip a bit as flash does: the file's time stays. (It is what the sealed settings say it is.)"""
+    flip(ROOT + "/config.json", at)
+    body = files.read_sealed(ROOT + "/settings", 1)
+    for path in files.places(ROOT, "settings"):
+        files.run(files.write_sealed(path, 1, provisioning._time(ROOT + "/config.json") + bytes(body)[4:]))
+
+
+def test_lost_settings_come_from_what_was_sealed():
+    fresh()
+    provision()
+    os.remove(ROOT + "/config.json")
+    assert load() == (SETTINGS, PRIVATE, PUBLIC) and told
+    with open(ROOT + "/config.json", "rb") as f:
+        assert f.read() == SETTINGS
+    assert load() and not told
 
 
 def test_settings_put_there_by_hand_have_no_identity_until_it_is_set():
     fresh()
     with open(ROOT + "/config.json", "wb") as f:
         f.write(SETTINGS)
-    assert provisioning.load(ROOT) == (SETTINGS, None, None)
+    assert load() == (SETTINGS, None, None)
     asyncio.run(provisioning.set_identity(ROOT, PRIVATE, PUBLIC))
-    assert provisioning.load(ROOT) == (SETTINGS, PRIVATE, PUBLIC)
+    assert load() == (SETTINGS, PRIVATE, PUBLIC)
 
 
-def test_an_identity_without_settings_is_not_provisioned():
+def test_an_identity_without_any_settings_is_not_provisioned():
     fresh()
     provision()
-    os.remove(ROOT + "/config.json")
-    assert provisioning.load(ROOT) is None
+    for path in ("/config.json", "/settings", "/twin/settings"):
+        os.remove(ROOT + path)
+    assert load() is None
 
 
 def test_provisioning_again_wipes_the_keys():
@@ -73,7 +177,7 @@ def test_provisioning_again_wipes_the_keys():
     keys.open()
     asyncio.run(keys.apply(key(1)))
     provision(b"{}", b"q" * 32)
-    assert provisioning.load(ROOT) == (b"{}", b"q" * 32, PUBLIC)
+    assert load() == (b"{}", b"q" * 32, PUBLIC)
     keys = Keychain(ROOT)
     keys.open()
     assert keys.count == 0 and keys.find(public(1)) is None
@@ -95,38 +199,99 @@ def test_loading_leaves_a_pending_key_change_to_the_keychain():
     record = key(1)
     record.slot = 0
     files.run(journal.commit(ROOT, journal.KEYS, b"\0\1" + record.pack()))
-    assert provisioning.load(ROOT) == (SETTINGS, PRIVATE, PUBLIC)
+    assert load() == (SETTINGS, PRIVATE, PUBLIC)
     keys = Keychain(ROOT)
     keys.open()
     assert keys.find(public(1))
 
 
-def test_a_damaged_identity_is_refused_and_not_made_anew():
+def test_any_damage_to_one_copy_of_the_identity_is_mended_from_the_other():
     fresh()
     provision()
-    before = files.read(ROOT + "/identity")
-    for at in range(len(before)):
-        flip(ROOT + "/identity", at)
-        try:
-            provisioning.load(ROOT)
-        except files.Damaged as error:
-            assert PRIVATE.hex() not in str(error) and "ppp" not in str(error)
-        else:
-            raise AssertionError("byte %d" % at)
-        flip(ROOT + "/identity", at)
-    assert files.read(ROOT + "/identity") == before
+    whole = files.read(ROOT + "/identity")
+    for path in files.places(ROOT, "identity"):
+        for at in range(len(whole)):
+            flip(path, at)
+            assert load() == (SETTINGS, PRIVATE, PUBLIC) and len(told) == 2, told
+            assert PRIVATE.hex() not in str(told) and "ppp" not in str(told)
+            assert files.read(path) == whole
+        for damage in (os.remove, lambda path: files.run(files.write(path, (b"",)))):
+            damage(path)
+            assert load() == (SETTINGS, PRIVATE, PUBLIC) and not lost()
+            assert files.read(path) == whole
+        os.remove(path)
+        os.mkdir(path)
+        assert load() == (SETTINGS, PRIVATE, PUBLIC)
+        assert files.read(path) == whole
+
+
+def test_an_identity_that_is_gone_in_both_copies_is_lost_and_said_to_be():
+    fresh()
+    provision()
+    assert not lost()
+    for path in files.places(ROOT, "identity"):
+        flip(path, 30)
+    assert load() == (SETTINGS, None, None) and lost()
+    asyncio.run(provisioning.set_identity(ROOT, b"q" * 32, PUBLIC))
+    assert load() == (SETTINGS, b"q" * 32, PUBLIC) and not lost()
+
+
+def test_a_provisioning_that_stayed_in_the_journal_does_not_undo_what_came_after():
+    fresh()
+    real = journal.clear
+
+    def fail(root):
+        raise OSError(5)
+
+    journal.clear = fail
+    try:
+        provision()
+    finally:
+        journal.clear = real
+    write(EDITED)
+    for _ in range(2):
+        assert load()[0] == EDITED
 
 
 def test_an_identity_of_another_version_is_refused_by_its_number():
     fresh()
     provision()
-    files.run(files.write_sealed(ROOT + "/identity", 4, PRIVATE + PUBLIC))
+    for path in files.places(ROOT, "identity"):
+        files.run(files.write_sealed(path, 4, PRIVATE + PUBLIC))
     try:
-        provisioning.load(ROOT)
+        load()
     except files.UnknownVersion as error:
         assert error.version == 4
     else:
         raise AssertionError("read as version 1")
+
+
+def test_a_provisioning_that_is_not_carried_out_is_made_all_the_same():
+    fresh()
+    provision()
+    keys = Keychain(ROOT)
+    keys.open()
+    asyncio.run(keys.apply(key(1)))
+    real = files.put
+    journals = []
+
+    def put(folder, path):
+        if "journal" not in path:
+            raise OSError(5)
+        journals.append(path)
+        real(folder, path)
+
+    files.put = put
+    try:
+        provision(b'{"vin": "other"}', b"q" * 32)
+        for _ in range(2):
+            assert load() == (b'{"vin": "other"}', b"q" * 32, PUBLIC)
+            keys = Keychain(ROOT)
+            keys.open()
+            assert keys.count == 0 and keys.find(public(1)) is None
+    finally:
+        files.put = real
+    assert load() == (b'{"vin": "other"}', b"q" * 32, PUBLIC) and not told
 
 
 def test_it_gives_way_between_flash_blocks():
@@ -147,6 +312,6 @@ def test_it_gives_way_between_flash_blocks():
 
     asyncio.run(both())
     mount(flash)
-    assert provisioning.load(ROOT)[0] == settings
+    assert load()[0] == settings
     print("note: at most %d flash operations without a pause" % max(stretches))
     assert max(stretches) <= 36, "a block of 4096 bytes is one erase and 32 programs of 128 bytes"

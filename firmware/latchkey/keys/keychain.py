@@ -1,29 +1,26 @@
 # SPDX-License-Identifier: Apache-2.0
 """4,096 keys in flash, found at the cost of four.
 
-RAM holds no keys: one byte a slot says which bucket it is in. A change is one journalled act, carried out bucket by
-bucket, that gives way to look-ups between flash blocks.
+RAM holds no keys: one byte a slot says which bucket it is in. How keys change is in `changes`.
 """
 
-import asyncio
+import os
 import struct
 
 from micropython import const
 
 from latchkey.keys import buckets
-from latchkey.keys.record import SIZE, key_id, unpack
-from latchkey.store import files, journal
+from latchkey.keys.record import key_id
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from latchkey.keys.record import Record
 
 _LISTED = const(32)  # slots that a whitelist answer tells of: their ids are kept in RAM
-
-_PUBLIC = const(65)
 _FREE = b"\xff"
+_ENOENT = const(2)
 _BY_CARD = const(4)  # keys/buckets.py
 
 
@@ -32,63 +29,76 @@ class KeychainFull(Exception):
 
 
 class Keychain:
+    """`vehicle` is the id of the vehicle's own key, or zeros. A key whose K was agreed with another one is stale: there
+    is nothing to sign with, so it is like one that is not enrolled, until it is paired anew into its slot."""
+
     CAPACITY = 4096
 
-    def __init__(self, root: str, report: Callable[[str], None] = print) -> None:
-        self._root = root
-        self._report = report
-        self._buckets = buckets.Buckets(root, report)
-        self._slots = bytearray(self.CAPACITY)  # the bucket of each slot
+    def __init__(self, root: str, report: Callable[[str], None] = print, vehicle: bytes = b"\0\0\0\0") -> None:
+        self.root = root
+        self.report = report
+        self.buckets = buckets.Buckets(root, report, vehicle)
+        self.slots = bytearray(self.CAPACITY)  # the bucket of each slot
         # Owners that last, by bucket; after them, how many of those were enrolled with a card tap.
         self._lasting = bytearray(2 * buckets.COUNT)
         self._ids = bytearray(4 * _LISTED)
 
     def open(self) -> None:
-        """Finish what a power cut interrupted, then read the indexes. UnknownVersion means: keep off this store."""
-        files.run(buckets.create(self._root))
-        files.run(self._recover())
-        self._slots[:] = _FREE * self.CAPACITY
+        """Read the indexes, once what is missing is made and what was interrupted finished. What fails is reported."""
+        root = self.root
+        for slot in range(self.CAPACITY):
+            self.slots[slot] = 0xFF
+        last = buckets.path(root, buckets.COUNT - 1)  # the last one made
+        if _missing(last) or _missing(root + "/reserve") or not _missing(root + "/journal/redo"):
+            from latchkey.keys import changes  # rare
+
+            changes.prepare(self)
         for bucket in range(buckets.COUNT):
-            if bucket < buckets.FOLDERS:
-                files.sweep(buckets.folder(self._root, bucket))
-            self._learn(bucket)
+            self.take(bucket)
+        if self.buckets.failed:
+            from latchkey.keys import changes
+
+            changes.create(root, self.report)
 
     # Looking up: nothing here waits, and nothing is allocated that grows with the count.
 
     @property
     def count(self) -> int:
-        return self.CAPACITY - self._slots.count(_FREE)
+        return self.CAPACITY - self.slots.count(_FREE)
 
-    def find(self, public: bytes | memoryview) -> Record | None:
+    def find(self, public: bytes | memoryview, old: bool = False) -> Record | None:
+        """The key's record; with `old`, also one that cannot be used any more."""
         id4 = key_id(public)
-        return self._buckets.find(buckets.of(id4), id4, 0, public)
+        record = self.buckets.find(buckets.of(id4), id4, 0, public)
+        return record if record and (old or self.buckets.active(record)) else None
 
     def find_id(self, id4: bytes) -> Record | None:
-        """The first key with this id: enough to name a key, not to trust it."""
-        return self._buckets.find(buckets.of(id4), id4, 0) if len(id4) == 4 else None
+        """The first key with this id, stale or not: enough to name a key, not to trust it."""
+        return self.buckets.find(buckets.of(id4), id4, 0) if len(id4) == 4 else None
 
-    def find_slot(self, slot: int) -> Record | None:
-        if not 0 <= slot < self.CAPACITY or self._slots[slot] == 0xFF:
+    def find_slot(self, slot: int, old: bool = False) -> Record | None:
+        if not 0 <= slot < self.CAPACITY or self.slots[slot] == 0xFF:
             return None
-        return self._buckets.find(self._slots[slot], struct.pack("<H", slot), 4)
+        record = self.buckets.find(self.slots[slot], struct.pack("<H", slot), 4)
+        return record if record and (old or self.buckets.active(record)) else None
 
     def entries(self, start_slot: int = 0, limit: int = 4096) -> Iterator[Record]:
-        """Usable keys in the order of their slots, one look-up each."""
+        """Readable keys, stale ones too, in the order of their slots, one look-up each."""
         for slot in range(start_slot, self.CAPACITY):
             if limit <= 0:
                 return
-            record = self.find_slot(slot)
+            record = self.find_slot(slot, True)
             if record:
                 limit -= 1
                 yield record
 
     def slot_mask(self) -> int:
-        return sum(1 << slot for slot in range(_LISTED) if self._slots[slot] != 0xFF)
+        return sum(1 << slot for slot in range(_LISTED) if self.slots[slot] != 0xFF)
 
     def ids(self, limit: int = 32) -> Iterator[bytes]:
         """The ids of the slots in slot_mask()."""
         for slot in range(_LISTED):
-            if limit > 0 and self._slots[slot] != 0xFF:
+            if limit > 0 and self.slots[slot] != 0xFF:
                 limit -= 1
                 yield bytes(self._ids[4 * slot : 4 * slot + 4])
 
@@ -96,95 +106,46 @@ class Keychain:
         """How many owners there are that last; only those that were enrolled with a card tap, if asked so."""
         return sum(self._lasting[buckets.COUNT :] if by_card else self._lasting[: buckets.COUNT])
 
-    # Changing: one journalled act, carried out bucket by bucket.
+    # Changing
 
     async def settle(self) -> None:
-        """Finish a change that an error interrupted: what is planned next is planned for the keychain as it then is."""
-        async with journal.lock:
-            await files.pace(self._recover())
+        """Carry out a change that was interrupted. Raises OSError while that fails."""
+        from latchkey.keys import changes
+
+        await changes.settle(self)
 
     async def apply(self, add: Record | None, remove: Iterable[bytes] = (), drop_impermanent: bool = False) -> None:
-        """Add (or replace) one key and remove others, all or nothing. An added key has its slot afterwards."""
-        async with journal.lock:
-            await files.pace(self._recover())  # a change that an error interrupted
-            gone = [bytes(public) for public in remove if len(public) == _PUBLIC]
-            body = bytearray((drop_impermanent, add is not None))
-            if add:
-                old = self.find(add.public)
-                add.slot = old.slot if old else await self._free_slot(add, gone, drop_impermanent)
-                body += add.pack()
-            for public in gone:
-                body += public
-            await files.pace(journal.commit(self._root, journal.KEYS, body))
-            self._buckets.changed = False
-            try:
-                await files.pace(self._redo(body))
-            except OSError:
-                if self._buckets.changed:
-                    raise  # half done: the next change or boot does the rest
-                journal.clear(self._root)
-                raise
-            journal.clear(self._root)
+        """Add (or replace) one key and remove others, all or nothing. An added key has its slot afterwards.
 
-    async def _free_slot(self, add: Record, gone: list[bytes], drop_impermanent: bool) -> int:
-        """The lowest slot that is free, or that this change sets free."""
-        slots = [self._slots.find(_FREE)]
-        for public in gone:
-            record = self.find(public)
-            if record:
-                slots.append(record.slot)
-        home = buckets.of(add.id)
-        for bucket in range(buckets.COUNT):
-            if bucket == home or drop_impermanent:
-                entries = self._buckets.entries(bucket)
-                if bucket == home and len(entries) == buckets.ROOM:
-                    raise KeychainFull("no room in this key's bucket")
-                slots += [slot for _, slot, flags in entries if drop_impermanent and flags & buckets.IMPERMANENT]
-                await asyncio.sleep_ms(0)
-        slots = [slot for slot in slots if 0 <= slot < self.CAPACITY]
-        if not slots:
-            raise KeychainFull("no free slot")
-        return min(slots)
+        When this returns the change is made, also after a restart. Raises KeychainFull or OSError (no room, a flash
+        that fails, a store of another firmware's): nothing has changed; or journal.Unclear: only a restart tells.
+        """
+        from latchkey.keys import changes
 
-    def _recover(self) -> Generator[None]:
-        change = journal.pending(self._root, self._report)
-        if not change:
-            return
-        kind, body = change
-        if kind == journal.PROVISION:
-            from latchkey.store import provisioning
+        await changes.apply(self, add, remove, drop_impermanent)
 
-            yield from provisioning.redo(self._root, body)
-        else:
-            yield from self._redo(body)
-        journal.clear(self._root)
-
-    def _redo(self, body: bytearray | memoryview) -> Generator[None]:
-        drop = body[0]
-        add = unpack(memoryview(body)[2 : 2 + SIZE]) if body[1] else None
-        gone = [bytes(body[at : at + _PUBLIC]) for at in range(2 + SIZE * body[1], len(body), _PUBLIC)]
-        if add:
-            gone.append(add.public)
-        for bucket in range(buckets.COUNT):
-            here = [public for public in gone if buckets.of(key_id(public)) == bucket]
-            if drop or here:
-                yield from self._buckets.rewrite(bucket, add if add and add.public in here else None, here, drop)
-                self._learn(bucket)
-
-    def _learn(self, bucket: int) -> None:
+    def take(self, bucket: int) -> None:
         """Take a bucket's slots and owners into RAM, in place of what it held before."""
         mark = bytes((bucket,))
-        at = self._slots.find(mark)
+        at = self.slots.find(mark)
         while at >= 0:
-            self._slots[at] = 0xFF
-            at = self._slots.find(mark, at)
+            self.slots[at] = 0xFF
+            at = self.slots.find(mark, at)
         lasting = by_card = 0
-        for id4, slot, flags in self._buckets.entries(bucket):
+        for id4, slot, flags in self.buckets.entries(bucket):
             if slot < self.CAPACITY:
-                self._slots[slot] = bucket
+                self.slots[slot] = bucket
                 if slot < _LISTED:
                     self._ids[4 * slot : 4 * slot + 4] = id4
             lasting += bool(flags & buckets.LASTING_OWNER)
             by_card += bool(flags & _BY_CARD)
         self._lasting[bucket] = lasting
         self._lasting[bucket + buckets.COUNT] = by_card
+
+
+def _missing(path: str) -> bool:
+    try:
+        os.stat(path)
+    except OSError as e:
+        return bool(e.errno == _ENOENT)
+    return False

@@ -38,6 +38,10 @@ _MODULES = (
     "latchkey.keys.whitelist",
     "latchkey.keys.card",
     "latchkey.keys.report",
+    "latchkey.store.files",
+    "latchkey.store.journal",
+    "latchkey.store.reserve",
+    "latchkey.keys.changes",
     "latchkey.keys.enrolment",
 )
 

@@ -6,7 +6,7 @@ from hashlib import sha1
 
 from micropython import const
 
-from latchkey.store import files
+from latchkey.store import formats
 
 SIZE = const(160)
 NO_SLOT = const(0xFFFF)
@@ -21,8 +21,8 @@ _VERSION = const(1)
 _LABEL = const(24)
 _BODY = const(152)
 # mark, slot, role, form, origin, flags, public x and y, shared key, label,
-# signer id, seconds, commands, not before, not after, powered seconds, uses, added at, reserved
-_LAYOUT = "<4sHBBBB64s16s24s4sIIIIIII6x"
+# signer id, seconds, commands, not before, not after, powered seconds, uses, added at, vehicle id, reserved
+_LAYOUT = "<4sHBBBB64s16s24s4sIIIIIII4s2x"
 
 
 def key_id(public: bytes | memoryview) -> bytes:
@@ -59,6 +59,7 @@ class Record:
         powered: int = 0,
         uses: int = 0,
         added_at: int = 0,
+        vehicle: bytes = b"\0\0\0\0",
     ) -> None:
         if len(public) != 65 or len(shared) != 16 or len(signer) != 4:
             raise ValueError("sizes of a record's fields")
@@ -78,6 +79,7 @@ class Record:
         self.powered = powered
         self.uses = uses
         self.added_at = added_at
+        self.vehicle = vehicle  # id of the vehicle's key that K was agreed with; zeros: not known
 
     @property
     def id(self) -> bytes:
@@ -103,7 +105,7 @@ class Record:
             _LAYOUT,
             raw,
             0,
-            files.mark(_VERSION),
+            formats.mark(_VERSION),
             self.slot,
             self.role,
             self.form,
@@ -120,16 +122,17 @@ class Record:
             self.powered,
             self.uses,
             self.added_at,
+            self.vehicle,
         )
-        raw[_BODY:] = files.digest(memoryview(raw)[:_BODY])
+        raw[_BODY:] = formats.digest(memoryview(raw)[:_BODY])
         return raw
 
 
 def unpack(raw: bytes | bytearray | memoryview) -> Record:
     """Raises Damaged or UnknownVersion."""
-    files.check_mark("a key's record", raw, _VERSION)
-    if len(raw) != SIZE or files.digest(memoryview(raw)[:_BODY]) != bytes(memoryview(raw)[_BODY:]):
-        raise files.Damaged("a key's record is damaged")
+    formats.check_mark("a key's record", raw, _VERSION)
+    if len(raw) != SIZE or formats.digest(memoryview(raw)[:_BODY]) != bytes(memoryview(raw)[_BODY:]):
+        raise formats.Damaged("a key's record is damaged")
     _, slot, role, form, origin, flags, point, shared, label, *rest = struct.unpack_from(_LAYOUT, raw, 0)
     try:
         label = label.rstrip(b"\0").decode()

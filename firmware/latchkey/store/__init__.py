@@ -1,9 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
 """What outlives a power cut.
 
-`files` writes a file whole or not at all, a block at a time. `journal` makes a change of several files one change: it
-is written down first (the rename of the journal is the commit), then carried out, then forgotten; a boot carries out
-what it finds written down. `provisioning` (identity, settings, an empty keychain) and `keys.keychain` are its users.
-`accesslog` is a ring of who did what. Slow work is written as generators that yield between flash blocks: `files.run`
-drives them at boot, `files.pace` in the running loop.
+`formats` is what each file of ours begins with. `files` writes a file whole or not at all, a block at a time. `journal`
+makes a change of several files one change: it is written down first (the rename of the journal is the commit: from then
+on the change is made), then carried out, then forgotten; a boot carries out what it finds written down. `reserve` is
+the room that this takes on a flash which others have filled. What there is only one of is kept in two places: by
+`provisioning` (identity, settings) and `boots` (the number of this start, in NVS too). `accesslog` is a ring of who did
+what, `logreader` its other half. Slow work is written as generators that yield between flash blocks: `files.run` drives
+them at boot, `files.pace` in the running loop. All but `formats` and `accesslog` is loaded when something changes.
 """
+
+import asyncio
+
+lock = asyncio.Lock()  # one writer at a time: what one sets free is not another's
+room = True  # False: the reserve is not whole, and what is free belongs to it

@@ -13,17 +13,18 @@ from binascii import crc32
 
 from micropython import const
 
-from latchkey.store import files
+from latchkey import store
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from typing import Any
 
-_KINDS = (  # by number: new ones go to the end
-    "other", "boot", "command", "refused", "enrolled", "removed", "updated", "replaced", "dropped", "collision"
+KINDS = (  # by number: new ones go to the end
+    "other", "boot", "command", "refused", "enrolled", "removed", "updated", "replaced", "dropped", "collision",
+    "identity",
 )  # fmt: skip
-_CONNS = ("", "serial", "ble")
+CONNS = ("", "serial", "ble")
 _SEGMENTS = const(8)
 _PLACES = const(64)  # a segment
 _SIZE = const(64)
@@ -45,8 +46,10 @@ _REFILL = const(600)  # one more in so many seconds
 
 
 class AccessLog:
-    def __init__(self, root: str, now: Callable[[], int]) -> None:
-        self._folder = root + "/log"
+    """`boot` is the number of this start. A log that cannot be written waits in RAM, and the car runs without."""
+
+    def __init__(self, root: str, now: Callable[[], int], boot: int = 1) -> None:
+        self.folder = root + "/log"
         self._now = now
         self._waiting = bytearray(_WAITING * _SIZE)
         self._n = 0  # entries in it
@@ -57,13 +60,12 @@ class AccessLog:
         self._lost = 0  # dropped, and not yet logged
         self._ration = _RATION
         self._refilled = now()
-        self._lock = asyncio.Lock()
         self.dropped = 0
-        self.last = 0  # number of the newest entry
-        self.boot = 1
-        files.make_folder(self._folder)
-        for segment in range(_SEGMENTS):
-            self._find_end(segment)
+        self.boot = boot
+        from latchkey.store import logreader
+
+        logreader.prepare(self.folder)
+        self.last, _ = logreader.last(self.folder)  # number of the newest entry
 
     def append(self, kind: str, conn: str, key_id: bytes | None, command: int, outcome: int, detail: int = 0) -> None:
         waiting = self._waiting
@@ -71,8 +73,8 @@ class AccessLog:
             name = conn.split("/")[0]
             what = struct.pack(
                 _WHAT,
-                kind in _KINDS and _KINDS.index(kind),
-                name in _CONNS and _CONNS.index(name),
+                kind in KINDS and KINDS.index(kind),
+                name in CONNS and CONNS.index(name),
                 command & 0xFFFF,
                 outcome & 0xFFFF,
                 detail & 0xFFFF,
@@ -121,18 +123,20 @@ class AccessLog:
 
     async def flush(self) -> None:
         """Write what waits. A flash that fails is told of, and tried again when there is more to write."""
-        async with self._lock:
+        async with store.lock:
+            if not store.room:
+                return  # what is free is kept for the keys
             if not self._urgent:
                 self._ration = max(0, self._ration - 1)
             self._urgent = False
             if self._lost and self._n < _WAITING:
-                self._put(struct.pack(_WHAT, _KINDS.index("dropped"), 0, 0, 0, 0, b"", 0), min(self._lost, 0xFFFF))
+                self._put(struct.pack(_WHAT, KINDS.index("dropped"), 0, 0, 0, 0, b"", 0), min(self._lost, 0xFFFF))
                 self._lost = 0
             self._refusals = 0
             try:
                 while self._n:
                     await self._write()
-            except OSError as e:
+            except (OSError, MemoryError) as e:
                 print("access log:", e)
             finally:
                 self._writing = 0
@@ -145,7 +149,7 @@ class AccessLog:
             struct.pack_into("<I", self._waiting, at + _CRC, crc32(memoryview(self._waiting)[at : at + _CRC]))
         self._writing = n * _SIZE
         data = bytes(memoryview(self._waiting)[: n * _SIZE])
-        with open(self._path(first), "ab" if first % _PLACES else "wb") as f:
+        with open(f"{self.folder}/{first // _PLACES % _SEGMENTS}", "ab" if first % _PLACES else "wb") as f:
             f.write(data)
             await asyncio.sleep_ms(0)
         left = self._n - n
@@ -155,72 +159,6 @@ class AccessLog:
 
     def entries(self, since: int = 0, limit: int = 16) -> Iterator[dict[str, Any]]:
         """Entries with numbers above `since`, oldest first; also those that wait for a flush."""
-        flushed = self.last - self._n
-        place = max(since, (flushed - 1) // _PLACES * _PLACES - (_SEGMENTS - 1) * _PLACES, 0)
-        while place < self.last and limit > 0:
-            n = min(limit, _PLACES - place % _PLACES, flushed - place)
-            data: bytes | memoryview
-            if n > 0:
-                data = self._read(place, n)
-            else:
-                n = self.last - place
-                data = memoryview(self._waiting)[(place - flushed) * _SIZE : self._n * _SIZE]
-            for at in range(0, len(data), _SIZE):
-                place += 1
-                n -= 1
-                entry = _entry(data[at : at + _SIZE], place, place > flushed)
-                if entry and limit > 0:
-                    limit -= 1
-                    yield entry
-            place += n  # a segment that is missing or cut short
+        from latchkey.store import logreader  # rare
 
-    def _path(self, place: int) -> str:
-        return f"{self._folder}/{place // _PLACES % _SEGMENTS}"
-
-    def _read(self, place: int, n: int) -> bytes:
-        try:
-            with open(self._path(place), "rb") as f:
-                f.seek(place % _PLACES * _SIZE)
-                data: bytes = f.read(n * _SIZE)
-                return data[: len(data) // _SIZE * _SIZE]
-        except OSError:
-            return b""
-
-    def _find_end(self, segment: int) -> None:
-        """At boot: is the newest entry in this segment? Its first or its last entry has to be sound."""
-        try:
-            with open(self._path(segment * _PLACES), "rb") as f:
-                size = f.seek(0, 2)
-                n = min(size // _SIZE, _PLACES)
-                for place in (n - 1, 0):
-                    f.seek(max(0, place) * _SIZE)
-                    entry = _entry(f.read(_SIZE), None, False)
-                    if entry and entry["seq"] > self.last:
-                        self.last = entry["seq"] if place else (entry["seq"] - 1) // _PLACES * _PLACES + n
-                        if self.last % _PLACES * _SIZE != size % (_PLACES * _SIZE):
-                            self.last += _PLACES - self.last % _PLACES  # no place to go on: a new segment
-                        self.boot = entry["boot"] + 1
-        except OSError:
-            pass
-
-
-def _entry(raw: bytes | memoryview, number: int | None, in_ram: bool) -> dict[str, Any] | None:
-    """None for one that is damaged, or is not the one it should be."""
-    if len(raw) != _SIZE or not (in_ram or crc32(raw[:_CRC]) == struct.unpack("<I", raw[_CRC:])[0]):
-        return None
-    seq, boot, at, count, what, version = struct.unpack_from(_LAYOUT, raw, 0)
-    if version != _VERSION or number not in (None, seq):
-        return None
-    kind, conn, command, outcome, detail, key, keyed = struct.unpack(_WHAT, what)
-    return {
-        "seq": seq,
-        "boot": boot,
-        "at": at,
-        "kind": _KINDS[kind % len(_KINDS)],
-        "conn": _CONNS[conn % len(_CONNS)],
-        "key": key.hex() if keyed else None,
-        "command": command,
-        "outcome": outcome,
-        "detail": detail,
-        "count": count,
-    }
+        return logreader.entries(self.folder, since, limit, self.last, memoryview(self._waiting)[: self._n * _SIZE])

@@ -2,42 +2,31 @@
 """A file is the old one or the new one: written beside it, closed, then renamed over it.
 
 Never written in place: on littlefs an exception (a Ctrl-C on the serial port, a cancelled task) that closes a half
-written file would commit the half.
+written file would commit the half. A folder where a file belongs, or a file where a folder does, is set aside.
 """
 
 import asyncio
 import os
-from hashlib import sha256
 
 from micropython import const
+
+from latchkey.store.formats import Damaged as Damaged
+from latchkey.store.formats import StoreError as StoreError
+from latchkey.store.formats import UnknownVersion as UnknownVersion
+from latchkey.store.formats import check_mark, digest, mark
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable
 
-_BLOCK = const(4096)
 _ENOENT = const(2)
+_BLOCK = const(4096)
 _EEXIST = const(17)
+_KIND = const(0xF000)  # of a mode
+_FOLDER = const(0x4000)
+_FILE = const(0x8000)
 _MARK = const(4)
 _DIGEST = const(8)
-
-
-class StoreError(Exception):
-    """What is in flash cannot be used; the message says which file and why."""
-
-    what = "store"
-
-
-class Damaged(StoreError):
-    pass
-
-
-class UnknownVersion(StoreError):
-    """Written by another version of the firmware: refused, and left as it is."""
-
-    def __init__(self, what: str, version: int) -> None:
-        super().__init__(f"{what} has format version {version}, which this firmware does not know")
-        self.version = version
 
 
 def run(steps: Generator[None]) -> None:
@@ -58,40 +47,44 @@ async def pace(steps: Generator[None]) -> None:
         steps.close()  # a file left open would be closed by the garbage collector, perhaps in the middle of littlefs
 
 
-def digest(*parts: bytes | bytearray | memoryview) -> bytes:
-    h = sha256()
-    for part in parts:
-        h.update(part)
-    short: bytes = h.digest()[:_DIGEST]
-    return short
-
-
-def mark(version: int) -> bytes:
-    """What each format begins with: so long that bit rot is not taken for another version."""
-    return bytes((0x4C, 0x6B, version, version ^ 0xFF))
-
-
-def check_mark(what: str, head: bytes | bytearray | memoryview, version: int) -> None:
-    if len(head) < _MARK or bytes(head[:_MARK]) != mark(head[2]):
-        raise Damaged(f"{what} is damaged")
-    if head[2] != version:
-        raise UnknownVersion(what, head[2])
-
-
-def _unless(errno: int, do: Callable[[str], None], path: str) -> None:
+def attempt(do: Callable[..., object], path: str, report: Callable[[str], None]) -> None:
+    """Do what would be good, and can be done without: an error is told."""
     try:
         do(path)
     except OSError as e:
-        if e.errno != errno:
-            raise
+        report(f"{path}: {e}")
+
+
+def clear(path: str, kind: int = _FOLDER) -> bool:
+    """Set aside what is of the wrong kind: a folder where a file belongs, or a file where a folder does. Was it?"""
+    try:
+        if os.stat(path)[0] & _KIND != kind:
+            return False
+    except OSError:
+        return False
+    try:
+        os.rename(path, path + ".bad")
+    except OSError:
+        os.rename(path, path + ".worse")  # than the one before
+    return True
 
 
 def make_folder(path: str) -> None:
-    _unless(_EEXIST, os.mkdir, path)
+    try:
+        os.mkdir(path)
+    except OSError as e:
+        if e.errno != _EEXIST:
+            raise
+        if clear(path, _FILE):
+            os.mkdir(path)
 
 
 def remove(path: str) -> None:
-    _unless(_ENOENT, os.remove, path)
+    try:
+        os.remove(path)
+    except OSError as e:
+        if e.errno != _ENOENT:
+            raise
 
 
 def _temporary(folder: str) -> str:
@@ -122,14 +115,21 @@ def write(path: str, chunks: Iterable[bytes | bytearray | memoryview]) -> Genera
 
 
 def put(folder: str, path: str) -> None:
-    os.rename(_temporary(folder), path)
+    try:
+        os.rename(_temporary(folder), path)
+    except OSError:
+        if not clear(path):
+            raise
+        os.rename(_temporary(folder), path)
 
 
 def prepare(folder: str, chunks: Iterable[bytes | bytearray | memoryview]) -> Generator[None]:
     """Write what `put` puts in a file's place. Yields about once a flash block."""
     temporary = _temporary(folder)
+    clear(temporary)
     try:
         with open(temporary, "wb") as f:
+            yield
             room = _BLOCK
             for chunk in chunks:
                 for at in range(0, len(chunk), _BLOCK):
@@ -141,7 +141,10 @@ def prepare(folder: str, chunks: Iterable[bytes | bytearray | memoryview]) -> Ge
                         room = _BLOCK
         yield
     except OSError:
-        remove(temporary)
+        try:
+            remove(temporary)
+        except OSError:
+            pass  # the next one writes over it
         raise
 
 
@@ -157,6 +160,59 @@ def read_sealed(path: str, version: int) -> memoryview | None:
     return body
 
 
-def write_sealed(path: str, version: int, body: bytes | bytearray | memoryview) -> Generator[None]:
+def sealed(version: int, body: bytes | bytearray | memoryview) -> tuple[bytes | bytearray | memoryview, ...]:
     head = mark(version)
-    return write(path, (head, digest(head, body), body))
+    return head, digest(head, body), body
+
+
+def write_sealed(path: str, version: int, body: bytes | bytearray | memoryview) -> Generator[None]:
+    make_folder(path[: path.rfind("/")])
+    yield from write(path, sealed(version, body))
+
+
+# What there is only one of, in two folders: a bad block or a bad folder leaves the other. The first is written first,
+# and its rename is what counts: where both are sound and differ, the first is right.
+
+
+def places(root: str, name: str) -> tuple[str, str]:
+    return f"{root}/{name}", f"{root}/twin/{name}"
+
+
+def keep(root: str, name: str, version: int, body: bytes | bytearray | memoryview) -> Generator[None]:
+    for path in places(root, name):
+        yield from write_sealed(path, version, body)
+        yield
+
+
+def load(root: str, name: str, version: int, report: Callable[[str], None]) -> bytes | None:
+    """What is kept under that name; None when there is nothing to be read. A copy that is not right is made anew.
+
+    Raises UnknownVersion when all that is there was written by another firmware.
+    """
+    first, second = places(root, name)
+    found = _load(first, version, report)
+    other = _load(second, version, report)
+    good = found if isinstance(found, bytes) else other
+    if isinstance(good, bytes):
+        if found != other:
+            report(f"{name}: one of its two copies is made anew")
+            wrong = second if found is good else first
+            attempt(lambda path: run(write_sealed(path, version, good)), wrong, report)
+        return good
+    for unknown in (found, other):
+        if isinstance(unknown, UnknownVersion):
+            raise unknown
+    return None
+
+
+def _load(path: str, version: int, report: Callable[[str], None]) -> bytes | UnknownVersion | None:
+    for left in (1, 0):
+        try:
+            body = read_sealed(path, version)
+            return None if body is None else bytes(body)
+        except UnknownVersion as e:
+            return e
+        except (Damaged, OSError) as e:
+            if not left:
+                report(f"{path}: {e}")
+    return None

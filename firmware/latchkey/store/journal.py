@@ -1,12 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """A change of several files as one: written down, carried out, forgotten.
 
-The rename that puts the journal in place is the commit. From then on the change is carried out to its end, at the
-next boot if need be, so carrying it out twice must give the same as once. A new commit takes the place of one that is
-still pending: whoever commits without looking at it means to.
+The rename that puts the journal in place is the commit. From then on the change is made, whatever becomes of carrying
+it out: that is done to its end, at a later boot if need be, so carrying it out twice must give the same as once. A new
+commit takes the place of one that is still there: whoever commits has carried that one out first, or means to.
 """
 
-import asyncio
 import os
 
 from micropython import const
@@ -18,36 +17,76 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Generator
 
 _VERSION = const(1)
-lock = asyncio.Lock()  # there is one journal: one change at a time
 KEYS = const(1)
 PROVISION = const(2)
+_TRIES = const(3)
 
 
-def _path(root: str) -> str:
+class Unclear(Exception):
+    """The flash does not say whether a change is written down. What it says after a restart will hold."""
+
+
+def path(root: str) -> str:
     return root + "/journal/redo"
 
 
 def pending(root: str, report: Callable[[str], None]) -> tuple[int, memoryview] | None:
-    """The (kind, body) of a committed change that may not have been carried out. A damaged one is set aside."""
-    files.make_folder(root)  # on a board that has one file system it is a folder, and no mount point
-    files.make_folder(root + "/journal")
-    files.sweep(root + "/journal")
-    path = _path(root)
+    """The (kind, body) of a committed change that may not have been carried out. A damaged one is set aside.
+
+    Raises UnknownVersion for one that another firmware wrote, which stays.
+    """
+    for left in range(_TRIES, 0, -1):
+        try:
+            body = files.read_sealed(path(root), _VERSION)
+            if not body:
+                return None
+            if body[0] not in (KEYS, PROVISION):
+                raise files.UnknownVersion("the journal's change", body[0])
+            return body[0], body[1:]
+        except (files.Damaged, OSError) as e:
+            if left > 1:
+                continue  # a bad read may be a passing one; an acknowledged change would be lost with it
+            report(f"journal: set aside, {e}")
+            try:
+                os.rename(path(root), root + "/journal/damaged")
+            except OSError:
+                files.attempt(files.clear, path(root), report)
+    return None
+
+
+def commit(root: str, kind: int, body: bytes | bytearray, spend: bool = False) -> Generator[None]:
+    """Raises OSError when nothing is committed; Unclear. With `spend`, it may use the reserve."""
+    from latchkey.store import reserve
+
+    folder = root + "/journal"
+
+    def steps() -> Generator[None]:
+        files.make_folder(root)  # on a board that has one file system it is a folder, and no mount point
+        files.make_folder(folder)
+        yield from files.prepare(folder, files.sealed(_VERSION, bytes((kind,)) + body))
+
+    yield from reserve.spending(root, steps) if spend else steps()
     try:
-        data = files.read_sealed(path, _VERSION)
-    except files.Damaged as e:
-        os.rename(path, root + "/journal/damaged")
-        report(str(e))
-        return None
-    if not data:
-        return None
-    return data[0], data[1:]
-
-
-def commit(root: str, kind: int, body: bytes | bytearray) -> Generator[None]:
-    files.make_folder(root + "/journal")
-    return files.write_sealed(_path(root), _VERSION, bytes((kind,)) + body)
+        files.put(folder, path(root))
+    except OSError as error:
+        # A rename that fails may have been done all the same. One that is undone for certain has not.
+        for _ in range(_TRIES):
+            try:
+                clear(root)
+            except OSError:
+                yield
+            else:
+                raise error
+        raise Unclear
 
 
 def clear(root: str) -> None:
-    files.remove(_path(root))
+    files.remove(path(root))
+
+
+def forget(root: str) -> None:
+    """Clear it once its change is carried out. One that stays does no harm: it is done again, or written over."""
+    try:
+        clear(root)
+    except OSError as e:
+        print("journal:", e)

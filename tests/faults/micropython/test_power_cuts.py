@@ -3,7 +3,7 @@
 
 import asyncio
 
-from cuts import CAR, DRIVER, PRIVATE, SETTINGS, Board, cut, neighbour, prepared, with_guests
+from cuts import CAR, DRIVER, PRIVATE, SETTINGS, Board, Settings, cut, neighbour, prepared, with_guests
 
 from latchkey.keys.record import IMPERMANENT
 from latchkey.store import provisioning
@@ -95,6 +95,11 @@ def test_an_impermanent_key_in_place_of_all_others_is_one_change():
     cut_everywhere("add and drop impermanent", with_guests(), lambda board: board.keys.apply(guest(), (), True))
 
 
+def load():
+    settings, identity, _ = provisioning.load(ROOT, Settings)
+    return (settings.text,) + (identity or (None, None))
+
+
 def test_an_identity_for_settings_put_there_by_hand():
     flash = fresh()
     with open(ROOT + "/config.json", "wb") as f:
@@ -106,7 +111,7 @@ def test_an_identity_for_settings_put_there_by_hand():
         while True:
             n += 1
             flash = mount(RamFlash(image))
-            assert provisioning.load(ROOT) == (SETTINGS, None, None)
+            assert load() == (SETTINGS, None, None)
             flash.cut_after(n, torn)
             try:
                 asyncio.run(provisioning.set_identity(ROOT, PRIVATE, CAR))
@@ -117,7 +122,7 @@ def test_an_identity_for_settings_put_there_by_hand():
                 break
             count += 1
             mount(RamFlash(flash.image()))
-            found = provisioning.load(ROOT)
+            found = load()
             assert found == (SETTINGS, PRIVATE, CAR) or (found == (SETTINGS, None, None) and not acknowledged)
     print("note: identity: %d power cuts" % count)
 

@@ -3,7 +3,7 @@
 
 import asyncio
 
-from cuts import CAR, Board, cut, prepared, with_guests
+from cuts import CAR, Board, Settings, cut, prepared, with_guests
 
 from latchkey.keys.keychain import Keychain
 from latchkey.store import provisioning
@@ -30,7 +30,7 @@ def cut_twice(name, image, act):
             flash = mount(RamFlash(left))
             flash.cut_after(m)
             try:
-                provisioning.load(ROOT)
+                provisioning.load(ROOT, Settings)
                 Keychain(ROOT, lambda why: None).open()
             except OSError:
                 pass

@@ -1,0 +1,52 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The `esp32` module of the simulated board: NVS, which is a file beside the flash image (in RAM, without an image)."""
+
+import json
+import os
+
+_NOT_FOUND = -0x1102  # ESP_ERR_NVS_NOT_FOUND
+ram: dict[str, int] = {}
+
+
+class NVS:
+    """Whole numbers by name. What is set is kept from `commit` on."""
+
+    def __init__(self, namespace: str) -> None:
+        image = os.getenv("LATCHKEY_IMAGE")
+        self._path = image + ".nvs" if image else None
+        self._namespace = namespace + "."
+        self._set: dict[str, int] = {}
+
+    def get_i32(self, key: str) -> int:
+        name = self._namespace + key
+        kept = self._read()
+        if name not in kept:
+            raise OSError(_NOT_FOUND, "ESP_ERR_NVS_NOT_FOUND")
+        return kept[name]
+
+    def set_i32(self, key: str, value: int) -> None:
+        self._set[self._namespace + key] = value
+
+    def commit(self) -> None:
+        kept = self._read()
+        kept.update(self._set)
+        self._write(kept)
+
+    def _read(self) -> dict[str, int]:
+        if not self._path:
+            return dict(ram)
+        try:
+            with open(self._path) as f:
+                kept: dict[str, int] = json.load(f)
+                return kept
+        except (OSError, ValueError):
+            return {}
+
+    def _write(self, kept: dict[str, int]) -> None:
+        if not self._path:
+            ram.clear()
+            ram.update(kept)
+            return
+        with open(self._path + ".new", "w") as f:
+            json.dump(kept, f)
+        os.rename(self._path + ".new", self._path)
