@@ -70,7 +70,10 @@ MESSAGE_CHECKS: dict[str, tuple[str, str]] = {
 }
 
 KEYCHAIN_CHECKS: dict[str, tuple[str, str]] = {
-    "UNDOCUMENTED_ERROR": ("an operation on keys that it knows", "one that is empty or of another kind"),
+    "UNDOCUMENTED_ERROR": (
+        "an operation on keys that it knows, and a label that is plain text in UTF-8",
+        "one that is empty or of another kind, or a label with control characters",
+    ),
     "NO_PERMISSION_TO_REMOVE_ONESELF": ("another owner's key to sign it", "a key that asks for its own removal"),
     "WHITELIST_FULL": ("room for one more: there are 4096 places", "a new key with every place taken"),
     "NO_PERMISSION_TO_ADD": (
@@ -99,8 +102,8 @@ KEYCHAIN_CHECKS: dict[str, tuple[str, str]] = {
     "ATTEMPTING_TO_ADD_KEY_WITH_SERVICE_ROLE": ("a role that a card tap can give", "the service role"),
     "NON_SERVICE_KEY_ATTEMPTING_TO_ADD_SERVICE_TECH": ("a role that an owner can give", "the service role"),
     "COULD_NOT_START_LOCAL_ENTITY_AUTH": (
-        "one key at a time to wait for the card, so that a tap cannot approve the wrong one",
-        "a second key that asks while another waits: both are turned away",
+        "one request alone in 30 s, so that a tap cannot approve the wrong one",
+        "another one, or the same on another connection: both are turned away until 30 s have passed without any",
     ),
     "LOCAL_ENTITY_AUTH_FAILED_TIMED_OUT_WAITING_FOR_TAP": ("a card tap within 30 s", "none"),
     "LOCAL_ENTITY_AUTH_FAILED_CANCELLED": ("this key alone to wait for the card", "another key that asked meanwhile"),

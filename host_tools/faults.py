@@ -50,7 +50,10 @@ MESSAGE_FAULTS: dict[str, tuple[str, str]] = {
 
 # From WhitelistOperation_information: the car did not change its keychain.
 KEYCHAIN_FAULTS: dict[str, tuple[str, str]] = {
-    "UNDOCUMENTED_ERROR": ("the car refused the change and did not say why", _RETRY),
+    "UNDOCUMENTED_ERROR": (
+        "the car refused the change: an operation that it does not know, a label that is not plain text, or its flash",
+        "`latchkey monitor` shows why",
+    ),
     "NO_PERMISSION_TO_REMOVE_ONESELF": ("a key may not remove itself", "remove it with another owner's key"),
     "KEYFOB_SLOTS_FULL": ("there is no room for another fob", "remove a fob first"),
     "WHITELIST_FULL": ("the car's keychain is full", "remove a key first: `latchkey keys remove`"),
@@ -84,7 +87,10 @@ KEYCHAIN_FAULTS: dict[str, tuple[str, str]] = {
         "the car is not in service mode",
         "choose another --role",
     ),
-    "COULD_NOT_START_LOCAL_ENTITY_AUTH": ("the car is waiting for a tap for another key", "wait 30 s and try again"),
+    "COULD_NOT_START_LOCAL_ENTITY_AUTH": (
+        "somebody else asked to be enrolled, so a card tap approves nobody",
+        "ask no more for 30 s, then pair again; an owner's `latchkey keys add` and the serial port need not wait",
+    ),
     "LOCAL_ENTITY_AUTH_FAILED_UI_DENIED": ("somebody in the car said no", "ask them"),
     "LOCAL_ENTITY_AUTH_FAILED_TIMED_OUT_WAITING_FOR_TAP": (
         "no card was tapped in time",
@@ -92,7 +98,10 @@ KEYCHAIN_FAULTS: dict[str, tuple[str, str]] = {
     ),
     "LOCAL_ENTITY_AUTH_FAILED_TIMED_OUT_WAITING_FOR_UI_ACK": ("nobody confirmed it in the car", "pair again"),
     "LOCAL_ENTITY_AUTH_FAILED_VALET_MODE": ("the car is in valet mode", "leave valet mode first"),
-    "LOCAL_ENTITY_AUTH_FAILED_CANCELLED": ("the request was replaced by another or withdrawn", "pair again"),
+    "LOCAL_ENTITY_AUTH_FAILED_CANCELLED": (
+        "somebody else asked to be enrolled, so a card tap approves nobody",
+        "ask no more for 30 s, then pair again",
+    ),
     "NON_SERVICE_KEY_ATTEMPTING_TO_ADD_RIDER_KEY": ("only service may add a rider", "choose another --role"),
     "ATTEMPTING_TO_ADD_RIDER_KEY_OUTSIDE_FLEET_MODE": ("the car is not in fleet mode", "choose another --role"),
     "NON_SERVICE_KEY_ATTEMPTING_TO_ADD_PREDELIVERY_KEY": ("only service may add this key", "choose another --role"),

@@ -26,7 +26,7 @@ _STATS_EVERY, _HEAP_EVERY = 1.0, 10.0  # seconds; the heap is collected before i
 _LABELS = 64  # keys whose names are fetched
 _PAGE = 16
 _PINS = ("start", "lock", "led", "card", "brake", "door")
-_SPOKEN = ("command", "refused", "pending", "tap", "enrolled", "replaced", "updated", "removed", "boot")
+_SPOKEN = ("command", "refused", "pending", "collision", "tap", "enrolled", "replaced", "updated", "removed", "boot")
 
 
 @dataclass
@@ -127,6 +127,8 @@ class Monitor:
             row.ended, row.bad = f"{name} ({why})" if why else name, True
         elif kind == "pending":
             row.what, row.ended = f"asks to be {messages.role_name(event.get('role', 0))}", "waits for a card"
+        elif kind == "collision":
+            row.what, row.ended, row.bad = "two ask to be enrolled", f"no tap counts for {event.get('left')} s", True
         elif kind == "tap":
             row.what, row.ended = "card tapped", "approved" if event.get("key") else "nobody was waiting"
         elif kind == "boot":
@@ -175,7 +177,11 @@ class Monitor:
         table.add_row("brake", "pressed" if state["brake"] else "released")
         table.add_row("driver", "in the car" if state["user_present"] else "not in the car")
         table.add_row("asleep", "yes" if state["asleep"] else "no")
-        table.add_row("card", _lit(f"{pending['key']}: {pending['left']} s", "yellow") if pending else "nobody waits")
+        if state.get("collision"):
+            table.add_row("card", _lit(f"two have asked: {state['collision']} s", "red"))
+        else:
+            told = _lit(f"{pending['key']}: {pending['left']} s", "yellow") if pending else "nobody waits"
+            table.add_row("card", told)
         return table
 
     def _pins_table(self) -> Table:

@@ -119,6 +119,8 @@ def _status_table(info: dict[str, Any], state: dict[str, Any]) -> Table:
         rows["waits for a card"] = (
             f"key {pending['key']} as {messages.role_name(pending['role'])}, {pending['left']} s left"
         )
+    if state.get("collision"):
+        rows["no tap counts"] = f"two have asked to be enrolled: for {state['collision']} s"
     for name, value in rows.items():
         table.add_row(name, value)
     return table

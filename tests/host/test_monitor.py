@@ -100,6 +100,7 @@ EVENTS: list[tuple[dict[str, Any], list[str]]] = [
     ({"event": "refused", "fault": 0, "information": 7, "why": "role may not"}, ["NO_PERMISSION_TO_REMOVE (role may"]),
     ({"event": "refused", "fault": 0, "why": "not a RoutableMessage"}, ["refused (not a RoutableMessage)"]),
     ({"event": "pending", "key": "0123abcd", "role": 3}, ["asks to be driver", "0123abcd", "waits for a card"]),
+    ({"event": "collision", "conn": "ble/3", "left": 30}, ["two ask to be enrolled", "no tap counts for 30 s"]),
     ({"event": "tap", "key": None}, ["card tapped", "nobody was waiting"]),
     ({"event": "enrolled", "key": "0123abcd", "by": "card"}, ["enrolled", "by card"]),
     ({"event": "boot", "cause": 3}, ["boot", "cause 3"]),

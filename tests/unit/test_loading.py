@@ -1,0 +1,177 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A stranger can bring about that enrolment is loaded: it costs the loop little at a time, and at worst his request."""
+
+import asyncio
+import builtins
+import sys
+
+import codes as faults
+from latchkey.clock import Clock
+from latchkey.faults import Fault, KeyRefused
+from latchkey.keys import loading
+from latchkey.session.sessions import Sessions
+from support import CLIENT_PUBLIC, VEHICLE_PRIVATE, VEHICLE_PUBLIC, Conn, Keys
+from test_whitelist import ADD, operation, removal
+
+_import = builtins.__import__
+
+
+class Agent:
+    def __init__(self):
+        self.clock = Clock()
+        self.started = []
+        self.events = []
+        self.emit = self.events.append
+
+    def start(self, name, task):
+        self.started.append(name)
+        task.close()
+
+    def forget(self, *names):
+        for name in names:
+            if name in sys.modules:
+                package, _, last = name.rpartition(".")
+                delattr(sys.modules[package], last)
+                del sys.modules[name]
+
+
+class Router:
+    def __init__(self):
+        self.told = []
+
+    def failed(self, conn, reply, error):
+        self.told.append(error)
+
+
+class Reply:
+    def __init__(self):
+        self.conn = Conn()
+        self.waited = 0
+
+    def waiting(self):
+        self.waited += 1
+
+
+class Car:
+    """What loading needs of a car: cold, with none of enrolment's modules there."""
+
+    def __init__(self):
+        self.agent = Agent()
+        self.agent.forget(*loading._MODULES)
+        self.keychain = Keys()
+        self.sessions = Sessions(self.keychain, self.agent.clock, VEHICLE_PUBLIC)
+        self.router = Router()
+        self.log = self
+        self.flush = None
+        self.enrolment = loading.Loading(self, self.agent, VEHICLE_PRIVATE, lambda *entry: None)
+
+    async def settle(self):
+        for _ in range(50):
+            await asyncio.sleep_ms(0)
+
+
+class Importing:
+    """Stands in for the interpreter's own import: counts, and fails where it is told to."""
+
+    def __init__(self, error=None, fails_at=-1):
+        self.names = []
+        self.error = error
+        self.fails_at = fails_at
+
+    def __call__(self, name, *rest):
+        if name in loading._MODULES and name not in sys.modules:
+            self.names.append(name)
+            if len(self.names) - 1 == self.fails_at:
+                raise self.error
+        return _import(name, *rest)
+
+    def __enter__(self):
+        builtins.__import__ = self
+        return self
+
+    def __exit__(self, *error):
+        builtins.__import__ = _import
+
+
+def loaded():
+    return [name for name in loading._MODULES if name in sys.modules]
+
+
+async def test_the_first_request_waits_for_the_modules_and_is_then_pending():
+    car, reply = Car(), Reply()
+    buffer = bytearray(operation(ADD))
+    car.enrolment.ask(memoryview(buffer), reply, None)
+    buffer[:] = bytes(len(buffer))  # the next message comes into the same one
+    assert not loaded() and car.enrolment.pending is None and car.enrolment.tap() is None
+    await car.settle()
+    assert reply.waited == 1 and not car.router.told
+    assert car.enrolment.pending.change.record.public == CLIENT_PUBLIC
+    assert car.agent.started == ["keys"]
+
+
+async def test_each_module_is_loaded_by_itself_and_others_have_their_turn_between_them():
+    """On a board each takes longer than a stretch; a module that needed another would take two at once."""
+    ticks = [0]
+
+    def late():
+        ticks[0] += 100  # longer than any stretch
+        return ticks[0]
+
+    car = Car()
+    ticks_ms, loading.ticks_ms = loading.ticks_ms, late
+    try:
+        with Importing() as importing:
+            car.enrolment.ask(operation(ADD), Reply(), None)
+            most = turns = 0
+            while len(importing.names) < len(loading._MODULES):
+                before = len(importing.names)
+                await asyncio.sleep_ms(0)
+                most = max(most, len(importing.names) - before)
+                turns += 1
+                assert turns < 100
+            await car.settle()
+    finally:
+        loading.ticks_ms = ticks_ms
+    assert most == 1 and turns >= len(loading._MODULES)
+    assert tuple(importing.names) == loading._MODULES, "each after what it needs"
+    assert car.enrolment.pending
+
+
+async def test_who_asks_while_it_loads_is_told_busy():
+    car, first, second = Car(), Reply(), Reply()
+    car.enrolment.ask(operation(ADD), first, None)
+    try:
+        car.enrolment.ask(operation(ADD), second, None)
+    except Fault as fault:
+        assert fault.code == faults.BUSY
+    else:
+        raise AssertionError("taken")
+    await car.settle()
+    assert first.waited and not second.waited
+
+
+async def test_a_request_that_waited_is_refused_as_it_would_have_been_at_once():
+    car = Car()
+    car.enrolment.ask(removal(CLIENT_PUBLIC), Reply(), None)
+    await car.settle()
+    (error,) = car.router.told
+    assert isinstance(error, KeyRefused) and error.code == faults.KEY_NO_PERMISSION_TO_REMOVE
+    assert car.enrolment.pending is None
+    car.enrolment.ask(operation(ADD), Reply(), None)
+    assert car.enrolment.pending, "and it is loaded for the next one"
+
+
+async def test_no_memory_at_any_module_costs_the_request_that_waited_and_no_more():
+    for error in (MemoryError(), ImportError("no module"), OSError(5)):
+        for at in range(len(loading._MODULES)):
+            car, reply = Car(), Reply()
+            with Importing(error, at):
+                car.enrolment.ask(operation(ADD), reply, None)
+                await car.settle()
+            assert [told.code for told in car.router.told] == [faults.BUSY]
+            assert car.enrolment is None and not reply.waited
+            assert not loaded(), "the heap is as it was"
+            car.enrolment = loading.Loading(car, car.agent, VEHICLE_PRIVATE, lambda *entry: None)
+            car.enrolment.ask(operation(ADD), reply, None)
+            await car.settle()
+            assert car.enrolment.pending and reply.waited == 1
