@@ -15,8 +15,9 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from host_tools import interrupts
 from host_tools.bench import Bench
-from host_tools.faults import NoAnswer
+from host_tools.faults import LatchkeyError, NoAnswer, Refused
 from host_tools.flash import Repl, chip, listen
 from host_tools.flash.files import Files
 from host_tools.phone import Key, Phone, keyfile, messages
@@ -25,6 +26,7 @@ from host_tools.port import PortError, PortGone
 
 _ROUNDS = 10
 _RETURN = 15.0  # seconds for a port of the chip's own to come back after a reset
+_IDLE = 1.0  # seconds in which another phone is served alone
 _LABEL = "latchkey measure"
 
 _BEGIN = """
@@ -128,6 +130,7 @@ def _reset(repl: Repl, port: str) -> tuple[dict[str, Any] | None, int | None]:
     with contextlib.suppress(PortGone):
         repl.start(_RESET)
         return listen.first_words(repl.serial, port)
+    repl.stopped = False  # it went because it restarts
     until = time.monotonic() + _RETURN
     while True:  # the chip's own port comes back when it has started
         repl.close()
@@ -149,12 +152,18 @@ def _phone(
     if car.keys():
         if key is None:
             return "not measured: this car has keys; give one of its owners' with --key"
-        return _commands(car, vin, key, False, say)
+        try:
+            return _commands(car, vin, key, False, say)
+        except BaseException:
+            with _or_said("the car may be unlocked: `latchkey lock`"), contextlib.closing(car.connect()) as connection:
+                Phone(connection, vin, key).lock()
+            raise
     try:
         return _commands(car, vin, keyfile.generate(), True, say)
     finally:
         say("making the car new again")
-        car.provision(vin, settings, force=True)
+        with _or_said(f"the car may still have the key {_LABEL!r}: `latchkey provision --vin {vin} --force`"):
+            car.provision(vin, settings, force=True)
 
 
 def _commands(car: Bench, vin: str, key: Key, new: bool, say: Callable[[str], None]) -> dict[str, Any]:
@@ -205,24 +214,48 @@ def _beside(car: Bench, vin: str, phone: Phone, say: Callable[[str], None]) -> d
     """How another phone is served while the car computes with a new key."""
     say("another phone, while a key is added")
     guest = keyfile.generate()
-    with contextlib.closing(car.connect()) as connection:
-        other = Phone(connection, vin, guest)
-        with _asking(other) as idle:
-            time.sleep(1)
-        with _asking(other) as busy:
-            begun = time.monotonic()
-            phone.change_keys(messages.add_key(guest.public, "driver", _LABEL))
-            added = _ms(begun)
-        try:
+    try:
+        with contextlib.closing(car.connect()) as connection:
+            other = Phone(connection, vin, guest)
+            with _asking(other) as idle:
+                time.sleep(_IDLE)
+            with _asking(other) as busy:
+                begun = time.monotonic()
+                phone.change_keys(messages.add_key(guest.public, "driver", _LABEL))
+                added = _ms(begun)
             other.handshake()
-        finally:
-            phone.change_keys(messages.remove_key(guest.public))
+    finally:
+        _forget(car, vin, phone.key, guest)
     return {
         "added_ms": added,
         "answers": len(busy),
         "worst_ms": max(busy, default=None),
         "worst_otherwise_ms": max(idle, default=None),
     }
+
+
+def _forget(car: Bench, vin: str, owner: Key, guest: Key) -> None:
+    """Remove a key that may have been added, over a connection of its own: whatever ended the work may have cut the
+    other one off in the middle of a message."""
+    with (
+        _or_said(f"the car may still have the key {guest.id}: `latchkey keys remove --which {guest.id}`"),
+        contextlib.closing(car.connect()) as connection,
+    ):
+        try:
+            Phone(connection, vin, owner).change_keys(messages.remove_key(guest.public))
+        except Refused as refused:
+            if refused.name != "PUBLIC_KEY_NOT_ON_WHITELIST":
+                raise
+
+
+@contextlib.contextmanager
+def _or_said(text: str) -> Iterator[None]:
+    """What could not be put in order is told to the person."""
+    try:
+        yield
+    except LatchkeyError as error:
+        interrupts.tell(error, text)
+        raise
 
 
 @contextlib.contextmanager
@@ -232,7 +265,7 @@ def _asking(phone: Phone) -> Iterator[list[float]]:
     stop = threading.Event()
 
     def ask() -> None:
-        with contextlib.suppress(NoAnswer):
+        with contextlib.suppress(LatchkeyError):
             while not stop.is_set():
                 begun = time.monotonic()
                 phone.status()

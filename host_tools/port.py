@@ -10,6 +10,7 @@ import os
 import stat
 import tempfile
 import termios
+import time
 from pathlib import Path
 
 import serial
@@ -50,8 +51,22 @@ class PortGone(PortError):
     name = "PORT_GONE"
 
 
-def open_port(path: str) -> serial.Serial:
-    """Open `path` at 115200 baud for this process alone. A pyserial URL will do too (`socket://`, `rfc2217://`)."""
+def open_port(path: str, patience: float = 0.0) -> serial.Serial:
+    """Open `path` at 115200 baud for this process alone. A pyserial URL will do too (`socket://`, `rfc2217://`).
+
+    `patience` is how many seconds to wait for a short command that has it.
+    """
+    deadline = time.monotonic() + patience
+    while True:
+        try:
+            return _open(path)
+        except PortBusy:
+            if time.monotonic() >= deadline:
+                raise
+            time.sleep(0.05)
+
+
+def _open(path: str) -> serial.Serial:
     try:
         port = serial.serial_for_url(path, BAUD, timeout=0.1, write_timeout=5, do_not_open=True)
         if "://" not in path:

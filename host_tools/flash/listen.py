@@ -39,7 +39,7 @@ def first_words(port: serial.Serial, name: str, patience: float = _PATIENCE) -> 
                     text += item
                 elif item.kind == "s" and (whole := joiner.add(item)):
                     return json.loads(whole[2]), round((time.monotonic() - started) * 1000)
-            if b"soft reboot" in text and (text + data).rstrip(b" ").endswith(_PROMPT.rstrip()):
+            if (text + data).rstrip(b" ").endswith(_PROMPT.rstrip()):
                 break
     except (OSError, TypeError) as error:
         raise PortGone(f"{name} has gone: {error}", "plug the board in and run it again") from None

@@ -1,5 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The board's raw REPL, and why there is none."""
+"""The board's raw REPL: code is run there, and the board is started again.
+
+A car stands still at its prompt. So whatever ends the work, the board is started again, or it is said that it is not;
+and should this program vanish altogether, the watchdog does it.
+"""
 
 from __future__ import annotations
 
@@ -12,37 +16,26 @@ import time
 from typing import Any, Self
 
 from mpremote.transport import TransportError
-from mpremote.transport_serial import SerialTransport
 
+from host_tools import interrupts
 from host_tools.faults import LatchkeyError
-from host_tools.port import PortGone, open_port
+from host_tools.flash.attention import PATIENCE, RESET, SILENCE, Attention
+from host_tools.port import PortGone
 
-_RAW = b"raw REPL; CTRL-B to exit\r\n"  # and then a prompt, which exec() looks for
-_RESET = b"soft reboot\r\n"
-_ATTEMPTS = 6  # a board that starts over and over hears some of them
-_PATIENCE = 1.2  # seconds for an answer to Ctrl-C: an agent may be in the middle of something
-_BOOT = 2.5  # seconds for a board to start
-_SILENCE = 10.0  # seconds in which a board that works must say something
-# What the chip's ROM prints when it starts as its own flasher, or finds nothing to start.
-_DOWNLOAD = re.compile(rb"waiting for download|wait u(?:art|sb) download|boot:0x\w+ \((?:USB_)?DOWNLOAD")
-_EMPTY = re.compile(rb"invalid header|flash read err|ets_main\.c|No bootable app")
-# The flasher's own greeting and the beginning of its answer (esptool's SYNC, in SLIP).
-_SYNC = b"\xc0\x00\x08\x24\x00\x00\x00\x00\x00\x07\x07\x12\x20" + b"\x55" * 32 + b"\xc0"
-_SYNC_ANSWER = b"\xc0\x01\x08"
-
-
-class NoMicroPython(LatchkeyError):
-    """Something is on the port, and it is not MicroPython's prompt."""
-
-    name = "NO_MICROPYTHON"
-    exit_code = 3
-
-
-class InBootloader(LatchkeyError):
-    """The chip waits to be flashed by esptool and runs nothing."""
-
-    name = "BOOTLOADER"
-    exit_code = 3
+_FRIENDLY = b">>> "
+_RESTARTS = 3
+# Seconds after which a board at its prompt restarts by itself when nobody works on it. The watchdog cannot be switched
+# off: when the work is over it gets a week, or what the agent gives it.
+_ALONE = 120
+_WATCHDOG = """
+try:
+ import machine
+ machine.WDT(timeout=%d).feed()
+except Exception:
+ pass
+"""
+_FEED = _WATCHDOG % (_ALONE * 1000)
+_CALM = "import machine; machine.WDT(timeout=604800000)"
 
 
 class BoardSilent(LatchkeyError):
@@ -65,41 +58,71 @@ class ScriptFailed(LatchkeyError):
         self.errno = int(code[1]) if code else 0
 
 
-class Repl(SerialTransport):
+class Repl(Attention):
     """The raw REPL of the board on a port: `with Repl(port) as board: board.run("print(1)")`."""
 
-    def __init__(self, port: str, readme: str = "the board's README.md") -> None:
-        # Not the base class's own: the port opens with our explanations, and without resetting the board.
-        self.device_name = port
-        self.in_raw_repl = False
-        self.use_raw_paste = True
-        self.mounted = False
-        self.is_pty = False  # a pty tells how much waits, like any other port here
-        self._readme = readme
-        self.serial = open_port(port)
-        self.serial.timeout = _SILENCE
-        try:
-            self._attend()
-        except BaseException:
-            self.serial.close()
-            raise
+    def __init__(self, port: str, readme: str = "boards/README.md") -> None:
+        super().__init__(port, readme)
+        self.undo = ""
+        """A line that is run there before it is started again: what an interrupted step would leave behind."""
+        self._fed = float("-inf")
 
     def __enter__(self) -> Self:
+        """Stop what runs there. Not done when it is made: only from here on somebody is sure to start it again."""
+        try:
+            self.attend()
+        except BaseException as error:
+            self._leave(error)
+            raise
         return self
 
-    def __exit__(self, *_: object) -> None:
-        self.close()
+    def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
+        self._leave(error)
 
     def close(self) -> None:
         """Let go of the port. The lines stay as they are, so that the board is not reset."""
         with contextlib.suppress(OSError):
             self.serial.close()
 
+    def _leave(self, error: BaseException | None) -> None:
+        """Start the board again if it stands, whatever has happened."""
+        try:
+            if self.stopped:
+                self.restart()
+        except LatchkeyError as left:
+            if error is None:
+                raise
+            self._say_stopped(error, left)
+        except BaseException as interruption:  # Ctrl-C just now; no more of them is heard
+            try:
+                self.restart()
+            except LatchkeyError as left:
+                self._say_stopped(interruption, left)
+            raise
+        finally:
+            self.close()
+
+    def _say_stopped(self, error: BaseException, left: LatchkeyError) -> None:
+        if self.reached:
+            why = "" if isinstance(error, PortGone) else f" ({left.text})"
+            interrupts.tell(
+                error,
+                f"the board could not be started again{why}: press its RESET button or take its power away for a "
+                f"moment; else it restarts by itself {_ALONE} s after the last step",
+            )
+
+    def exec_raw(self, command: str | bytes, timeout: float = SILENCE, data_consumer: Any = None) -> Any:
+        """Every step tells the watchdog that somebody is there."""
+        if time.monotonic() - self._fed > _ALONE / 4:
+            self._fed = time.monotonic()
+            super().exec_raw(_FEED, timeout)  # type: ignore[no-untyped-call] # mpremote has no annotations
+        return super().exec_raw(command, timeout, data_consumer)  # type: ignore[no-untyped-call]
+
     def run(self, code: str) -> str:
         """Run code on the board: what it printed."""
         try:
             with contextlib.redirect_stdout(io.StringIO()):  # the base class prints what surprises it
-                said, raised = self.exec_raw(code, _SILENCE)  # type: ignore[no-untyped-call] # mpremote has none
+                said, raised = self.exec_raw(code, SILENCE)
             if raised:
                 raise ScriptFailed(raised.decode(errors="replace"))
             return str(said.decode(errors="replace"))
@@ -125,100 +148,26 @@ class Repl(SerialTransport):
                 self.exec_raw_no_follow(code)  # type: ignore[no-untyped-call]
             except (OSError, TypeError) as error:
                 raise self.gone(error) from None
-        self.in_raw_repl = False
+        self.stopped = self.in_raw_repl = False
 
     def restart(self) -> None:
-        """Soft reset: boot.py and main.py run. The port stays open, to be listened to."""
-        self._write(b"\r\x02")
-        self._read_some(0.3)
-        self._write(b"\x04")
-        self.in_raw_repl = False
+        """Soft reset: boot.py and main.py run. The port stays open, to be listened to.
 
-    def gone(self, error: Exception) -> PortGone:
-        """The port has vanished."""
-        return PortGone(f"{self.device_name} has gone: {error}", "plug the board in and run the same command again")
-
-    # Getting its attention
-
-    def _attend(self) -> None:
-        seen = b""
-        for _ in range(_ATTEMPTS):
-            seen += self._knock()
-            if self.in_raw_repl:
+        :raises BoardSilent: the board does not say that it starts
+        """
+        for _ in range(_RESTARTS if self.reached else 1):
+            self.send(b"\r\x03")  # what still runs, or is being sent
+            self.hear(0.05)
+            self.send(b"\x03")
+            self.hear(0.05)
+            self.send(b"\r\x02")
+            if not self.hear(PATIENCE, _FRIENDLY).endswith(_FRIENDLY):
+                continue
+            for line in filter(None, (self.undo, _CALM)):
+                self.send(line.encode() + b"\r")
+                self.hear(PATIENCE, _FRIENDLY)
+            self.send(b"\x04")
+            if self.hear(PATIENCE, RESET).endswith(RESET):
+                self.stopped = self.in_raw_repl = False
                 return
-            self._look_for_bootloader(seen)
-        self._write(_SYNC)
-        if _SYNC_ANSWER in self._read_some(0.5):
-            raise self._bootloader()
-        self._reset_by_lines()
-        seen += self._read_some(_BOOT)
-        self._look_for_bootloader(seen)
-        if not _EMPTY.search(seen):
-            seen += self._knock()
-            if self.in_raw_repl:
-                return
-            self._look_for_bootloader(seen)
-        what = "answers, but not with MicroPython's prompt" if seen else "does not answer"
-        raise NoMicroPython(
-            f"the board on {self.device_name} {what}",
-            f"put MicroPython on it with esptool, as {self._readme} says; if it has it, press RESET and try again",
-        )
-
-    def _knock(self) -> bytes:
-        """Ctrl-C twice (a program may catch one), then ask for the raw REPL. What the board said to that."""
-        self._write(b"\r\x03")
-        seen = self._read_some(0.1)
-        self._write(b"\x03")
-        seen += self._read_some(0.1)
-        self._write(b"\r\x01")
-        seen += self._read_some(_PATIENCE, _RAW)
-        if seen.endswith(_RAW):
-            # What ran before still holds most of the heap. A soft reset from here gives it back, and runs no main.py.
-            self._read_some(0.1, b">")
-            self._write(b"\x04")
-            seen += self._read_some(_PATIENCE, _RESET)
-            seen += self._read_some(_PATIENCE + _BOOT, _RAW)
-            self.in_raw_repl = seen.endswith(_RAW)
-        return seen
-
-    def _look_for_bootloader(self, seen: bytes) -> None:
-        if _DOWNLOAD.search(seen):
-            raise self._bootloader()
-
-    def _bootloader(self) -> InBootloader:
-        return InBootloader(
-            f"the board on {self.device_name} is in its bootloader and runs no program",
-            "press RESET without holding BOOT, or unplug it and plug it in again; see that nothing pulls BOOT low",
-        )
-
-    def _reset_by_lines(self) -> None:
-        """Pull the reset line of boards that have a bridge chip. Nothing answered: there is nothing to lose."""
-        with contextlib.suppress(OSError):
-            self.serial.dtr = False
-            self.serial.rts = True
-            time.sleep(0.1)
-            self.serial.rts = False
-            time.sleep(0.2)
-            self.serial.dtr = True
-            self.serial.rts = True
-
-    def _write(self, data: bytes) -> None:
-        try:
-            self.serial.write(data)
-        except (OSError, TypeError) as error:
-            raise self.gone(error) from None
-
-    def _read_some(self, seconds: float, ending: bytes | None = None) -> bytes:
-        """What comes within that time, or up to `ending`."""
-        seen = b""
-        until = time.monotonic() + seconds
-        try:
-            while time.monotonic() < until and not (ending and seen.endswith(ending)):
-                waiting = self.serial.in_waiting
-                if waiting:
-                    seen += self.serial.read(1 if ending else waiting)
-                else:
-                    time.sleep(0.01)
-        except (OSError, TypeError) as error:
-            raise self.gone(error) from None
-        return seen
+        raise BoardSilent("the board does not start again", "press its RESET button")

@@ -184,7 +184,7 @@ def test_settings_are_checked_by_the_board_before_it_gets_them(powered: BoardMak
 
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(repl, "_SILENCE", 0.8)
+    monkeypatch.setattr(repl, "SILENCE", 0.8)
 
 
 def test_a_power_cut_anywhere_leaves_the_old_version_or_no_agent_and_the_next_run_repairs_it(

@@ -4,7 +4,12 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
+import subprocess
+import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +21,7 @@ from host_tools.bench import Bench
 from host_tools.flash import Repl
 from host_tools.flash import install as installing
 from host_tools.sim import SimulatedBoard
+from tests import interrupts
 from tests.host.bare_board import bare_board, files_on, kind
 
 VIN = "5YJ3E1EA7KF000316"
@@ -105,3 +111,84 @@ def test_erasing_ends_with_a_bare_board(board: SimulatedBoard, image: Path) -> N
     done = ran("firmware", "erase", "--yes")
     assert "data" in done["was"] and done["blocks"] == 512
     assert "nothing else" in run("firmware", "erase", "--yes").stdout
+
+
+class Asked:
+    """`latchkey firmware erase` on a terminal, when it has asked."""
+
+    def __init__(self, port: str) -> None:
+        code = "from host_tools.cli import main; main()"
+        self._master, slave = os.openpty()
+        self._process = subprocess.Popen(
+            [sys.executable, "-c", code, "firmware", "erase", "--port", port],
+            stdin=slave,
+            stdout=slave,
+            stderr=slave,
+            start_new_session=True,
+            preexec_fn=interrupts.obeyed,
+        )
+        os.close(slave)
+        self.said = b""
+        while b"[y/N]" not in self.said:
+            self.said += os.read(self._master, 4096)  # ends with an error when the program does
+
+    def answer(self, how: bytes | int) -> int:
+        """Type that, or send that signal; the exit code."""
+        if isinstance(how, bytes):
+            os.write(self._master, how)
+        else:
+            self._process.send_signal(how)
+        code = self._process.wait(30)
+        os.close(self._master)
+        return code
+
+
+@pytest.mark.parametrize("how", [b"n\n", b"\n", signal.SIGINT, signal.SIGTERM])
+def test_the_car_goes_on_until_the_question_is_answered_and_after_any_answer_but_yes(
+    board: SimulatedBoard, image: Path, how: bytes | int
+) -> None:
+    run("flash", "--board", "BARE", "--no-radio", "--vin", VIN)
+    with Bench.open(board.port) as car:
+        boot = car.boot
+    asked = Asked(board.port)
+    assert f"Car {VIN}".encode() in asked.said
+    with Bench.open(board.port) as car:  # it is neither stopped nor is its port taken
+        assert car.boot == boot and car.state()["locked"]
+    assert asked.answer(how) != 0
+    with Bench.open(board.port) as car:
+        assert car.boot == boot
+    assert "/data/identity" in files_on(image)
+
+
+def test_yes_erases(board: SimulatedBoard, image: Path) -> None:
+    run("flash", "--board", "BARE", "--no-radio", "--vin", VIN)
+    assert Asked(board.port).answer(b"y\n") == 0
+    with Repl(board.port) as there:
+        assert there.ask("import os, json\nprint(json.dumps(os.listdir('/')))") == ["boot.py"]
+
+
+def test_a_wrong_chip_leaves_the_car_running(board: SimulatedBoard) -> None:
+    run("flash", "--board", "BARE", "--no-radio", "--vin", VIN)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(boards, "find", lambda name: replace(kind(Path(board.image).parent), chip="ESP32C6"))
+        assert run("flash", "--board", "OTHER", code=1).stderr.startswith("WRONG_CHIP")
+    with Bench.open(board.port) as car:
+        assert car.state()["locked"]
+
+
+@pytest.mark.parametrize(
+    ("command", "helps"),
+    [
+        (["flash", "--board", "ESP32_GENERIC", "--no-radio"], "runs the firmware of this folder"),
+        (["firmware", "erase", "--yes"], "remove the file"),
+    ],
+)
+def test_a_simulated_board_is_called_one_and_none_of_this_computer_s_folders_are_shown(
+    tmp_path: Path, command: list[str], helps: str
+) -> None:
+    image = tmp_path / "sim.img"
+    with SimulatedBoard(image, vin=VIN) as simulated:
+        told = run(*command, "--port", simulated.port, code=2)
+        assert "this is a simulated board" in told.stderr and str(image) in told.stderr and helps in told.stderr
+        with Bench.open(simulated.port, 20) as car:  # and it goes on
+            assert car.state()["locked"]

@@ -14,8 +14,9 @@ from contextlib import contextmanager
 
 import pytest
 
-from host_tools.flash import Repl, listen, repl
-from host_tools.flash.repl import BoardSilent, InBootloader, NoMicroPython, ScriptFailed
+from host_tools.flash import Repl, attention, listen, repl
+from host_tools.flash.attention import InBootloader, NoMicroPython, Sealed
+from host_tools.flash.repl import BoardSilent, ScriptFailed
 from host_tools.lines import Frame
 from host_tools.port import open_port
 
@@ -49,10 +50,11 @@ def device(answer: Answer) -> Iterator[str]:
 
 @pytest.fixture(autouse=True)
 def short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(repl, "_PATIENCE", 0.15)
-    monkeypatch.setattr(repl, "_BOOT", 0.2)
-    monkeypatch.setattr(repl, "_ATTEMPTS", 2)
-    monkeypatch.setattr(repl, "_SILENCE", 0.5)
+    for module in (attention, repl):
+        monkeypatch.setattr(module, "PATIENCE", 0.15)
+        monkeypatch.setattr(module, "SILENCE", 0.5)
+    monkeypatch.setattr(attention, "_BOOT", 0.2)
+    monkeypatch.setattr(attention, "_ATTEMPTS", 2)
 
 
 class Board:
@@ -62,6 +64,7 @@ class Board:
         self.deaf = 0
         self.resets = 0
         self.ran: list[bytes] = []
+        self.typed: list[bytes] = []
         self._reply = b"OK" + outcome + b"\x04" + error + b"\x04>"
         self._raw = False
 
@@ -70,7 +73,16 @@ class Board:
             self.deaf -= 1
             return b"busy\r\n"
         said = b""
-        if b"\x01" in got and not got.startswith(b"\x05"):
+        if b"\x02" in got:
+            said += b"MicroPython v1.28.0\r\n>>> "
+            self._raw = False
+        elif got == b"\x04" and self.typed and not self._raw:
+            self.resets += 1
+            said += b"\r\nMPY: soft reboot\r\n"
+        elif got.endswith(b"\r"):
+            self.typed.append(got)
+            said += got + b"\n>>> "
+        elif b"\x01" in got and not got.startswith(b"\x05"):
             said += RAW
             self._raw = True
         elif got.startswith(b"\x05A\x01"):
@@ -89,8 +101,8 @@ def test_code_runs_after_a_soft_reset_that_frees_what_ran_before() -> None:
     board = Board(b"hello\r\n")
     with device(board) as port, Repl(port) as there:
         assert there.run("print('hello')").strip() == "hello"
-    assert board.resets == 1
-    assert b"".join(board.ran).startswith(b"print('hello')")
+        assert board.resets == 1
+    assert b"print('hello')" in b"".join(board.ran)
 
 
 def test_a_board_that_is_busy_at_first_is_asked_again() -> None:
@@ -118,12 +130,67 @@ def test_a_board_that_stops_answering_is_told() -> None:
         board.deaf = 100
         with pytest.raises(BoardSilent, match="stopped answering"):
             there.run("pass")
+        board.deaf = 0
+
+
+def test_a_board_that_cannot_be_started_again_is_told_with_what_helps() -> None:
+    board = Board()
+    with device(board) as port, pytest.raises(BoardSilent, match="stopped answering") as told, Repl(port) as there:
+        board.deaf = 100
+        there.run("pass")
+    assert "could not be started again" in told.value.hint and "RESET" in told.value.hint
+    board.deaf = 0
+    with device(board) as port, pytest.raises(KeyboardInterrupt) as interrupted, Repl(port):
+        board.deaf = 100
+        raise KeyboardInterrupt
+    assert "could not be started again" in interrupted.value.__notes__[0]
+
+
+def test_work_feeds_the_watchdog_that_would_start_a_forsaken_board(monkeypatch: pytest.MonkeyPatch) -> None:
+    board = Board()
+    monkeypatch.setattr(repl, "_ALONE", 0)
+    with device(board) as port, Repl(port) as there:
+        for _ in range(3):
+            there.run("pass")
+    assert b"".join(board.ran).count(b"timeout=120000).feed()") == 3
+    assert any(b"timeout=604800000" in line for line in board.typed)  # and gives it time when it is over
+
+
+def test_a_prompt_that_was_come_to_late_is_left_again() -> None:
+    """The board took no notice until we had given up."""
+    board = Board()
+    board.deaf = 3 * 3 + 2  # three knocks, and the greetings of an agent and of a bootloader
+    with device(board) as port, pytest.raises(NoMicroPython), Repl(port):
+        pass
+    assert board.typed
+
+
+def test_a_production_build_is_called_one_and_how_to_flash_it_is_said_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(attention, "_ATTEMPTS", 50)  # long before the last of them
+    pulled: list[object] = []
+    monkeypatch.setattr(Repl, "_reset_by_lines", pulled.append)
+
+    def agent(got: bytes) -> bytes:
+        return hello(version="7", boot="b", vin="5YJ3E1EA7KF000316", bench=False) if got.startswith(b"@S") else b""
+
+    with device(agent) as port, pytest.raises(Sealed, match="5YJ3E1EA7KF000316 in a production build") as told:
+        Repl(port, "boards/ESP32_GENERIC/README.md").__enter__()
+    assert told.value.line().count("\n") == 0 and f"esptool --port {port} erase-flash" in told.value.hint
+    assert "keys" in told.value.hint and "boards/ESP32_GENERIC/README.md" in told.value.hint
+    assert pulled == []  # it is not reset either
+
+
+@pytest.mark.parametrize("said", [b"[1]", b"{", b'{"bench": true}'])
+def test_what_is_no_production_build_is_not_called_one(said: bytes) -> None:
+    frame = Frame("s", 1, 0, ".", said).encode()
+    with device(lambda got: frame) as port, pytest.raises(NoMicroPython):
+        Repl(port).__enter__()
 
 
 @pytest.mark.parametrize("answer", [lambda got: b"", lambda got: b"\xff\x00garbage@\r\n", lambda got: got])
 def test_a_port_without_micropython_says_how_to_get_it(answer: Answer) -> None:
     with device(answer) as port, pytest.raises(NoMicroPython) as told:
-        Repl(port, "boards/ESP32_GENERIC/README.md")
+        Repl(port, "boards/ESP32_GENERIC/README.md").__enter__()
     assert told.value.exit_code == 3
     assert "esptool" in told.value.hint and "boards/ESP32_GENERIC/README.md" in told.value.hint
     assert ("does not answer" in told.value.text) == (answer(b"\r\x03") == b"")
@@ -139,7 +206,7 @@ def test_a_port_without_micropython_says_how_to_get_it(answer: Answer) -> None:
 )
 def test_a_board_that_prints_that_it_waits_for_a_download_is_in_its_bootloader(text: bytes) -> None:
     with device(lambda got: text) as port, pytest.raises(InBootloader, match="runs no program") as told:
-        Repl(port)
+        Repl(port).__enter__()
     assert "RESET" in told.value.hint
 
 
@@ -148,13 +215,13 @@ def test_a_silent_bootloader_is_found_by_its_greeting() -> None:
         return b"\xc0\x01\x08\x04\x00\x07\x07\x12\x20\x00\x00\x00\x00\xc0" if b"\x07\x07\x12\x20" in got else b""
 
     with device(rom) as port, pytest.raises(InBootloader):
-        Repl(port)
+        Repl(port).__enter__()
 
 
 def test_an_empty_flash_is_not_a_bootloader_but_needs_micropython() -> None:
     said = b"ets Jul 29 2019 12:21:46\r\nrst:0x10 (RTCWDT_RTC_RESET),boot:0x13 (SPI_FAST_FLASH_BOOT)\r\n"
     with device(lambda got: said + b"invalid header: 0xffffffff\r\n") as port, pytest.raises(NoMicroPython):
-        Repl(port)
+        Repl(port).__enter__()
 
 
 # First words

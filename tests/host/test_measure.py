@@ -3,7 +3,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import signal
+import subprocess
+import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,11 +16,14 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from host_tools import cli
+from host_tools import cli, measure
 from host_tools.bench import Bench
 from host_tools.phone import Phone, keyfile
 from host_tools.phone.pairing import pair
+from host_tools.port import PortGone
 from host_tools.sim import SimulatedBoard
+from host_tools.wire import Wire
+from tests import interrupts
 
 VIN = "5YJ3E1EA7KF000316"
 COMMAND = {"round_trip_ms", "to_relay_us", "to_reply_us"}
@@ -89,3 +97,103 @@ def test_people_get_a_table(board: SimulatedBoard) -> None:
     result = CliRunner().invoke(cli.app, ["measure", "--port", board.port])
     assert result.exit_code == 0, result.output
     assert "p256 ecdh" in result.stdout and "others wait" in result.stdout and "heap free" in result.stdout
+
+
+class Interrupting:
+    """Ctrl-C at the `at`th message that the measuring program itself delivers: just before it, or just after it."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.at = self.count = 0
+        deliver = Wire.deliver
+
+        def counted(wire: Wire, kind: str, conn: int, message: bytes, deadline: float) -> int:
+            if threading.current_thread() is not threading.main_thread():
+                return deliver(wire, kind, conn, message, deadline)
+            self.count += 1
+            if self.count == self.at and self.at % 2:
+                raise KeyboardInterrupt
+            generation = deliver(wire, kind, conn, message, deadline)
+            if self.count == self.at:
+                raise KeyboardInterrupt
+            return generation
+
+        monkeypatch.setattr(Wire, "deliver", counted)
+
+
+def test_interrupted_anywhere_it_leaves_no_key_and_a_locked_car(
+    board: SimulatedBoard, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(measure, "_ROUNDS", 1)
+    monkeypatch.setattr(measure, "_IDLE", 0.05)
+    key = keyfile.create(tmp_path / "owner.pem")
+    with Bench.open(board.port) as car:
+        car.provision(VIN, {"radio": False})
+        with car.connect() as connection:
+            pair(Phone(connection, VIN, key), on_wait=lambda: print(car.tap()))
+        deliveries = Interrupting(monkeypatch)
+        measure._phone(car, {"vin": VIN}, key, lambda what: None)
+        total = deliveries.count
+        assert total > 12
+        for number in range(1, total + 1):
+            deliveries.count, deliveries.at = 0, number
+            with contextlib.suppress(KeyboardInterrupt):  # the last may not come: how often it is asked differs
+                measure._phone(car, {"vin": VIN}, key, lambda what: None)
+            deliveries.at = 0
+            known = car.keys()
+            assert [entry["key"] for entry in known] == [key.id], number
+            state = car.state()
+            assert (state["locked"], state["start_enabled"]) == (True, False), number
+
+
+@pytest.mark.parametrize("number", [4, 9, 16])
+def test_interrupted_on_a_car_without_keys_it_leaves_none(
+    board: SimulatedBoard, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    monkeypatch.setattr(measure, "_ROUNDS", 1)
+    with Bench.open(board.port) as car:
+        car.provision(VIN, {"radio": False})
+        deliveries = Interrupting(monkeypatch)
+        deliveries.at = number
+        with pytest.raises(KeyboardInterrupt):
+            measure._phone(car, {"vin": VIN, "radio": False}, None, lambda what: None)
+        assert car.keys() == [] and car.info()["vin"] == VIN
+
+
+def test_a_key_that_could_not_be_taken_back_is_named(
+    board: SimulatedBoard, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    guest, owner = keyfile.generate(), keyfile.generate()
+
+    def gone(*_: object) -> None:
+        raise PortGone("it has gone")
+
+    with Bench.open(board.port) as car:
+        monkeypatch.setattr(Phone, "change_keys", gone)
+        with pytest.raises(PortGone) as told:
+            measure._forget(car, VIN, owner, guest)
+    assert f"latchkey keys remove --which {guest.id}" in told.value.hint
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize("seconds", [0.8, 2.0, 3.5])
+def test_the_command_itself_interrupted_leaves_a_car_that_serves(
+    board: SimulatedBoard, number: signal.Signals, seconds: float
+) -> None:
+    """At whatever it is doing then: a machine's speed decides that."""
+    with Bench.open(board.port) as car:
+        car.provision(VIN, {"radio": False})
+    code = "from host_tools.cli import main; main()"
+    process = subprocess.Popen(
+        [sys.executable, "-c", code, "measure", "--port", board.port],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=interrupts.obeyed,
+    )
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        process.wait(seconds)
+    for _ in range(3):  # impatience
+        process.send_signal(number)
+    process.communicate(timeout=90)
+    with Bench.open(board.port, 30) as car:
+        assert car.keys() == [] and car.info()["vin"] == VIN
