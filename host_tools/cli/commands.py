@@ -46,6 +46,8 @@ class Commands(TyperGroup):
         except OSError as error:  # what runs outside of a report only prints: a version, or help
             report.unwritten(error)
             return 0
+        except SystemExit:  # so Rich ends, of itself, when nobody reads its help
+            return 0
         except BaseException as error:  # noqa: BLE001 - each has its line and its exit code
             return report.tell(error, "--json" in given)
         return 0

@@ -67,7 +67,7 @@ class Report:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> bool:
         deaf()
-        if error is None or isinstance(error, typer.Exit | SystemExit):
+        if error is None or isinstance(error, typer.Exit):
             return False
         if self._done:
             if isinstance(error, Exception):
