@@ -153,7 +153,10 @@ class Bench:
     def request(self, op: str, *, timeout: float | None = None, **arguments: Any) -> Any:
         """One request on the bench channel, and its result."""
         if self._channel.hello.get("bench") is False:
-            raise BenchError("this car is built without the bench channel", "flash a bench build")
+            raise BenchError(
+                "this car runs without the bench channel: a production build, or its settings say so",
+                "its own phones reach it all the same; for a bench see boards/README.md",
+            )
         answer = self._channel.request({"op": op, **arguments}, self.timeout if timeout is None else timeout)
         if answer.get("ok") is not True:
             raise BenchError(f"{op}: {str(answer.get('error', 'refused'))[:_LONGEST_ERROR]}")

@@ -36,6 +36,12 @@ class Restarted(NoAnswer):
         super().__init__("the car restarted before it answered", "ask again")
 
 
+class AtPrompt(NoAnswer):
+    """The board runs no agent: somebody stopped it, or it could not go on."""
+
+    name = "AT_PROMPT"
+
+
 @dataclass
 class Handlers:
     """Who takes what the board sends. Called from the reading thread."""
@@ -80,9 +86,9 @@ class Wire:
             if self._synced:
                 return self._generation
         if self._prompt:
-            raise NoAnswer(
+            raise AtPrompt(
                 f"the board on {self.path} is at its MicroPython prompt, and no agent runs",
-                f"restart it: `mpremote connect {self.path} reset`",
+                f"`latchkey reboot --port {self.path}` starts it (a soft reset), or says why it does not stay up",
             )
         raise NoAnswer(f"no car answered on {self.path} in time")
 

@@ -13,6 +13,7 @@ from host_tools.cli.options import BENCH_CLOSURES, PATIENCE, Closure, Json, Port
 from host_tools.cli.report import Report
 from host_tools.faults import Misuse
 from host_tools.phone import messages
+from host_tools.wire import AtPrompt
 
 
 def status(port: Port = None, timeout: Timeout = PATIENCE, as_json: Json = False) -> None:
@@ -78,10 +79,17 @@ def door(
 
 def reboot(port: Port = None, timeout: Timeout = PATIENCE, as_json: Json = False) -> None:
     """Restart the car, and wait until it is up again."""
-    with Report(as_json) as report, open_car(port, timeout) as car, report.working("restarting"):
-        before = car.boot
-        car.reboot(max(timeout, 30.0))
-        report.done(f"Restarted: boot {car.boot}.", did="reboot", before=before, boot=car.boot)
+    with Report(as_json) as report, report.working("restarting"):
+        try:
+            with open_car(port, timeout) as car:
+                before = car.boot
+                car.reboot(max(timeout, 30.0))
+                report.done(f"Restarted: boot {car.boot}.", did="reboot", before=before, boot=car.boot)
+        except AtPrompt:
+            from host_tools.flash import start_agent  # mpremote is slow to import
+
+            boot = start_agent(str(port))["boot"]
+            report.done(f"It was at its prompt, and runs now: boot {boot}.", did="reboot", before=None, boot=boot)
 
 
 def clock(

@@ -45,7 +45,13 @@ def first_words(port: serial.Serial, name: str, patience: float = _PATIENCE) -> 
         raise PortGone(f"{name} has gone: {error}", "plug the board in and run it again") from None
     said = [line for line in text.decode(errors="replace").splitlines() if line.strip()]
     last = next((line for line in reversed(said) if ": " in line and not line.startswith(">>>")), "nothing")
-    raise AgentFailed(
-        f"the files are on the board, and the agent does not start; it said: {last.strip()}",
-        "a settings error: `latchkey firmware erase`, or put a good /data/config.json there; else run this again",
-    )
+    raise AgentFailed(f"the board starts, and its agent does not; it said: {last.strip()}", _todo(last, name))
+
+
+def _todo(said: str, port: str) -> str:
+    if "refused" in said:
+        return (
+            f"correct them (`mpremote connect {port} edit :/data/config.json`), then `latchkey reboot`; or "
+            "`latchkey firmware erase` makes it a new board, without its keys"
+        )
+    return "`latchkey flash` puts the firmware on it anew, and keeps its keys"

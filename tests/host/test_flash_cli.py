@@ -192,3 +192,27 @@ def test_a_simulated_board_is_called_one_and_none_of_this_computer_s_folders_are
         assert "this is a simulated board" in told.stderr and str(image) in told.stderr and helps in told.stderr
         with Bench.open(simulated.port, 20) as car:  # and it goes on
             assert car.state()["locked"]
+
+
+def test_a_board_at_its_prompt_is_started_by_the_command_that_the_hint_names(board: SimulatedBoard) -> None:
+    run("flash", "--board", "BARE", "--no-radio", "--vin", VIN)
+    there = Repl(board.port)
+    there.attend()
+    there.send(b"\r\x02")
+    there.close()
+    told = run("status", "--timeout", "2", code=3).stderr
+    assert told.startswith("AT_PROMPT") and f"latchkey reboot --port {board.port}" in told
+    assert ran("reboot", "--timeout", "2")["before"] is None
+    assert ran("status")["vin"] == VIN
+
+
+def test_a_board_that_does_not_stay_up_says_why_and_what_helps_then(board: SimulatedBoard) -> None:
+    with Repl(board.port) as there:
+        there.run("f = open('/main.py', 'w')\nf.write('print(\"latchkey: settings refused: colour\")')\nf.close()")
+    told = run("reboot", "--timeout", "2", code=3).stderr
+    assert told.startswith("AGENT_FAILED") and "settings refused: colour" in told
+    assert "/data/config.json" in told and "mpremote reset" not in told
+    with Repl(board.port) as there:
+        there.run("f = open('/main.py', 'w')\nf.write('import nothing')\nf.close()")
+    told = run("reboot", "--timeout", "2", code=3).stderr
+    assert "no module named" in told and "latchkey flash" in told
