@@ -7,6 +7,7 @@ down: that test fails with what was printed so far, and the others run in a new 
 """
 
 import json
+import re
 import selectors
 import subprocess
 import sys
@@ -15,6 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 _MARK = b"\x1e"
+_HEAP = re.compile(rb"^# heapsize: (\w+)$", re.MULTILINE)  # what a test file asks the unix port for
 _RUNNER = Path(__file__).parent / "unit" / "runner.py"
 # The architectures of a .mpy file, by the number in sys.implementation._mpy >> 10 (MicroPython, py/persistentcode.h).
 _ARCHITECTURES = (
@@ -51,7 +53,9 @@ class Target:
         )
         if self.port:
             return self._mpremote("mount", str(self._stage(test_file)), "exec", code)
-        return [self.interpreter, "-X", "heapsize=16M", "-c", code]
+        wanted = _HEAP.search(test_file.read_bytes())
+        heap = wanted[1].decode() if wanted else "16M"
+        return [self.interpreter, "-X", f"heapsize={heap}", "-c", code]
 
     def _mpremote(self, *arguments: str) -> list[str]:
         return [sys.executable, "-m", "mpremote", "connect", str(self.port), *arguments]

@@ -75,7 +75,10 @@ class Car:
     def tap(self) -> bytes | None:
         """The card was tapped. Returns the id of the key this approves, or None."""
         approved = self.enrolment.tap() if self.enrolment else None
-        self._agent.emit({"event": "tap", "key": approved.hex() if approved else None})
+        try:
+            self._agent.emit({"event": "tap", "key": approved.hex() if approved else None})
+        except MemoryError:
+            pass
         return approved
 
     def _enrol(self, operation: memoryview, reply: Any, actor: Record | None) -> None:
@@ -100,15 +103,15 @@ class Car:
         """Broadcast the status when it has changed, but not to whoever has it as the answer to its command: clients
         would take it for the answer to their next one."""
         while True:
-            await self._untold.wait()
-            self._untold.clear()
             try:
+                await self._untold.wait()
+                self._untold.clear()
                 status = answers.broadcast(answers.vehicle_status(self.vehicle))
                 for link in self._agent.links:
                     link.broadcast(status, self._asker)
-            except MemoryError:
-                pass  # they hear of the next change
-            self._asker = None
+                self._asker = None
+            except MemoryError:  # they hear of the next change
+                await asyncio.sleep_ms(_LOG_MS)
 
     def _record(
         self, kind: str, conn: Connection | None, key_id: bytes | None, command: int, outcome: int, detail: int = 0
@@ -119,13 +122,13 @@ class Car:
 
     async def _write_log(self) -> None:
         while True:
-            await self._flush.wait()
-            await asyncio.sleep_ms(_LOG_MS)
-            self._flush.clear()
             try:
+                await self._flush.wait()
+                await asyncio.sleep_ms(_LOG_MS)
+                self._flush.clear()
                 await self.log.flush()
-            except MemoryError:
-                pass  # it keeps what it has not written, and is due again
+            except MemoryError:  # it keeps what it has not written, and is due again
+                await asyncio.sleep_ms(_LOG_MS)
 
     def _report(self, why: str) -> None:
         print("keychain:", why)

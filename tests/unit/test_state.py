@@ -3,7 +3,10 @@
 
 import random
 
+import micropython
+
 from latchkey.keys import policy
+from latchkey.vehicle.pins import Pins
 from latchkey.vehicle.state import Refused, Vehicle
 from latchkey.wire import answers
 from named import CLOSURES as TABLE
@@ -306,3 +309,20 @@ def test_no_sequence_of_events_leaves_start_on_when_it_should_be_off():
     assert starts > 500
     assert refused > 50
     print("note: %d random events, %d of them starts, %d refusals" % (events, starts, refused))
+
+
+def test_a_change_needs_no_memory_down_to_its_pins():
+    pins = Pins({"start": 25, "lock": 26, "led": 27})
+    vehicle = Vehicle(lambda: 0)
+    vehicle.on_change = lambda: pins.outputs(vehicle)
+    pins.outputs(vehicle)
+    opening, closing = {5: 3, 7: 3}, {5: 4, 7: 1}
+    acts = [vehicle.unlock, vehicle.start, lambda: vehicle.move(opening), lambda: vehicle.move(closing), vehicle.secure]
+    acts += [vehicle.unlock, vehicle.wake, vehicle.lock, vehicle.tick]
+    micropython.heap_lock()
+    try:
+        for act in acts:
+            act()
+    finally:
+        micropython.heap_unlock()
+    assert vehicle.locked and pins.levels()["lock"] == 1 and pins.levels()["start"] == 0

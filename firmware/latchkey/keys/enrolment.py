@@ -35,6 +35,8 @@ if TYPE_CHECKING:
 # MessageFault_E
 _BUSY = const(1)
 
+_AGAIN_MS = const(20)
+
 
 class Pending:
     def __init__(self, change: Change, operation: bytes, reply: Reply | BareReply, deadline: int) -> None:
@@ -138,7 +140,11 @@ class Enrolment:
     async def run(self) -> None:
         """The worker task."""
         while True:
-            await self._wake.wait()
+            try:
+                await self._wake.wait()
+            except MemoryError:  # for the wait itself
+                await asyncio.sleep_ms(_AGAIN_MS)
+                continue
             self._wake.clear()
             if self._job:
                 change, operation, reply, actor = self._job

@@ -20,6 +20,7 @@ _VERSION = const(1)
 KEYS = const(1)
 PROVISION = const(2)
 _TRIES = const(3)
+_SPARE = const(4096)  # bytes of heap for what follows a commit at once: it may not fail
 
 
 class Unclear(Exception):
@@ -66,6 +67,7 @@ def commit(root: str, kind: int, body: bytes | bytearray, spend: bool = False) -
         yield from files.prepare(folder, files.sealed(_VERSION, bytes((kind,)) + body))
 
     yield from reserve.spending(root, steps) if spend else steps()
+    bytearray(_SPARE)
     try:
         files.put(folder, path(root))
     except OSError as error:

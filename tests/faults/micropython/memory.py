@@ -1,0 +1,183 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A whole car on a heap of which only so many bytes are left, and on a flash that needs none of them."""
+
+import asyncio
+import gc
+import json
+
+import vfs
+
+import named as messages
+from latchkey.car import Car
+from latchkey.clock import Clock
+from latchkey.keys.keychain import Keychain
+from latchkey.keys.record import key_id
+from latchkey.vehicle.pins import Pins
+from named import decode
+from ramflash import ROOT, mount
+from support import CLIENT_PUBLIC, VEHICLE_PRIVATE, VEHICLE_PUBLIC, VIN, owner, signed
+
+BLOCK = 4096
+BLOCKS = 96
+PINS = {"start": 25, "lock": 26, "led": 27, "card": None, "brake": None, "door": None}
+TURNS = 4000  # of the loop: enough for a key change, which waits for no clock
+
+
+class Flash:
+    """A chip's driver, which allocates nothing: bytes are moved one by one."""
+
+    def __init__(self):
+        self._blocks = [bytearray(b"\xff" * BLOCK) for _ in range(BLOCKS)]
+
+    def readblocks(self, block, buf, offset=0):
+        data = self._blocks[block]
+        for i in range(len(buf)):
+            buf[i] = data[offset + i]
+
+    def writeblocks(self, block, buf, offset=None):
+        data = self._blocks[block]
+        if offset is None:
+            offset = 0
+        for i in range(len(buf)):
+            data[offset + i] = buf[i]
+
+    def ioctl(self, op, arg):
+        if op == 4:
+            return BLOCKS
+        if op == 5:
+            return BLOCK
+        if op == 6:
+            data = self._blocks[arg]
+            for i in range(BLOCK):
+                data[i] = 0xFF
+        return 0
+
+    def copy(self):
+        return [bytes(block) for block in self._blocks]
+
+    def restore(self, image):
+        for block, data in zip(self._blocks, image):
+            block[:] = data
+
+
+class Conn:
+    """A phone: the last message that it was sent, and how many."""
+
+    name = "serial/1"
+    inside = True
+
+    def __init__(self):
+        self.limiter = None
+        self.authenticated_ms = 0
+        self.message = None
+        self.count = 0
+
+    def send(self, message):
+        self.message = message
+        self.count += 1
+
+    def last(self):
+        return decode(messages.ROUTABLE_MESSAGE, self.message) if self.message else None
+
+
+class Agent:
+    """What a car needs of its board."""
+
+    root = ROOT
+    bench = None
+
+    def __init__(self):
+        self.clock = Clock()
+        self.pins = Pins(PINS)
+        self.links = []
+        self.died = []
+        self.tasks = []
+        self.told = b""
+
+    def emit(self, event):
+        self.told = json.dumps(event).encode()  # as a link does
+
+    def start(self, name, task):
+        self.tasks.append(asyncio.create_task(self._guard(name, task)))
+
+    async def _guard(self, name, task):
+        try:
+            await task
+        except Exception as error:  # noqa: BLE001 - it would restart the board
+            self.died.append((name, error))
+
+    def forget(self, *names):
+        pass
+
+
+class Board:
+    """A car after a boot; its flash is kept, as it is, for the next."""
+
+    def __init__(self, flash, image=None):
+        self.flash = flash
+        if image:
+            flash.restore(image)
+        mount(flash)
+        self.agent = Agent()
+        self.car = Car(self.agent, VIN.decode(), VEHICLE_PRIVATE, VEHICLE_PUBLIC, 1)
+        for name, task in self.car.tasks():
+            self.agent.start(name, task)
+        self.counter = 0
+
+    def signed(self, payload, **bent):
+        """The owner's next command, ready to be sent."""
+        session = self.car.sessions.find(CLIENT_PUBLIC)
+        self.counter = max(self.counter, session.counter) + 1
+        return signed(payload, session, self.counter, self.car._agent.clock.now() + 60, **bent)
+
+    def stop(self):
+        """The power goes."""
+        for task in self.agent.tasks:
+            task.cancel()
+
+    def pins(self):
+        levels = self.agent.pins.levels()
+        return levels["start"], levels["lock"]
+
+
+def prepared():
+    """A flash with the owner's key."""
+    flash = Flash()
+    vfs.VfsLfs2.mkfs(flash)
+    mount(flash)
+    asyncio.run(opened().apply(owner()))
+    return flash
+
+
+def opened():
+    """The keychain as the flash has it."""
+    keys = Keychain(ROOT, print, key_id(VEHICLE_PUBLIC))
+    keys.open()
+    return keys
+
+
+class Squeeze:
+    """Takes all of the heap but `left` bytes in one piece, while it is held."""
+
+    def __init__(self):
+        self._held = [None] * 6000
+
+    def hold(self, left):
+        gc.collect()
+        window = bytearray(left) if left else None
+        held = self._held
+        at = 0
+        for size in (32768, 1024, 128, 0):
+            try:
+                while True:
+                    held[at] = bytearray(size) if size else at + 0.5  # the smallest thing there is
+                    at += 1
+            except MemoryError:
+                pass
+        window = None  # noqa: F841 - what it took is free now
+
+    def release(self):
+        held = self._held
+        for at in range(len(held)):
+            held[at] = None
+        gc.collect()
