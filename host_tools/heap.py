@@ -13,10 +13,9 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from rich.console import Console
 from rich.table import Table
 
-from host_tools import firmware
+from host_tools import firmware, words
 from host_tools.interpreter import WIDER, ask, find_micropython
 
 BOARD = 134 * 1024
@@ -98,7 +97,6 @@ def _names_table(names: int, bits: int) -> int:
 
 def main() -> int:
     heap = measure(sys.argv[1] if len(sys.argv) > 1 else None)
-    console = Console()
     table = Table(title=f"bytes of heap after boot, {heap.bits} bits")
     table.add_column("what")
     table.add_column("bytes", justify="right")
@@ -112,7 +110,7 @@ def main() -> int:
     table.add_row(f"of which tables for {heap.names} names", f"{heap.names_bytes:,}")
     table.add_row(f"all on a board of 32 bits (divided by {WIDER if heap.bits == 64 else 1})", f"{heap.on_board:,}")
     table.add_row(f"left of a board's {BOARD // 1024} KB", f"{heap.board_free:,}")
-    console.print(table)
+    words.show(table)
     return 0
 
 
