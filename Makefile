@@ -86,7 +86,7 @@ schema: setup ## write the firmware's schema anew, from the published descriptor
 	@$(BIN)/python -m host_tools.schema
 
 stage: setup ## build/stage: the firmware as a board gets it, in text (for a MicroPython with it frozen in)
-	@$(BIN)/python -c 'from host_tools import firmware; print(firmware.staged())'
+	@$(BIN)/python -c 'from host_tools import firmware; print(firmware.staged(), firmware.staged_for_the_road())'
 
 package: setup ## build/mip: what `mpremote mip install build/mip/package.json` puts on a board
 	@$(BIN)/python -m host_tools.mip

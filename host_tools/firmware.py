@@ -11,6 +11,7 @@ import hashlib
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -32,8 +33,8 @@ _SCHEMA = "latchkey/wire/schema.py"  # the names that the stage puts numbers for
 BOARD_MARCHES = ("xtensawin", "rv32imc")
 # MicroPython runs these two by name, so they stay source; they hold a few lines each.
 ENTRY_POINTS = ("boot.py", "main.py")
-# The harness's hand inside the board: a car on the road is built without it.
-BENCH_ONLY = ("latchkey/bench.py", "latchkey/link/requests.py")
+# The harness's hand inside the board, and the prompt: a car on the road is built without them.
+BENCH_ONLY = ("latchkey/bench.py", "latchkey/link/requests.py", "latchkey/prompt.py")
 _NATIVE = re.compile(r"^@micropython\.(viper|native|asm_)", re.MULTILINE)
 _EMPTY = re.compile(r'(#.*\n|\s)*("""(?s:.)*?""")?\s*')
 _MADE = ".made.json"  # what each output was made from
@@ -66,6 +67,16 @@ def staged(out: Path = STAGE, sources: Path = SOURCES) -> Path:
             os.utime(target, ns=(changed, changed))
         for target in set(out.rglob("*.py")) - set(wanted):
             target.unlink(missing_ok=True)
+    return out
+
+
+def staged_for_the_road(out: Path | None = None) -> Path:
+    """The staged firmware without what a production build lacks: for a MicroPython with it frozen in."""
+    out = out or STAGE.with_name("stage-production")
+    shutil.rmtree(out, ignore_errors=True)
+    shutil.copytree(staged(), out)
+    for name in BENCH_ONLY:
+        (out / name).unlink()
     return out
 
 

@@ -141,6 +141,10 @@ _LIBC = ctypes.CDLL(None) if sys.platform == "linux" else None
 
 
 def _die_with_parent() -> None:
-    """In the child: end when the thread that made it ends. Elsewhere the end of its input ends it."""
+    """In the child: end when the thread that made it ends. Elsewhere the end of its input ends it.
+
+    Ctrl-C is for MicroPython alone, and not for a Python that may be wrapped around it: that leaves it as it finds it.
+    """
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     if _LIBC is not None:
         _LIBC.prctl(1, signal.SIGKILL)

@@ -5,12 +5,16 @@
 
     make stage
     make -C micropython/ports/esp32 BOARD=ESP32_GENERIC_C3 FROZEN_MANIFEST=…/boards/ESP32_GENERIC_C3/manifest.py
+
+For a car on the road, a manifest of your own with `include("…/boards/ESP32_GENERIC_C3/manifest.py", production=True)`.
 """
 
+options.defaults(production=False)
+stage = "../../build/stage-production" if options.production else "../../build/stage"
 include("$(PORT_DIR)/boards/manifest.py")
 require("aioble-peripheral")
 require("aioble-server")
-package("latchkey", base_path="../../build/stage", opt=3)
-module("boot.py", base_path="../../build/stage", opt=3)
-module("main.py", base_path="../../build/stage", opt=3)
+package("latchkey", base_path=stage, opt=3)
+module("boot.py", base_path=stage, opt=3)
+module("main.py", base_path=stage, opt=3)
 module("board.py", opt=3)

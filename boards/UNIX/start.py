@@ -8,6 +8,7 @@ not run, as after a soft reset from the raw REPL. Ending by SIGTERM means: this 
 import os
 import sys
 
+import micropython
 import vfs
 
 TYPE_CHECKING = False
@@ -54,6 +55,7 @@ def _aioble() -> list[str]:
     return [folder for folder in sys.path[1:] if folder]
 
 
+micropython.kbd_intr(-1)  # as on a board, whose Ctrl-C interrupts nothing before boot.py
 os.chdir(_given("LATCHKEY_FIRMWARE"))
 sys.path[:] = ["", sys.path[0]] + _aioble() + [".frozen"]
 _mount(_given("LATCHKEY_IMAGE"))

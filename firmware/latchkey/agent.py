@@ -14,6 +14,7 @@ from micropython import const
 
 from latchkey import VERSION, crypto
 from latchkey.clock import Clock
+from latchkey.faults import tell
 from latchkey.store.formats import StoreError
 from latchkey.vehicle.pins import Pins
 
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
     from latchkey.car import Car
 
 _WATCHDOG_MS = const(8000)
-_PROMPT_MS = const(604_800_000)
 _POLL_MS = const(10)  # between looks at the inputs
 _POLLS = const(50)  # between two rounds of housekeeping
 _RESTART_MS = const(1000)  # long enough for a Ctrl-C between the restarts of an agent that cannot live
@@ -85,25 +85,34 @@ class Agent:
                 del sys.modules[name]
 
     async def _guard(self, name: str, task: Coroutine[Any, Any, None]) -> None:
+        error: Any = None
         try:
             await task
-            print("task", name, "ended")
-        except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001 - whatever it was, the agent ends, loudly
-            print("task", name, "died:")
-            sys.print_exception(error)
-        self.reset()
+        except (Exception, asyncio.CancelledError) as caught:  # noqa: BLE001 - whatever it was, the agent ends, loudly
+            error = caught
+        self.pins.safe()
+        try:
+            print("task", name, "died:" if error else "ended")
+            if error:
+                tell(error)
+            time.sleep_ms(_RESTART_MS)
+        finally:
+            self.reset()
 
     async def _housekeeping(self) -> None:
         watchdog = machine.WDT(timeout=_WATCHDOG_MS)
         while True:
             watchdog.feed()
-            self.clock.now()
-            if self.car:
-                self.car.tick()
-            self.links[0].tick()
-            for _ in range(_POLLS):
-                self.pins.read_inputs()
-                await asyncio.sleep_ms(_POLL_MS)
+            try:
+                self.clock.now()
+                if self.car:
+                    self.car.tick()
+                self.links[0].tick()
+                for _ in range(_POLLS):
+                    self.pins.read_inputs()
+                    await asyncio.sleep_ms(_POLL_MS)
+            except MemoryError:
+                await asyncio.sleep_ms(_POLL_MS)  # what it was for comes round again
 
     def hello(self) -> dict[str, Any]:
         hello = {
@@ -118,20 +127,22 @@ class Agent:
         return hello
 
 
-def main(board: Any) -> None:
-    """Run the agent. Ctrl-C ends it and gives the REPL back; what cannot be mended by a restart is told in one line."""
+def main(board: Any, prompt: Any) -> None:
+    """Run the agent. With a prompt, Ctrl-C ends it and gives that back; what cannot be mended by a restart is told in
+    one line. Without one (a production build), main.py restarts the board whatever this ends by."""
     agent: Agent | None = None  # until there is one no output is driven: locked, start off
     try:
         agent = Agent(board)
         print("latchkey", VERSION, agent.vin or "not provisioned", "boot", agent.boot)
         asyncio.run(agent.run())
     except KeyboardInterrupt:
-        machine.WDT(timeout=_PROMPT_MS)  # it cannot be stopped, and would restart the board under who types there
-        raise
+        if prompt:
+            prompt.ended()
+            raise
     except StoreError as error:
         print("latchkey:", error.what, "refused:", error)
     except Exception as error:  # noqa: BLE001 - whatever it was: locked, start off, and try again
-        sys.print_exception(error)
+        tell(error)
         if agent:
             agent.pins.safe()
         time.sleep_ms(_RESTART_MS)

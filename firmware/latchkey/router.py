@@ -5,13 +5,12 @@
 safe and no phone waits for another. Key operations are the exception: `keys.enrolment` answers them later.
 """
 
-import sys
 import time
 
 from micropython import const
 
 from latchkey.clock import elapsed
-from latchkey.faults import Fault, KeyRefused
+from latchkey.faults import Fault, KeyRefused, tell
 from latchkey.keys import policy
 from latchkey.session.reply import Reply
 from latchkey.session.verify import verify
@@ -155,14 +154,14 @@ class Router:
                 self.refuse(conn, who, 0, _NOMINAL | error.code, "vehicle state")
                 reply.payload(answers.nominal_error(error.code))
             else:
-                sys.print_exception(error)
+                tell(error)
                 self.refuse(conn, None, MessageFault.INTERNAL, 0, repr(error))
                 if reply:
                     reply.fault(MessageFault.INTERNAL)
         except MemoryError:
             pass  # the phone hears nothing, and asks again
         except Exception as worse:  # noqa: BLE001 - see handle
-            sys.print_exception(worse)
+            tell(worse)
 
     def relayed(self) -> None:
         """The outputs have followed a change of the vehicle."""

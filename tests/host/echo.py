@@ -9,7 +9,10 @@ from host_tools.firmware import staged
 
 MAIN = """
 import asyncio, board, gc, machine, os, time
+from latchkey import prompt
 from latchkey.link.serial import SerialLink
+
+prompt.allow(False)
 
 
 class Router:

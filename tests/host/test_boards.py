@@ -91,10 +91,22 @@ def test_the_wiring_table_says_what_the_code_says(name: str) -> None:
     assert f"--chip {boards.find(name).chip.lower()} " in text
 
 
+class Options:
+    """A manifest's options: their defaults, and what another manifest says when it includes this one."""
+
+    def __init__(self, **said: bool) -> None:
+        self._said = said
+
+    def defaults(self, **defaults: bool) -> None:
+        self.__dict__.update({**defaults, **self._said})
+
+
+@pytest.mark.parametrize("production", [False, True])
 @pytest.mark.parametrize("name", NAMES)
-def test_the_manifest_freezes_the_whole_agent(name: str) -> None:
+def test_the_manifest_freezes_the_whole_agent_and_no_hand_or_prompt_for_the_road(name: str, production: bool) -> None:
     """MicroPython's manifest language, with functions that only look."""
     folder = boards.FOLDER / name
+    stage = firmware.staged_for_the_road() if production else firmware.staged()
     frozen: list[Path] = []
     required: list[str] = []
 
@@ -105,9 +117,12 @@ def test_the_manifest_freezes_the_whole_agent(name: str) -> None:
         frozen.extend(sorted((folder / base_path / name).resolve().rglob("*.py")))
 
     language: dict[str, Any] = {"include": lambda path: None, "require": required.append}
-    exec((folder / "manifest.py").read_text(), {**language, "module": module, "package": package})
-    assert sorted(frozen) == sorted([*firmware.staged().rglob("*.py"), folder / "board.py"])
+    language |= {"module": module, "package": package, "options": Options(production=production)}
+    exec((folder / "manifest.py").read_text(), language)
+    assert sorted(frozen) == sorted([*stage.rglob("*.py"), folder / "board.py"])
     assert required == ["aioble-peripheral", "aioble-server"]
+    hands = {name for name in firmware.BENCH_ONLY if stage / name in frozen}
+    assert hands == (set() if production else set(firmware.BENCH_ONLY))
 
 
 def test_the_mip_package_is_the_staged_agent_and_names_no_file_twice(tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from host_tools.firmware import SOURCES
 REVIEWED = {
     "latchkey/clock.py": {"ticks_ms"},  # `elapsed` and the Clock themselves
     "latchkey/router.py": {"ticks_ms", "ticks_us"},  # stamps a command; times one message, which ends at once
+    "latchkey/keys/loading.py": {"ticks_ms"},  # times one import
     "latchkey/link/serial.py": {"ticks_ms"},  # _heard: looked at twice a second, and not at all once it is old
     "latchkey/link/ble.py": {"ticks_ms"},  # only passed on
     "latchkey/link/blephone.py": {"ticks_ms", "ticks_add"},  # Phone.tick marks what is old, ten times a second

@@ -4,6 +4,7 @@
 import asyncio
 import io
 import json
+import sys
 import time
 
 from latchkey.faults import BUSY
@@ -618,13 +619,24 @@ async def test_without_a_bench_its_requests_are_acknowledged_and_ignored():
     assert host.frames() == [("a", 0, host.seq, b"")]
 
 
-async def test_ctrl_c_interrupts():
+async def test_ctrl_c_interrupts_where_the_build_has_a_prompt():
+    sys.modules["latchkey.prompt"] = None
     host = _Host()
+    del sys.modules["latchkey.prompt"]
     try:
         host.link._feed(3)
     except KeyboardInterrupt:
         return
     raise AssertionError("Ctrl-C was swallowed")
+
+
+async def test_in_a_production_build_it_is_a_byte_like_any_other():
+    assert "latchkey.prompt" not in sys.modules
+    host = await _Host().begin()
+    for byte in range(256):
+        host.link._feed(byte)
+    await host.say("V", 1, b"served")
+    assert host.router.handled == [(1, b"served")]
 
 
 async def test_the_end_of_the_input_ends_the_link():

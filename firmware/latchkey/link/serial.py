@@ -68,6 +68,7 @@ class SerialLink:
     def __init__(self, router: Any, bench: Any, hello: Callable[[], dict[str, Any]], port: Any = None) -> None:
         self._router = router
         self._hello = hello
+        self._prompt = "latchkey.prompt" in sys.modules  # not in a production build
         self._input = port or sys.stdin.buffer
         self._output = port or sys.stdout.buffer
         self._reader = lines.Reader()
@@ -211,7 +212,7 @@ class SerialLink:
 
     def _feed(self, byte: int) -> bool:
         """Take one byte; whether it was the last one of a line. Raises MemoryError before anything is changed."""
-        if byte == 0x03:
+        if byte == 0x03 and self._prompt:
             raise KeyboardInterrupt
         if not self._reader.feed(byte):
             return False
