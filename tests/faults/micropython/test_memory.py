@@ -100,6 +100,7 @@ def test_a_command_happens_or_does_not_and_is_told_as_what_it_was():
     done = counts["done and told"] + counts["done, answer lost"]
     print("note: memory: %d commands on a heap from 0 bytes up: %s, %d in the log" % (tried, counts, in_log))
     assert in_log == done, "a command that was done and is not in the log"
+    assert counts["done, answer lost"] <= done // 20, "memory for the answer was not made sure of"
     assert counts["done and told"] and counts["refused"] and counts["nothing"]
 
 
