@@ -111,6 +111,15 @@ _KINDS = {
     FieldDescriptor.TYPE_MESSAGE: "_BYTES",
     FieldDescriptor.TYPE_FIXED32: "_FIXED32",
 }
+_WIRE = """class Wire:  # protobuf.dev, "Encoding": wire types
+    VARINT = 0
+    I64 = 1
+    LEN = 2
+    SGROUP = 3
+    EGROUP = 4
+    I32 = 5
+    ONE_OF = 0  # ours: where a decoded message has the number of its oneof's member (wire/pb.py)
+"""
 _HEAD = """# SPDX-License-Identifier: Apache-2.0
 \"""{}
 
@@ -175,8 +184,9 @@ def names(schema: Schema) -> str:
     for name in sorted(used):
         parts.append(_class(name, {field: it.number for field, it in schema.fields[name].items()}, schema))
     for name in sorted(set(schema.enums) - used):
-        if schema.files[name] not in {"car_server.proto", "common.proto"}:
+        if schema.files[name] not in {"car_server.proto", "common.proto"} or name == "CarServer_OperationStatus":
             parts.append(_class(name, schema.enums[name], schema))
+    parts.append(_WIRE)
     return "\n\n".join(parts)
 
 

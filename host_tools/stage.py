@@ -65,19 +65,20 @@ def _inline(
     tree: ast.Module, lines: list[bytes], schema: dict[str, dict[str, int]], name: str, skip: set[int]
 ) -> None:
     imports = [node for node in tree.body if isinstance(node, ast.ImportFrom) and node.module == SCHEMA]
-    known = {alias.name for node in imports for alias in node.names}
+    known = {alias.asname or alias.name: alias.name for node in imports for alias in node.names}
     inside_text = {id(inner) for node in ast.walk(tree) if isinstance(node, ast.JoinedStr) for inner in ast.walk(node)}
     named: set[int] = set()
     found: list[tuple[ast.Attribute, int]] = []
     for node in ast.walk(tree):
         if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id in known:
             named.add(id(node.value))
-            where = f"{name}:{node.lineno}: {node.value.id}.{node.attr}"
-            if node.attr not in schema.get(node.value.id, {}):
+            owner = known[node.value.id]
+            where = f"{name}:{node.lineno}: {owner}.{node.attr}"
+            if node.attr not in schema.get(owner, {}):
                 raise StageError(f"{where} is not in the schema")
             if id(node) in inside_text or node.lineno != node.end_lineno:
                 raise StageError(f"{where} cannot be staged there: give it a name of its own first")
-            found.append((node, schema[node.value.id][node.attr]))
+            found.append((node, schema[owner][node.attr]))
     for node in ast.walk(tree):
         if isinstance(node, ast.Name) and node.id in known and id(node) not in named | skip:
             raise StageError(f"{name}:{node.lineno}: {node.id} is no value: only its names are")

@@ -22,9 +22,11 @@ from latchkey.wire.schema import (
     Domain,
     InformationRequest,
     MessageFault,
+    Permission,
     RoutableMessage,
     SessionInfoRequest,
     UnsignedMessage,
+    Wire,
 )
 
 TYPE_CHECKING = False
@@ -51,8 +53,6 @@ if TYPE_CHECKING:
 
         def send(self, message: bytes) -> None: ...
 
-_ONE_OF = const(0)  # wire/pb.py
-_READ = const(1)  # a command of keys/policy.py
 _BARE = const(0x0A)  # how a ToVCSECMessage begins, and no RoutableMessage: it has no field 1 to 5
 _UNANSWERABLE = const(0)  # a fault that is met with silence
 _NOMINAL = const(0x100)  # marks a GenericError where a refusal's detail may be a whitelist information
@@ -177,7 +177,7 @@ class Router:
 
     def _answer(self, conn: Connection, request: envelope.Request, reply: Reply) -> None:
         request.check()
-        kind = request.body.get(_ONE_OF)
+        kind = request.body.get(Wire.ONE_OF)
         if request.domain != Domain.VEHICLE_SECURITY and request.domain != Domain.INFOTAINMENT:
             raise Fault(MessageFault.INVALID_DOMAINS, "domain", None, Domain.VEHICLE_SECURITY, request.domain)
         if kind == RoutableMessage.session_info_request:
@@ -217,7 +217,7 @@ class Router:
 
     def _unsigned(self, data: memoryview, reply: Reply) -> None:
         message = decode(messages.UNSIGNED_MESSAGE, data)
-        kind = message.get(_ONE_OF)
+        kind = message.get(Wire.ONE_OF)
         if kind == UnsignedMessage.InformationRequest:
             reply.payload(self._information(message[kind]))
         elif kind == UnsignedMessage.WhitelistOperation:
@@ -241,10 +241,10 @@ class Router:
     def _command(self, verified: Verified, reply: Reply) -> None:
         record = verified.session.record
         message = decode(messages.UNSIGNED_MESSAGE, verified.plaintext)
-        kind = message.get(_ONE_OF, 0)
+        kind = message.get(Wire.ONE_OF, 0)
         command: Any = message.get(kind)
         if kind == UnsignedMessage.InformationRequest:
-            policy.check(record, _READ)
+            policy.check(record, Permission.READ)
             reply.payload(self._information(command))
         elif kind == UnsignedMessage.WhitelistOperation:
             self._enrol(command, reply, record)

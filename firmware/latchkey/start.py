@@ -12,6 +12,7 @@ from micropython import const
 from latchkey import config, crypto
 from latchkey.link.serial import SerialLink
 from latchkey.store import boots, formats, provisioning
+from latchkey.wire.schema import MessageFault
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -20,9 +21,6 @@ if TYPE_CHECKING:
     from latchkey.agent import Agent
     Identity = tuple[bytes, bytes]
 
-# MessageFault_E
-_BUSY = const(1)
-_NOT_PROVISIONED = const(18)
 
 _AGAIN_MS = const(3000)
 
@@ -52,7 +50,7 @@ async def assemble(agent: Agent) -> None:
     else:
         from latchkey.unprovisioned import Unprovisioned
 
-        router = waiting = Unprovisioned(_BUSY if agent.vin else _NOT_PROVISIONED)
+        router = waiting = Unprovisioned(MessageFault.BUSY if agent.vin else MessageFault.NOT_PROVISIONED_WITH_IDENTITY)
     agent.bench = _bench(agent) if agent.bench else None
     serial = SerialLink(router, agent.bench, agent.hello)
     agent.links.append(serial)

@@ -1,25 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """The answer to a bare pairing message, which names no address: broadcasts to its connection alone."""
 
-from micropython import const
-
 from latchkey.wire import answers, messages
 from latchkey.wire.pb import encode
+from latchkey.wire.schema import Destination, Domain, MessageStatus, OperationStatus, RoutableMessage
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from latchkey.router import Connection
     from latchkey.session.reply import Deliver
     from latchkey.session.sessions import Session
-
-# RoutableMessage
-_FROM_DESTINATION = const(7)
-_SIGNED_MESSAGE_STATUS = const(12)
-# MessageStatus
-_OPERATION_STATUS = const(1)
-_SIGNED_MESSAGE_FAULT = const(2)
-
-_ERROR = const(2)  # OperationStatus_E
 
 
 class BareReply:
@@ -39,6 +29,9 @@ class BareReply:
 
     def fault(self, code: int, session: Session | None = None, public: bytes = b"", now: int = 0) -> None:
         """From vehicle security, to nobody: as an envelope that names no address has it."""
-        status = {_OPERATION_STATUS: _ERROR, _SIGNED_MESSAGE_FAULT: code}
-        body = {_FROM_DESTINATION: {1: 2}, _SIGNED_MESSAGE_STATUS: status}
+        status = {MessageStatus.operation_status: OperationStatus.ERROR, MessageStatus.signed_message_fault: code}
+        body = {
+            RoutableMessage.from_destination: {Destination.domain: Domain.VEHICLE_SECURITY},
+            RoutableMessage.signedMessageStatus: status,
+        }
         self._deliver(self.conn, encode(messages.ROUTABLE_MESSAGE, body))

@@ -4,26 +4,18 @@
 It answers a session-info request, and rides on every fault that a phone out of step could have caused.
 """
 
-from micropython import const
-
 from latchkey import crypto
 from latchkey.session import metadata
 from latchkey.wire import messages
 from latchkey.wire.pb import encode
+from latchkey.wire.schema import Session_Info_Status, SessionInfo
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from latchkey.session.sessions import Session
 
-# SessionInfo
-_COUNTER = const(1)
-_PUBLIC_KEY = const(2)
-_EPOCH = const(3)
-_CLOCK_TIME = const(4)
-_STATUS = const(5)
-_HANDLE = const(6)
 
-NOT_ON_WHITELIST = encode(messages.SESSION_INFO, {_STATUS: 1})
+NOT_ON_WHITELIST = encode(messages.SESSION_INFO, {SessionInfo.status: Session_Info_Status.KEY_NOT_ON_WHITELIST})
 
 
 def session_info(session: Session, public: bytes, now: int) -> bytes:
@@ -31,11 +23,11 @@ def session_info(session: Session, public: bytes, now: int) -> bytes:
     return encode(
         messages.SESSION_INFO,
         {
-            _COUNTER: session.counter or None,
-            _PUBLIC_KEY: public,
-            _EPOCH: session.epoch,
-            _CLOCK_TIME: now or None,
-            _HANDLE: session.handle,
+            SessionInfo.counter: session.counter or None,
+            SessionInfo.publicKey: public,
+            SessionInfo.epoch: session.epoch,
+            SessionInfo.clock_time: now or None,
+            SessionInfo.handle: session.handle,
         },
     )
 

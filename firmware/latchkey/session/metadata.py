@@ -5,21 +5,7 @@ What the tag of a command, of a response and of session info is bound to. All ar
 good until the next.
 """
 
-from micropython import const
-
-_HMAC = const(6)  # signature types
-_AES_GCM_RESPONSE = const(9)
-
-_SIGNATURE_TYPE = const(0)  # tags
-_DOMAIN = const(1)
-_PERSONALIZATION = const(2)
-_EPOCH = const(3)
-_EXPIRES_AT = const(4)
-_COUNTER = const(5)
-_CHALLENGE = const(6)
-_FLAGS = const(7)
-_REQUEST_HASH = const(8)
-_FAULT = const(9)
+from latchkey.wire.schema import SignatureType, Tag
 
 _buffer = memoryview(bytearray(96))  # the longest, a command's: 3 + 3 + 19 + 18 + 6 + 6 + 6 + 1
 
@@ -56,30 +42,30 @@ def _view(at: int) -> memoryview:
 def command(
     signature_type: int, domain: int, vin: bytes, epoch: bytes, expires_at: int, counter: int, flags: int
 ) -> memoryview:
-    at = _byte(0, _SIGNATURE_TYPE, signature_type)
-    at = _byte(at, _DOMAIN, domain)
-    at = _item(at, _PERSONALIZATION, vin)
-    at = _item(at, _EPOCH, epoch)
-    at = _uint(at, _EXPIRES_AT, expires_at)
-    at = _uint(at, _COUNTER, counter)
+    at = _byte(0, Tag.SIGNATURE_TYPE, signature_type)
+    at = _byte(at, Tag.DOMAIN, domain)
+    at = _item(at, Tag.PERSONALIZATION, vin)
+    at = _item(at, Tag.EPOCH, epoch)
+    at = _uint(at, Tag.EXPIRES_AT, expires_at)
+    at = _uint(at, Tag.COUNTER, counter)
     if flags:
-        at = _uint(at, _FLAGS, flags)
+        at = _uint(at, Tag.FLAGS, flags)
     return _view(at)
 
 
 def response(domain: int, vin: bytes, counter: int, request_hash: bytes, fault: int) -> memoryview:
-    at = _byte(0, _SIGNATURE_TYPE, _AES_GCM_RESPONSE)
-    at = _byte(at, _DOMAIN, domain)
-    at = _item(at, _PERSONALIZATION, vin)
-    at = _uint(at, _COUNTER, counter)
-    at = _uint(at, _FLAGS, 0)
-    at = _item(at, _REQUEST_HASH, request_hash)
-    return _view(_uint(at, _FAULT, fault))
+    at = _byte(0, Tag.SIGNATURE_TYPE, SignatureType.AES_GCM_RESPONSE)
+    at = _byte(at, Tag.DOMAIN, domain)
+    at = _item(at, Tag.PERSONALIZATION, vin)
+    at = _uint(at, Tag.COUNTER, counter)
+    at = _uint(at, Tag.FLAGS, 0)
+    at = _item(at, Tag.REQUEST_HASH, request_hash)
+    return _view(_uint(at, Tag.FAULT, fault))
 
 
 def session_info(vin: bytes, challenge: bytes) -> memoryview:
-    at = _byte(0, _SIGNATURE_TYPE, _HMAC)
-    at = _item(at, _PERSONALIZATION, vin)
+    at = _byte(0, Tag.SIGNATURE_TYPE, SignatureType.HMAC)
+    at = _item(at, Tag.PERSONALIZATION, vin)
     if challenge:
-        at = _item(at, _CHALLENGE, challenge)
+        at = _item(at, Tag.CHALLENGE, challenge)
     return _view(at)

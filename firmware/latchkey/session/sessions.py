@@ -11,6 +11,7 @@ K was stored when the key was enrolled.
 from micropython import const
 
 from latchkey import crypto
+from latchkey.wire.schema import Domain
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
     from latchkey.keys.keychain import Keychain
     from latchkey.keys.record import Record
 
-_VEHICLE_SECURITY = const(2)
 _PROVEN = const(8)  # sessions that are kept
 _PLACES = const(64)  # of generations, by the last byte of a public key: who shares one may cost the other a correction
 _LAST_GENERATION = const(0xFF)
@@ -50,7 +50,7 @@ class Sessions:
         self._live: "list[Session | None]" = [None] * _PROVEN  # most recently used first, but for gaps
         self._deadlines: "dict[bytes, int]" = {}  # id of a timed key: its last second
 
-    def find(self, public: bytes | memoryview, domain: int = _VEHICLE_SECURITY) -> Session | None:
+    def find(self, public: bytes | memoryview, domain: int = Domain.VEHICLE_SECURITY) -> Session | None:
         """The session of an enrolled key with a domain; None if the key is unknown."""
         for session in self._live:
             if session and session.domain == domain and session.record.public == public:

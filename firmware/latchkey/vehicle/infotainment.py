@@ -4,20 +4,21 @@
 Official clients send here what real cars do without vehicle security. Loaded when somebody signs the first of them.
 """
 
-from micropython import const
-
 from latchkey.keys import policy
 from latchkey.wire import carmessages
 from latchkey.wire.pb import decode, encode
 from latchkey.wire.schema import (
     Action,
     ActionStatus,
+    CarServer_OperationStatus,
     ClosureMoveRequest,
     ClosureMoveType,
     MessageFault,
+    Permission,
     Response,
     ResultReason,
     VehicleAction,
+    Wire,
 )
 
 TYPE_CHECKING = False
@@ -27,29 +28,24 @@ if TYPE_CHECKING:
     from latchkey.session.verify import Verified
     from latchkey.vehicle.state import Vehicle
 
-_ONE_OF = const(0)  # wire/pb.py
-_READ = const(1)  # commands of keys/policy.py
-_CHARGE_PORT = const(128)
-_ERROR = const(1)  # OperationStatus_E of car_server.proto
-
 
 def act(router: Router, verified: Verified, reply: Reply) -> None:
     """Answer a signed Action. Raises Fault: it cannot be decoded, or the role has it not."""
     record = verified.session.record
     action = decode(carmessages.ACTION, verified.plaintext).get(Action.vehicleAction, {})
-    kind = action.get(_ONE_OF)
+    kind = action.get(Wire.ONE_OF)
     if kind == VehicleAction.ping:
-        policy.check(record, _READ)
+        policy.check(record, Permission.READ)
         reply.payload(encode(carmessages.RESPONSE, {Response.actionStatus: {}, Response.ping: action[kind]}))
     elif kind == VehicleAction.chargePortDoorOpen or kind == VehicleAction.chargePortDoorClose:
-        policy.check(record, _CHARGE_PORT)
+        policy.check(record, Permission.CHARGE_PORT)
         is_open = kind == VehicleAction.chargePortDoorOpen
         moves = {ClosureMoveRequest.chargePort: ClosureMoveType.OPEN if is_open else ClosureMoveType.CLOSE}
-        router.perform(lambda: router.vehicle.move(moves), _CHARGE_PORT, reply, _done)
+        router.perform(lambda: router.vehicle.move(moves), Permission.CHARGE_PORT, reply, _done)
     else:
         router.refuse(reply.conn, verified.session, MessageFault.INVALID_COMMAND, 0, "action")
         reason = {ResultReason.plain_text: b"not done by this access module"}
-        status = {ActionStatus.result: _ERROR, ActionStatus.result_reason: reason}
+        status = {ActionStatus.result: CarServer_OperationStatus.ERROR, ActionStatus.result_reason: reason}
         reply.payload(encode(carmessages.RESPONSE, {Response.actionStatus: status}))
 
 

@@ -7,6 +7,8 @@ After a reset it is locked, closed and not enabled to start. Every method change
 
 from micropython import const
 
+from latchkey.wire.schema import ClosureMoveType, GenericError
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -16,13 +18,6 @@ _SLEEP_SECONDS = const(600)
 
 _CLOSURES = const(8)  # in the order of vcsec.proto, ClosureStatuses
 _DOORS = const(4)  # the first of them: with one open the car does not lock
-
-# GenericError_E
-_CLOSURES_OPEN = const(2)
-# ClosureMoveType_E; none (0) and stop (2) leave a closure as it is: none takes time to move
-_MOVE = const(1)
-_OPEN = const(3)
-_CLOSE = const(4)
 
 
 class Refused(Exception):
@@ -81,11 +76,11 @@ class Vehicle:
         for number in moves:
             index = number - 1
             move = moves[number]
-            if move == _MOVE:
-                move = _CLOSE if self.closures[index] else _OPEN
-            if move == _OPEN:
+            if move == ClosureMoveType.MOVE:
+                move = ClosureMoveType.CLOSE if self.closures[index] else ClosureMoveType.OPEN
+            if move == ClosureMoveType.OPEN:
                 self._closure(index, True)
-            elif move == _CLOSE:
+            elif move == ClosureMoveType.CLOSE:
                 self._closure(index, False)
         self._active()
 
@@ -126,7 +121,7 @@ class Vehicle:
     def _lock(self) -> None:
         for i in range(_DOORS):
             if self.closures[i]:
-                raise Refused(_CLOSURES_OPEN)
+                raise Refused(GenericError.CLOSURES_OPEN)
         self.locked = self._set(self.locked, True)
         self.user_present = self._set(self.user_present, self.brake_pressed)
         self._stop()

@@ -1,49 +1,48 @@
 # SPDX-License-Identifier: Apache-2.0
 """What vehicle security says of the vehicle: FromVCSECMessage payloads (vcsec.proto)."""
 
-from micropython import const
-
 from latchkey.wire import messages
 from latchkey.wire.pb import encode
+from latchkey.wire.schema import (
+    ClosureState,
+    Destination,
+    Domain,
+    FromVCSECMessage,
+    NominalError,
+    RoutableMessage,
+    UserPresence,
+    VehicleLockState,
+    VehicleSleepStatus,
+    VehicleStatus,
+)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from latchkey.vehicle.state import Vehicle
 
-# RoutableMessage
-_TO_DESTINATION = const(6)
-_FROM_DESTINATION = const(7)
-_PROTOBUF_MESSAGE_AS_BYTES = const(10)
-# Destination
-_DOMAIN = const(1)
-# FromVCSECMessage
-_VEHICLE_STATUS = const(1)
-_NOMINAL_ERROR = const(46)
-# VehicleStatus
-_CLOSURE_STATUSES = const(1)
-_VEHICLE_LOCK_STATE = const(2)
-_VEHICLE_SLEEP_STATUS = const(3)
-_USER_PRESENCE = const(4)
-# NominalError
-_GENERIC_ERROR = const(1)
-
 
 def broadcast(payload: bytes) -> bytes:
     """A message to whoever listens, as vehicles send them: from vehicle security, to no address."""
-    body = {_TO_DESTINATION: {_DOMAIN: 0}, _FROM_DESTINATION: {_DOMAIN: 2}, _PROTOBUF_MESSAGE_AS_BYTES: payload}
+    body = {
+        RoutableMessage.to_destination: {Destination.domain: Domain.BROADCAST},
+        RoutableMessage.from_destination: {Destination.domain: Domain.VEHICLE_SECURITY},
+        RoutableMessage.protobuf_message_as_bytes: payload,
+    }
     return encode(messages.ROUTABLE_MESSAGE, body)
 
 
 def vehicle_status(vehicle: Vehicle) -> bytes:
-    """What is 0 (closed, unlocked) is left out; of the others awake and absent are 1, asleep and present 2."""
+    """What is 0 (closed, unlocked) is left out."""
     status = {
-        _CLOSURE_STATUSES: {i + 1: 1 for i, is_open in enumerate(vehicle.closures) if is_open},
-        _VEHICLE_LOCK_STATE: 1 if vehicle.locked else None,
-        _VEHICLE_SLEEP_STATUS: 1 + vehicle.asleep,
-        _USER_PRESENCE: 1 + vehicle.user_present,
+        VehicleStatus.closureStatuses: {
+            i + 1: ClosureState.OPEN for i, is_open in enumerate(vehicle.closures) if is_open
+        },
+        VehicleStatus.vehicleLockState: VehicleLockState.LOCKED if vehicle.locked else None,
+        VehicleStatus.vehicleSleepStatus: VehicleSleepStatus.ASLEEP if vehicle.asleep else VehicleSleepStatus.AWAKE,
+        VehicleStatus.userPresence: UserPresence.PRESENT if vehicle.user_present else UserPresence.NOT_PRESENT,
     }
-    return encode(messages.FROM_VCSEC, {_VEHICLE_STATUS: status})
+    return encode(messages.FROM_VCSEC, {FromVCSECMessage.vehicleStatus: status})
 
 
 def nominal_error(code: int) -> bytes:
-    return encode(messages.FROM_VCSEC, {_NOMINAL_ERROR: {_GENERIC_ERROR: code}})
+    return encode(messages.FROM_VCSEC, {FromVCSECMessage.nominalError: {NominalError.genericError: code}})

@@ -10,30 +10,21 @@ from micropython import const
 from latchkey.faults import Fault
 from latchkey.wire import messages
 from latchkey.wire.pb import DecodeError, decode
+from latchkey.wire.schema import (
+    Destination,
+    Domain,
+    MessageFault,
+    RoutableMessage,
+    SignatureType,
+    SignedMessage,
+    ToVCSECMessage,
+)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from latchkey.wire.pb import Fields
 
-# MessageFault_E
-_BAD_PARAMETER = const(13)
-_UNANSWERABLE = const(0)  # names nobody to answer
-_VEHICLE_SECURITY = const(2)  # who answers for what names no domain
-# RoutableMessage
-_TO_DESTINATION = const(6)
-_FROM_DESTINATION = const(7)
-_UUID = const(51)
-_FLAGS = const(52)
-# Destination
-_DOMAIN = const(1)
-_ROUTING_ADDRESS = const(2)
-# ToVCSECMessage
-_SIGNED_MESSAGE = const(1)
-# SignedMessage
-_PROTOBUF_MESSAGE_AS_BYTES = const(2)
-_SIGNATURE_TYPE = const(3)
-
-_PRESENT_KEY = const(2)  # SignatureType
+_UNANSWERABLE = const(MessageFault.NONE)  # names nobody to answer
 _MAX_MESSAGE = const(1024)
 _MAX_ID = const(16)  # routing addresses and uuids are at most 16 bytes
 
@@ -48,26 +39,27 @@ class Request:
     def __init__(self, body: Fields, wrong: str) -> None:
         self.body = body
         self._wrong = wrong
-        self.domain: int = body.get(_TO_DESTINATION, {}).get(_DOMAIN, _VEHICLE_SECURITY if wrong else -1)
-        source = body.get(_FROM_DESTINATION, {})
-        address = source.get(_ROUTING_ADDRESS)
+        unnamed = Domain.VEHICLE_SECURITY if wrong else -1
+        self.domain: int = body.get(RoutableMessage.to_destination, {}).get(Destination.domain, unnamed)
+        source = body.get(RoutableMessage.from_destination, {})
+        address = source.get(Destination.routing_address)
         if address is None:
-            self.address = source.get(_DOMAIN)
+            self.address = source.get(Destination.domain)
         elif len(address) > _MAX_ID:
             raise Fault(_UNANSWERABLE, "address")
         else:
             self.address = bytes(address)
-        uuid = body.get(_UUID, b"")
+        uuid = body.get(RoutableMessage.uuid, b"")
         self.uuid_fits = len(uuid) <= _MAX_ID
         self.challenge = bytes(uuid) if self.uuid_fits else b""
-        self.flags: int = body.get(_FLAGS, 0)
+        self.flags: int = body.get(RoutableMessage.flags, 0)
 
     def check(self) -> None:
         """Raises Fault for what the envelope itself has wrong, once there is an address to answer to."""
         if self._wrong:
             raise DecodeError(self._wrong)
         if not self.uuid_fits:
-            raise Fault(_BAD_PARAMETER, "uuid")
+            raise Fault(MessageFault.BAD_PARAMETER, "uuid")
 
 
 def read(data: memoryview) -> Request:
@@ -86,8 +78,8 @@ def read(data: memoryview) -> Request:
 
 def read_bare(data: memoryview) -> memoryview:
     """The UnsignedMessage inside a bare ToVCSECMessage of the present-key form."""
-    signed = decode(messages.TO_VCSEC, data).get(_SIGNED_MESSAGE, {})
-    if signed.get(_SIGNATURE_TYPE) != _PRESENT_KEY or _PROTOBUF_MESSAGE_AS_BYTES not in signed:
+    signed = decode(messages.TO_VCSEC, data).get(ToVCSECMessage.signedMessage, {})
+    presented: memoryview | None = signed.get(SignedMessage.protobufMessageAsBytes)
+    if signed.get(SignedMessage.signatureType) != SignatureType.PRESENT_KEY or presented is None:
         raise Fault(_UNANSWERABLE, "signature_type")
-    presented: memoryview = signed[_PROTOBUF_MESSAGE_AS_BYTES]
     return presented

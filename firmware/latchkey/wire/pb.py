@@ -13,20 +13,12 @@ from micropython import const
 
 from latchkey.faults import Fault
 from latchkey.scratch import BUFFER as _out
+from latchkey.wire.schema import MessageFault, Wire
 
-_UINT = const(0)
-_BYTES = const(2)
-_FIXED32 = const(5)
-_FIXED64 = const(1)
-_GROUP = const(3)
-_END_GROUP = const(4)
 _DEEPEST = const(32)  # groups within groups
 _FIVE_BYTES = const(28)  # the shift of the last byte of a tag or a length
 _TEN_BYTES = const(63)
-_ONE_OF = const(0)  # where a decoded message has the number of its oneof's member
 
-# MessageFault_E
-_DECODING = const(10)
 
 _OUT = const(1022)  # with its 2-byte length a message is at most 1024 bytes: clients discard longer ones
 
@@ -42,7 +34,7 @@ class DecodeError(Fault):
     """The bytes are not a message of this table."""
 
     def __init__(self, why: str) -> None:
-        super().__init__(_DECODING, why)
+        super().__init__(MessageFault.DECODING, why)
 
 
 class EncodeError(Exception):
@@ -79,11 +71,11 @@ class _Reader:
 
     def length(self, wire: int, end: int) -> int:
         """How many bytes of a field come next."""
-        if wire == _BYTES:
+        if wire == Wire.LEN:
             length = self.varint(end, _FIVE_BYTES)
-        elif wire == _FIXED32:
+        elif wire == Wire.I32:
             length = 4
-        elif wire == _FIXED64:
+        elif wire == Wire.I64:
             length = 8
         else:
             raise DecodeError("wire type")
@@ -96,14 +88,14 @@ class _Reader:
         groups: list[int] = []
         while True:
             wire = tag & 7
-            if wire == _GROUP:
+            if wire == Wire.SGROUP:
                 if len(groups) >= _DEEPEST:
                     raise DecodeError("groups")
                 groups.append(tag)
-            elif wire == _END_GROUP:
+            elif wire == Wire.EGROUP:
                 if not groups or groups.pop() + 1 != tag:
                     raise DecodeError("end of a group")
-            elif wire == _UINT:
+            elif wire == Wire.VARINT:
                 self.varint(end, _TEN_BYTES)
             else:
                 length = self.length(wire, end)  # moves the cursor
@@ -125,10 +117,10 @@ class _Reader:
                 continue
             kind = table[at + 1]
             nested = isinstance(kind, tuple)
-            if wire != (_BYTES if nested else kind):
+            if wire != (Wire.LEN if nested else kind):
                 raise DecodeError("wire type")
             value: Any
-            if kind == _UINT:
+            if kind == Wire.VARINT:
                 value = self.varint(end, _TEN_BYTES)
                 if value >> 32 and value >> 31 != 0x1FFFFFFFF:
                     raise DecodeError("number")
@@ -138,15 +130,15 @@ class _Reader:
                 start = self.pos
                 if nested:
                     value = self.message(kind, start + length, out.get(number) or {})
-                elif wire == _BYTES:
+                elif wire == Wire.LEN:
                     value = self.data[start : start + length]
                 else:
                     data = self.data
                     value = data[start] | data[start + 1] << 8 | data[start + 2] << 16 | data[start + 3] << 24
                 self.pos = start + length
             if table[at] < 0:
-                out.pop(out.get(_ONE_OF, 0), None)
-                out[_ONE_OF] = number
+                out.pop(out.get(Wire.ONE_OF, 0), None)
+                out[Wire.ONE_OF] = number
             out[number] = value
         return out
 
@@ -192,26 +184,26 @@ def _message(table: Table, values: Fields, end: int) -> int:
 
 
 def _field(number: int, kind: int | Table, value: Any, end: int) -> int:
-    wire = _BYTES
+    wire = Wire.LEN
     pos = end
     if isinstance(kind, tuple):
         pos = _message(kind, value, end)
         pos = _varint(end - pos, pos)
-    elif kind == _BYTES:
+    elif kind == Wire.LEN:
         pos -= len(value)
         if pos < 0:
             raise EncodeError("too long")
         _out[pos:end] = value
         pos = _varint(end - pos, pos)
-    elif kind == _FIXED32:
-        wire = _FIXED32
+    elif kind == Wire.I32:
+        wire = Wire.I32
         pos -= 4
         if pos < 0:
             raise EncodeError("too long")
         for i in range(4):
             _out[pos + i] = value >> 8 * i & 0xFF
     else:
-        wire = _UINT
+        wire = Wire.VARINT
         pos = _varint(value, pos)
     return _varint(number << 3 | wire, pos)
 

@@ -438,6 +438,11 @@ class AuthenticationRejection:  # vcsec.proto
     DEVICE_NOT_UNLOCKED_ON_WRIST = 5
 
 
+class CarServer_OperationStatus:  # car_server.proto
+    OK = 0
+    ERROR = 1
+
+
 class ClosureMoveType:  # vcsec.proto
     NONE = 0
     MOVE = 1
@@ -576,6 +581,29 @@ class OperationStatus:  # universal_message.proto
     OK = 0
     WAIT = 1
     ERROR = 2
+
+
+class Origin:  # latchkey.proto
+    UNKNOWN = 0
+    CARD_TAP = 1
+    OWNER_COMMAND = 2
+    ROSTER = 3
+    GRANT = 4
+
+
+class Permission:  # latchkey.proto
+    NONE = 0
+    READ = 1
+    UNLOCK = 2
+    LOCK = 4
+    WAKE = 8
+    START = 16
+    SECURE = 32
+    CLOSURES = 64
+    CHARGE_PORT = 128
+    ADD_KEY = 256
+    REMOVE_KEY = 512
+    CHANGE_KEY = 1024
 
 
 class RKEAction:  # vcsec.proto
@@ -727,3 +755,13 @@ class WhitelistOperation_information:  # vcsec.proto
     ATTEMPTING_TO_ADD_RIDER_KEY_OUTSIDE_FLEET_MODE = 30
     NON_SERVICE_KEY_ATTEMPTING_TO_ADD_PREDELIVERY_KEY = 31
     SERVICE_KEY_ATTEMPTING_TO_ADD_PREDELIVERY_KEY_WHEN_ALREADY_DELIVERED = 32
+
+
+class Wire:  # protobuf.dev, "Encoding": wire types
+    VARINT = 0
+    I64 = 1
+    LEN = 2
+    SGROUP = 3
+    EGROUP = 4
+    I32 = 5
+    ONE_OF = 0  # ours: where a decoded message has the number of its oneof's member (wire/pb.py)
