@@ -72,9 +72,11 @@ class Agent:
         self.pins.safe()
         machine.reset()
 
-    def start(self, name: str, task: Coroutine[Any, Any, None]) -> None:
-        """Run a task for ever: its end is the agent's."""
-        self._tasks.append(asyncio.create_task(self._guard(name, task)))
+    def start(self, name: str, task: Coroutine[Any, Any, None], ends: bool = False) -> None:
+        """Run a task for ever: its end is the agent's. Of one that `ends`, only what it raises is."""
+        running = asyncio.create_task(self._guard(name, task, ends))
+        if not ends:
+            self._tasks.append(running)
 
     def forget(self, *names: str) -> None:
         """Drop modules that are done with: nothing else holds them, and whoever needs one again loads it again."""
@@ -84,10 +86,12 @@ class Agent:
                 delattr(sys.modules[package], last)
                 del sys.modules[name]
 
-    async def _guard(self, name: str, task: Coroutine[Any, Any, None]) -> None:
+    async def _guard(self, name: str, task: Coroutine[Any, Any, None], ends: bool) -> None:
         error: Any = None
         try:
             await task
+            if ends:
+                return
         except (Exception, asyncio.CancelledError) as caught:  # noqa: BLE001 - whatever it was, the agent ends, loudly
             error = caught
         self.pins.safe()

@@ -35,7 +35,7 @@ class Car:
         self.keychain.open()
         self.sessions = Sessions(self.keychain, agent.clock, public)
         self.vehicle = Vehicle(agent.clock.now)
-        self.enrolment: Enrolment | Loading | None = None  # until a key first asks
+        self.enrolment: Enrolment | Loading | None = None  # while somebody asks
         self._private = private
         self.router = Router(
             vin.encode(),
@@ -67,7 +67,9 @@ class Car:
         self.vehicle.tick()
         enrolment = self.enrolment
         if enrolment:
-            enrolment.tick()
+            if enrolment.tick():  # over: whoever asks next has it loaded again
+                self.enrolment = None
+                self._agent.forget(*enrolment.modules)
             self._agent.pins.blink(2 if enrolment.collision else enrolment.pending is not None)
         if self.log.due():
             self._flush.set()
@@ -82,7 +84,7 @@ class Car:
         return approved
 
     def _enrol(self, operation: memoryview, reply: Any, actor: Record | None) -> None:
-        """A key operation: the first one has enrolment loaded."""
+        """A key operation: has enrolment loaded when it is not."""
         if self.enrolment is None:
             from latchkey.keys.loading import Loading  # and the rest of it by and by
 

@@ -35,7 +35,8 @@ def board(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
         pytest.skip("the air is a simulated one")
     image = tmp_path_factory.mktemp("radio") / "flash.img"
     interpreter = request.config.getoption("--micropython")
-    with SimulatedBoard(image, vin=VIN, radio="virtual", micropython=interpreter) as board:
+    heap = "200K"  # the radio of a simulated board is code in its heap, which a board has outside of it
+    with SimulatedBoard(image, heap, vin=VIN, radio="virtual", micropython=interpreter) as board:
         yield board
 
 

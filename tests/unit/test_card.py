@@ -48,6 +48,15 @@ def connection(inside):
     return conn
 
 
+def made(clock, emit):
+    report = Report(lambda *entry: None, emit)
+
+    def run(name, task, ends):
+        task.close()
+
+    return Enrolment(Keys(), Sessions(), clock, VEHICLE_PRIVATE, report, None, run, ())
+
+
 class Model:
     """All that ever happened, and what follows from it by looking back: nothing is kept but the past."""
 
@@ -92,7 +101,7 @@ def play(seed, bias):
     random.seed(seed)
     clock = Clock()
     told = []
-    enrolment = Enrolment(Keys(), Sessions(), clock, VEHICLE_PRIVATE, Report(lambda *entry: None, told.append), None)
+    enrolment = made(clock, told.append)
     model = Model()
     conns = [connection(False) for _ in range(3)] + [connection(True) for _ in range(2)]
     what = operations()
@@ -127,7 +136,7 @@ def play(seed, bias):
                 assert not closed, where
                 assert model.approves(now, conn.inside, conn, what.index(pending.operation)), where
                 model.tap(now, conn.inside)
-                enrolment._job = None  # the worker is not the subject here, and the keychain stays empty
+                enrolment._job = False  # the worker is not the subject here, and the keychain stays empty
             elif pending:  # a second tap in a row, on the air: the only reason
                 assert not pending.reply.conn.inside and now - model.last_tap <= 3, where
             else:
@@ -149,13 +158,13 @@ def test_a_tap_enrols_only_who_asked_alone_for_a_whole_window():
 
 def test_who_asks_alone_is_always_let_in():
     for inside in (False, True):
-        enrolment = Enrolment(Keys(), Sessions(), Clock(), VEHICLE_PRIVATE, Report(print, lambda told: None), None)
+        enrolment = made(Clock(), lambda told: None)
         conn = connection(inside)
         for pause in (0, 4, 29, 30, 31, 59, 60, 61, 1000):
             enrolment._clock.advance(pause)
             enrolment.pair(operations()[0], Reply(conn))
             assert enrolment.tap()
-            enrolment._job = None
+            enrolment._job = False
             enrolment._clock.advance(4)
 
 
@@ -164,8 +173,7 @@ def test_a_second_who_asks_beside_the_first_keeps_every_tap_away_whatever_its_ti
     first, second = operations()[:2]
     for before in range(2 * TAP_WINDOW + 2):
         for then in range(0, TAP_WINDOW + 2, 3):
-            report = Report(lambda *entry: None, lambda told: None)
-            enrolment = Enrolment(Keys(), Sessions(), Clock(), VEHICLE_PRIVATE, report, None)
+            enrolment = made(Clock(), lambda told: None)
             enrolment.pair(first, Reply(connection(False)))
             enrolment._clock.advance(before)
             enrolment.tick()

@@ -51,6 +51,7 @@ class Bench:
         self.logged = []
         self.events = []
         self.written = 0
+        self.died = []
         report = Report(lambda *entry: self.logged.append(entry), self.events.append)
         done = report.done
 
@@ -59,7 +60,9 @@ class Bench:
             done(*end)
 
         report.done = counted
-        self.enrolment = Enrolment(keys, self.sessions, self.clock, VEHICLE_PRIVATE, report, self.write_log)
+        self.enrolment = Enrolment(
+            keys, self.sessions, self.clock, VEHICLE_PRIVATE, report, self.write_log, self.run, ("keys",)
+        )
 
     def refused(self, operation, reply):
         """The information that the request is refused with at once."""
@@ -77,11 +80,19 @@ class Bench:
 
     async def settle(self):
         """Let the worker finish what it has."""
-        worker = asyncio.create_task(self.enrolment.run())
         await asyncio.sleep_ms(0)
         while self.enrolment._job:
             await asyncio.sleep_ms(1)
-        worker.cancel()
+
+    def run(self, name, task, ends):
+        assert ends
+        asyncio.create_task(self.guarded(task))
+
+    async def guarded(self, task):
+        try:
+            await task
+        except Exception as error:  # noqa: BLE001 - the board would restart
+            self.died.append(error)
 
 
 async def test_a_tap_enrols_the_pending_key_and_agrees_k():
@@ -420,3 +431,45 @@ async def test_a_tap_approves_nothing_while_a_change_is_being_made_and_then_does
     assert bench.enrolment.tap()
     await bench.settle()
     assert bench.keys.find(CLIENT_PUBLIC)
+
+
+def rounds(bench, count=10):
+    """Is it over after so many rounds of housekeeping?"""
+    return any(bench.enrolment.tick() for _ in range(count))
+
+
+async def test_it_is_over_when_nothing_has_to_be_remembered_and_no_sooner():
+    """What a tap may not mean is forgotten with it."""
+    bench = Bench(Keys(owner(other_key(1))))
+    bench.enrolment.pair(operation(ADD), Reply())
+    assert not rounds(bench), "it is pending"
+    bench.refused(operation(ADD, VEHICLE_PUBLIC), Reply())
+    assert not rounds(bench), "two have asked"
+    bench.clock.advance(TAP_WINDOW)
+    assert rounds(bench)
+    bench = Bench(Keys(owner(other_key(1))))
+    bench.enrolment.pair(operation(ADD), Reply())
+    bench.clock.advance(TAP_WINDOW)
+    assert not rounds(bench), "a late tap may come"
+    bench.clock.advance(TAP_WINDOW)
+    assert rounds(bench)
+    bench = Bench(Keys(owner(other_key(1))))
+    bench.enrolment.pair(operation(ADD), Reply())
+    assert bench.enrolment.tap()
+    assert not rounds(bench), "a change is being made"
+    await bench.settle()
+    assert not rounds(bench), "the same tap may come twice"
+    bench.clock.advance(4)
+    assert rounds(bench)
+
+
+async def test_a_change_that_nobody_knows_the_end_of_restarts_the_car():
+    class Unclear(Keys):
+        async def apply(self, add, remove=(), drop_impermanent=False):
+            raise RuntimeError("is it written down?")
+
+    bench, reply = Bench(Unclear()), Reply()
+    bench.enrolment.pair(operation(ADD), reply)
+    bench.enrolment.tap()
+    await bench.settle()
+    assert len(bench.died) == 1 and not reply.statuses, "and says nothing before"

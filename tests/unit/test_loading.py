@@ -19,13 +19,9 @@ _import = builtins.__import__
 class Agent:
     def __init__(self):
         self.clock = Clock()
-        self.started = []
+        self.start = None
         self.events = []
         self.emit = self.events.append
-
-    def start(self, name, task):
-        self.started.append(name)
-        task.close()
 
     def forget(self, *names):
         for name in names:
@@ -50,6 +46,9 @@ class Reply:
 
     def waiting(self):
         self.waited += 1
+
+    def payload(self, payload):
+        pass
 
 
 class Car:
@@ -106,7 +105,6 @@ async def test_the_first_request_waits_for_the_modules_and_is_then_pending():
     await car.settle()
     assert reply.waited == 1 and not car.router.told
     assert car.enrolment.pending.change.record.public == CLIENT_PUBLIC
-    assert car.agent.started == ["keys"]
 
 
 async def test_each_module_is_loaded_by_itself_and_others_have_their_turn_between_them():
@@ -175,3 +173,17 @@ async def test_no_memory_at_any_module_costs_the_request_that_waited_and_no_more
             car.enrolment.ask(operation(ADD), reply, None)
             await car.settle()
             assert car.enrolment.pending and reply.waited == 1
+
+
+async def test_what_was_loaded_is_dropped_when_it_is_over_and_loaded_again_for_the_next():
+    car = Car()
+    for _ in range(2):
+        car.enrolment.ask(operation(ADD), Reply(), None)
+        await car.settle()
+        assert car.enrolment.pending and len(loaded()) == len(loading._MODULES)
+        car.agent.clock.advance(60)
+        while not car.enrolment.tick():
+            pass
+        car.agent.forget(*car.enrolment.modules)
+        assert [name for name in loaded() if "crypto" not in name] == []
+        car.enrolment = loading.Loading(car, car.agent, VEHICLE_PRIVATE, lambda *entry: None)

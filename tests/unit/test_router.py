@@ -47,7 +47,7 @@ class Car:
         self.events = []
         self.logged = []
         report = Report(lambda *entry: None, self.events.append)
-        self.enrolment = Enrolment(self.keys, self.sessions, self.clock, VEHICLE_PRIVATE, report, None)
+        self.enrolment = Enrolment(self.keys, self.sessions, self.clock, VEHICLE_PRIVATE, report, None, None, ())
         self.router = Router(
             VIN,
             self.sessions,

@@ -74,6 +74,11 @@ class Card:
                 left = max(left, asked.at + WINDOW - now)
         return left
 
+    def busy(self, now: int) -> bool:
+        """Is there anything that has to be remembered?"""
+        tapped = self._tapped is not None and now - self._tapped <= _SAME_TAP
+        return tapped or self._air.conn is not None or self._inside.conn is not None
+
     def tick(self, now: int) -> None:
         """Forget what is over, and with it the connections it came from."""
         for asked in (self._air, self._inside):

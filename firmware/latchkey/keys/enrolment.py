@@ -2,11 +2,10 @@
 """Enrolment: the one pending request that waits for a card tap, and the worker that changes the keychain.
 
 A request is kept as the bytes that came, and what it would change is planned three times: when it comes, so that who
-asks is told at once; at the tap; and by the worker when nothing else can change the keychain any more. The worker does
-what takes long (P-256, flash) outside of the router, one change at a time, and answers through the reply it was given.
+asks is told at once; at the tap; and by the worker when nothing else can change the keychain any more. The worker is a
+task that does what takes long (P-256, flash) outside of the router, one change at a time, and answers through the reply
+it was given. When nothing has to be remembered any more, all of this is dropped.
 """
-
-import asyncio
 
 from micropython import const
 
@@ -35,7 +34,7 @@ if TYPE_CHECKING:
 # MessageFault_E
 _BUSY = const(1)
 
-_AGAIN_MS = const(20)
+_IDLE = const(3)  # rounds of housekeeping with nothing to do or to remember
 
 
 class Pending:
@@ -47,7 +46,12 @@ class Pending:
 
 
 class Enrolment:
-    """report is told how every key operation ended, before the phone is; write_log makes that last."""
+    """report is told how every key operation ended, before the phone is; write_log makes that last. `modules` are the
+    names of what can be dropped with it.
+
+    run(name, task, True) runs the worker, and restarts the board for what it raises: how a change ended that nobody
+    knows the end of.
+    """
 
     def __init__(
         self,
@@ -57,6 +61,8 @@ class Enrolment:
         private: bytes,
         report: Report,
         write_log: Callable[[], Coroutine[Any, Any, None]],
+        run: Callable[[str, Coroutine[Any, Any, None], bool], None],
+        modules: tuple[str, ...],
     ) -> None:
         self.pending: Pending | None = None
         self._keychain = keychain
@@ -65,10 +71,11 @@ class Enrolment:
         self._private = private
         self._report = report
         self._write_log = write_log
+        self._run = run
+        self.modules = modules
         self._card = card.Card()
-        # The change as it was planned, the operation, who is answered, the public key that signed it.
-        self._job: tuple[Change, bytes, Reply | BareReply, bytes | None] | None = None
-        self._wake = asyncio.Event()
+        self._job = False  # the worker is at work
+        self._idle = 0
 
     @property
     def collision(self) -> int:
@@ -77,6 +84,7 @@ class Enrolment:
 
     def ask(self, operation: memoryview | bytes, reply: Any, actor: Record | None) -> None:
         """A key operation: signed by that key, or by nobody. Raises KeyRefused, Fault."""
+        self._idle = 0
         if actor:
             self.manage(operation, reply, actor)
         else:
@@ -123,41 +131,34 @@ class Enrolment:
             return None
         try:  # the keychain may have changed since
             change = whitelist.plan_pairing(pending.operation, self._keychain)
+            self._start(change, pending.operation, pending.reply, None)
         except (KeyRefused, MemoryError) as error:
             self._give_up(pending, _information(error), _why(error))
             return None
         self.pending = None
-        self._start(change, pending.operation, pending.reply, None)
         return change.key_id
 
-    def tick(self) -> None:
-        """Housekeeping: the window for a tap closes."""
+    def tick(self) -> bool:
+        """Housekeeping: the window for a tap closes. True: nothing has to be remembered, and it may be dropped."""
         now = self._clock.now()
         self._card.tick(now)
         if self.pending and now >= self.pending.deadline:
             self._give_up(self.pending, refusals.NO_TAP_IN_TIME, "no card was tapped")
-
-    async def run(self) -> None:
-        """The worker task."""
-        while True:
-            try:
-                await self._wake.wait()
-            except MemoryError:  # for the wait itself
-                await asyncio.sleep_ms(_AGAIN_MS)
-                continue
-            self._wake.clear()
-            if self._job:
-                change, operation, reply, actor = self._job
-                try:
-                    await self._perform(change, operation, reply, actor)
-                except MemoryError:  # after the change, whose answer is lost: no session may know better than the keys
-                    self._sessions.drop()
-                finally:
-                    self._job = None
+        self._idle = 0 if self.pending or self._job or self._card.busy(now) else self._idle + 1
+        return self._idle >= _IDLE
 
     def _start(self, change: Change, operation: bytes, reply: Reply | BareReply, actor: bytes | None) -> None:
-        self._job = (change, operation, reply, actor)
-        self._wake.set()
+        """The change as it was planned, the operation, who is answered, the public key that signed it."""
+        self._run("keys", self._work(change, operation, reply, actor), True)
+        self._job = True
+
+    async def _work(self, change: Change, operation: bytes, reply: Reply | BareReply, actor: bytes | None) -> None:
+        try:
+            await self._perform(change, operation, reply, actor)
+        except MemoryError:  # after the change, whose answer is lost: no session may know better than the keys
+            self._sessions.drop()
+        finally:
+            self._job = False
 
     def _give_up(self, pending: Pending, code: int, why: str) -> None:
         self.pending = None
@@ -185,7 +186,7 @@ class Enrolment:
                 shared = await publickey.ecdh(self._private, change.record.public)
                 change.record.shared = crypto.sha1(shared)[:16]
             await self._keychain.apply(change.record, change.remove, change.drop_impermanent)
-        except (KeyRefused, KeychainFull, OSError, MemoryError) as error:
+        except (KeyRefused, KeychainFull, OSError, ImportError, MemoryError) as error:
             code = _information(error)
             why = _why(error)
         self._end_sessions(change, code)

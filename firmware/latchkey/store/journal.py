@@ -20,7 +20,8 @@ _VERSION = const(1)
 KEYS = const(1)
 PROVISION = const(2)
 _TRIES = const(3)
-_SPARE = const(4096)  # bytes of heap for what follows a commit at once: it may not fail
+_SPARE = const(8)  # pieces of heap for what follows a commit at once: it may not fail
+_PIECE = const(512)  # bytes of one, which is more than any of it needs together
 
 
 class Unclear(Exception):
@@ -67,7 +68,7 @@ def commit(root: str, kind: int, body: bytes | bytearray, spend: bool = False) -
         yield from files.prepare(folder, files.sealed(_VERSION, bytes((kind,)) + body))
 
     yield from reserve.spending(root, steps) if spend else steps()
-    bytearray(_SPARE)
+    [bytearray(_PIECE) for _ in range(_SPARE)]  # raises MemoryError now, and not then
     try:
         files.put(folder, path(root))
     except OSError as error:

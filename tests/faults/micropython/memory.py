@@ -97,7 +97,7 @@ class Agent:
     def emit(self, event):
         self.told = json.dumps(event).encode()  # as a link does
 
-    def start(self, name, task):
+    def start(self, name, task, ends=False):
         self.tasks.append(asyncio.create_task(self._guard(name, task)))
 
     async def _guard(self, name, task):

@@ -125,7 +125,7 @@ async def settle(car):
 
 def busy(car):
     enrolment = car.enrolment
-    return enrolment is None or not hasattr(enrolment, "_job") or enrolment._job is not None
+    return enrolment is None or not hasattr(enrolment, "_job") or enrolment._job
 
 
 def test_a_removal_happens_or_does_not_and_the_rest_of_the_keys_work():
