@@ -13,8 +13,8 @@ from tesla_fleet_api.const import Trunk
 from tesla_fleet_api.exceptions import NotOnWhitelistFault, TeslaFleetMessageFaultUnknownKeyId
 from tesla_fleet_api.tesla.bluetooth import TeslaBluetooth
 from tesla_fleet_api.tesla.vehicle.bluetooth import VehicleBluetooth
-from tesla_fleet_api.tesla.vehicle.proto.universal_message_pb2 import Destination, Domain, RoutableMessage
-from tesla_fleet_api.tesla.vehicle.proto.vcsec_pb2 import (
+from tesla_protocol.command.universal_message_pb2 import Destination, Domain, RoutableMessage
+from tesla_protocol.command.vcsec_pb2 import (
     FromVCSECMessage,
     InformationRequestType,
     UnsignedMessage,
