@@ -2,9 +2,11 @@
 """A provisioned car: keys, sessions, vehicle and router wired together."""
 
 import asyncio
+import time
 
 from micropython import const
 
+from latchkey.clock import elapsed
 from latchkey.keys.keychain import Keychain
 from latchkey.keys.record import key_id
 from latchkey.router import Router
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
     from latchkey.keys.record import Record
     from latchkey.router import Connection
 
+_PAUSE_MS = const(1000)  # after a phone's last command: its answer has arrived
 _LOG_MS = const(20)  # in which the answer leaves: a flash can take longer to write than all the rest
 
 
@@ -48,8 +51,6 @@ class Car:
             agent.emit,
         )
         self._flush = asyncio.Event()
-        self._untold = asyncio.Event()
-        self._asker: Connection | None = None  # whose command made the last change: told by its answer
         pins = agent.pins
         pins.on_card = self.tap
         pins.on_brake = self.vehicle.brake
@@ -60,7 +61,7 @@ class Car:
 
     def tasks(self) -> tuple[tuple[str, Coroutine[Any, Any, None]], ...]:
         """The tasks without which there is no car, by name."""
-        return (("log", self._write_log()), ("status", self._tell_phones()))
+        return (("log", self._write_log()),)
 
     def tick(self) -> None:
         """Housekeeping, about twice a second."""
@@ -73,6 +74,7 @@ class Car:
             self._agent.pins.blink(2 if enrolment.collision else enrolment.pending is not None)
         if self.log.due():
             self._flush.set()
+        self._tell_phones()
 
     def tap(self) -> bytes | None:
         """The card was tapped. Returns the id of the key this approves, or None."""
@@ -94,26 +96,29 @@ class Car:
     def _changed(self) -> None:
         self._agent.pins.outputs(self.vehicle)
         self.router.relayed()
-        self._asker = self.router.asker
-        self._untold.set()
         try:
+            for link in self._agent.links:
+                for phone in link.everybody():
+                    phone.untold = True
             self._agent.emit({"event": "state", "locked": self.vehicle.locked, "start": self.vehicle.start_enabled})
         except MemoryError:
-            pass  # the bench hears less: the change is made, and nothing about it may fail
+            pass  # they hear less: the change is made, and nothing about it may fail
 
-    async def _tell_phones(self) -> None:
-        """Broadcast the status when it has changed, but not to whoever has it as the answer to its command: clients
-        would take it for the answer to their next one."""
-        while True:
-            try:
-                await self._untold.wait()
-                self._untold.clear()
-                status = answers.broadcast(answers.vehicle_status(self.vehicle))
-                for link in self._agent.links:
-                    link.broadcast(status, self._asker)
-                self._asker = None
-            except MemoryError:  # they hear of the next change
-                await asyncio.sleep_ms(_LOG_MS)
+    def _tell_phones(self) -> None:
+        """Tell the state to the phones that do not have it from the answer to their command. One that is giving
+        commands is told when it pauses: clients take a state that comes amid their commands for the answer to the one
+        under way, and that answer for the next one's."""
+        status = b""
+        now = time.ticks_ms()
+        try:
+            for link in self._agent.links:
+                for phone in link.everybody():
+                    if phone.untold and elapsed(now, phone.authenticated_ms) >= _PAUSE_MS:
+                        status = status or answers.broadcast(answers.vehicle_status(self.vehicle))
+                        phone.tell(status)
+                        phone.untold = False
+        except MemoryError:
+            pass  # the next time
 
     def _record(
         self, kind: str, conn: Connection | None, key_id: bytes | None, command: int, outcome: int, detail: int = 0

@@ -50,6 +50,7 @@ if TYPE_CHECKING:
         inside: bool  # it comes from inside the car
         limiter: "Limiter | None"
         authenticated_ms: int
+        untold: bool  # the vehicle has changed, and it does not know
 
         def send(self, message: bytes) -> None: ...
 
@@ -101,7 +102,6 @@ class Router:
         self._clock = clock
         self._record = record
         self._emit = emit
-        self.asker: Connection | None = None  # whose message is being handled
         self.verified = 0
         self.refused = 0
         self.handshakes = 0
@@ -115,7 +115,6 @@ class Router:
         Raises nothing: an allocation that fails costs this message, and the car is as it was or as it should be.
         """
         started = self._started = time.ticks_us()
-        self.asker = conn
         reply: Any = None  # a Reply, or a BareReply
         try:
             if data and data[0] == _BARE:
@@ -129,7 +128,6 @@ class Router:
                 self._answer(conn, request, reply)
         except Exception as error:  # noqa: BLE001 - a bug must not strand a driver: it is told, and answered
             self.failed(conn, reply, error)
-        self.asker = None
         self.last_us = elapsed(time.ticks_us(), started)
         self._started = 0
 
@@ -273,6 +271,8 @@ class Router:
         self._record("command", reply.conn, key_id, command, 0, 0)
         try:
             reply.payload(answer(self.vehicle))
+            if answer == answers.vehicle_status:
+                reply.conn.untold = False
             self._emit(event)
         except MemoryError:
             pass  # it is done, whoever could not be told

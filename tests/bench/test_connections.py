@@ -11,7 +11,7 @@ from tesla_protocol.command import vcsec_pb2 as vcsec
 from host_tools import decode
 from host_tools.bench import Bench
 from host_tools.phone import Phone, messages
-from tests.bench.support import ADDRESS, UUID, ask, fault, forge, new_phone, nothing_changes, stranger
+from tests.bench.support import ADDRESS, ANSWER, UUID, ask, fault, forge, new_phone, nothing_changes, stranger
 
 pytestmark = pytest.mark.usefixtures("resting")
 
@@ -77,14 +77,14 @@ def test_a_change_of_state_is_told_to_every_phone(car: Bench, owner: Phone) -> N
         for connection in (one, two):  # a connection is there for the car once it has said something
             ask(car, connection, messages.routable(messages.action("wake"), ADDRESS, UUID).SerializeToString())
         owner.unlock()
-        car.info()
         for connection in (one, two):
-            data = connection.receive(0)
+            data = connection.receive(ANSWER)  # the car tells it in its housekeeping
             assert data is not None
             told = decode.decode(data)
             assert told.kind == decode.BROADCAST and told.answer is not None
             assert told.answer.vehicleStatus.vehicleLockState == vcsec.VEHICLELOCKSTATE_UNLOCKED
-            assert connection.receive(0) is None  # once
+        car.info()
+        assert one.receive(0) is None and two.receive(0) is None  # once
 
 
 def test_a_connection_that_guesses_tags_is_slowed_down_and_no_other(car: Bench, owner: Phone) -> None:

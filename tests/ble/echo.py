@@ -44,7 +44,8 @@ class Router:
         elif word.startswith(b"idle "):
             phone.authenticated_ms = time.ticks_add(time.ticks_ms(), -1000 * int(word[5:]))
         elif word == b"broadcast":
-            link.broadcast(b"news")
+            for each in link.everybody():
+                each.tell(b"news")
             return
         elif word.startswith(b"answers "):
             for i in range(int(word[8:])):

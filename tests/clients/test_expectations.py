@@ -15,7 +15,7 @@ from tesla_protocol.command import vcsec_pb2 as vcsec
 from host_tools.bench import Bench, VehicleConnection
 from host_tools.phone import Phone, keyfile, messages, session
 from host_tools.sim import SimulatedBoard
-from tests.bench.support import ADDRESS, UUID, VIN, forge, new_phone
+from tests.bench.support import ADDRESS, ANSWER, UUID, VIN, forge, new_phone
 
 SECURITY = universal.DOMAIN_VEHICLE_SECURITY
 INFOTAINMENT = universal.DOMAIN_INFOTAINMENT
@@ -23,6 +23,7 @@ ENERGY = universal.DOMAIN_ENERGY_DEVICE
 BROADCAST = universal.DOMAIN_BROADCAST
 WAIT, ERROR = 1, 2
 INVALID_DOMAINS, INCORRECT_EPOCH = 8, 15
+SILENCE = 1.2  # seconds after which the car has nothing to say of itself: it tells a state within half a one
 SMALLEST_SESSION_INFO = 100  # bytes that the ESPHome component's library keeps for one
 SMALLEST_PAYLOAD = 512  # and for an application payload
 
@@ -71,6 +72,14 @@ def broadcast(frames: list[bytes]) -> list[vcsec.FromVCSECMessage]:
         if ways[0].HasField("domain") and [way.domain for way in ways] == [BROADCAST, SECURITY]:
             told.append(vcsec.FromVCSECMessage.FromString(message.protobuf_message_as_bytes))
     return told
+
+
+def heard(connection: VehicleConnection) -> vcsec.VehicleStatus:
+    """The state that the car tells this phone unasked."""
+    frame = connection.receive(ANSWER)
+    assert frame is not None, "nothing"
+    (told,) = broadcast([frame])
+    return told.vehicleStatus
 
 
 def given(car: Bench, owner: Phone, action: str) -> list[bytes]:
@@ -233,16 +242,29 @@ def test_the_other_phones_are_told_what_changed_and_only_that(car: Bench, owner:
     other = car.connect()
     said(car, other, info_request(owner.key.public, SECURITY))
     given(car, owner, "unlock")
-    (told,) = broadcast(said(car, other, info_request(owner.key.public, SECURITY)))
-    assert told.vehicleStatus.vehicleLockState == vcsec.VEHICLELOCKSTATE_UNLOCKED
+    assert heard(other).vehicleLockState == vcsec.VEHICLELOCKSTATE_UNLOCKED
     given(car, owner, "unlock")
-    assert not broadcast(said(car, other, info_request(owner.key.public, SECURITY)))
+    assert other.receive(SILENCE) is None
     car.door("rear_trunk", True)
     assert isinstance(owner.connection, VehicleConnection)
     for phone in (other, owner.connection):
-        (told,) = broadcast(said(car, phone, info_request(owner.key.public, SECURITY)))
-        assert told.vehicleStatus.closureStatuses.rearTrunk == vcsec.CLOSURESTATE_OPEN
+        assert heard(phone).closureStatuses.rearTrunk == vcsec.CLOSURESTATE_OPEN
     owner.secure()
+
+
+def test_a_phone_that_is_giving_commands_is_told_when_it_pauses(car: Bench, owner: Phone) -> None:
+    """tesla_fleet_api 1.18 takes a state of another phone's making for the answer to the command it has under way, and
+    from then on each answer for that to its next command: with two phones at work, all but a few failed."""
+    owner.secure()
+    other = Phone(car.connect(), VIN, owner.key)
+    for action in ("unlock", "lock") * 20:
+        given(car, owner, action)
+        (answer,) = given(car, other, "wake")
+        assert addressed([answer])
+    given(car, owner, "unlock")
+    assert isinstance(other.connection, VehicleConnection)
+    assert heard(other.connection).vehicleLockState == vcsec.VEHICLELOCKSTATE_UNLOCKED
+    owner.lock()
 
 
 def test_state_and_keychain_need_no_signature_and_answer_plainly(car: Bench, owner: Phone) -> None:

@@ -440,8 +440,8 @@ def test_of_broadcasts_a_phone_that_is_behind_gets_the_newest():
     phone = _subscribed()
     phone.send(b"answer")
     for n in range(5):
-        link.broadcast(b"news %d" % n)
-    link.broadcast(b"not for who asked", phone)
+        for each in link.everybody():
+            each.tell(b"news %d" % n)
     for _ in range(5):
         turn()
         confirm()

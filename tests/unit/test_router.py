@@ -401,13 +401,15 @@ def test_infotainment_has_the_same_roles_and_takes_nothing_unsigned():
     assert not car.logged[-1][1] and not any(car.vehicle.closures)
 
 
-def test_a_change_knows_whose_command_made_it():
+def test_whoever_commands_needs_not_be_told_of_a_change():
     car = Car(owner())
-    askers = []
-    car.vehicle.on_change = lambda: askers.append(car.router.asker)
-    car.command(UNLOCK)
-    car.vehicle.door(0, True)
-    assert askers == [car.conn, None]
+    for command in (UNLOCK, UNLOCK):
+        car.conn.untold = True
+        car.command(command)
+        assert car.conn.untold is False
+    car.conn.untold = True
+    car.command(UNLOCK, tag=bytes(16))
+    assert car.conn.untold is True, "it was refused, and heard nothing"
 
 
 def test_nothing_else_may_be_presented_bare():

@@ -107,11 +107,9 @@ class BleLink:
         except OSError as error:
             print("radio:", error)
 
-    def broadcast(self, message: bytes, asker: object = None) -> None:
-        """A message for all phones that have subscribed, but for the one that has it as its answer."""
-        for phone in self._phones:
-            if phone is not asker:
-                phone.tell(message)
+    def everybody(self) -> list[Phone]:
+        """The phones that are connected."""
+        return self._phones
 
     def wake(self) -> None:
         self._flag.set()

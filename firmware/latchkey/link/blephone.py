@@ -46,6 +46,7 @@ class Phone:
         self.name = "ble/%d" % handle
         self.limiter = None
         self.authenticated_ms = ticks_add(now, -_STRANGER_MS)
+        self.untold = False
         self.handle = handle
         self.device = device
         self.leaving = False

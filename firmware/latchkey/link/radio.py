@@ -51,9 +51,9 @@ class Radio:
     def phones(self) -> int:
         return self._link.phones if self._link else 0
 
-    def broadcast(self, message: bytes, asker: object = None) -> None:
-        if self._link:
-            self._link.broadcast(message, asker)
+    def everybody(self) -> Any:
+        """The phones that are connected."""
+        return self._link.everybody() if self._link else ()
 
     async def run(self) -> None:
         """Never ends."""

@@ -19,7 +19,7 @@ from latchkey.link import lines
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine
+    from collections.abc import Callable, Coroutine, Iterable
     from typing import Any
 
 _VEHICLE = const(0x56)  # V
@@ -56,10 +56,15 @@ class SerialConnection:
         self.number = number
         self.limiter = None
         self.authenticated_ms = 0
+        self.untold = False
         self._link = link
 
     def send(self, message: bytes) -> None:
         self._link.post(_VEHICLE, self.number, bytes(message), 0)
+
+    def tell(self, message: bytes) -> None:
+        """Queue a message that nobody asked for. The newest replaces the others."""
+        self._link.post(_NEWS, self.number, message, 1)
 
 
 class SerialLink:
@@ -124,14 +129,9 @@ class SerialLink:
     def phones(self) -> int:
         return len(self._connections)
 
-    def broadcast(self, message: bytes, asker: object = None) -> None:
-        """A message for all connections, but for the one that has it as its answer. The newest replaces the others."""
-        for number in self._connections:
-            if self._connections[number] is not asker:
-                try:
-                    self.post(_NEWS, number, message, 1)
-                except MemoryError:
-                    return
+    def everybody(self) -> Iterable[SerialConnection]:
+        """The phones that are connected."""
+        return self._connections.values()
 
     # Out
 
