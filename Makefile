@@ -17,7 +17,7 @@ FIRMWARE_PATH := firmware:tests/stubs:$(STUBS)
 MYPY_FIRMWARE = $(BIN)/mypy --custom-typeshed-dir $(STUBS) --no-site-packages --follow-imports silent
 
 .DEFAULT_GOAL := help
-.PHONY: help setup lint test bench demo flash size heap schema stage package clean
+.PHONY: help setup lint test clients bench demo flash size heap schema stage package clean
 
 ifneq ($(MICROPYTHON),)
 export MICROPYTHON
@@ -64,6 +64,9 @@ lint: setup ## ruff, and mypy strict over the host code, the firmware and each b
 
 test: setup ## all tests, with the car simulated
 	@$(BIN)/python -m pytest -n 2 $(ARGS) $(TESTS)
+
+clients: ## the newest client libraries from PyPI on a newer Python, and old ones: make clients CLIENTS=newest
+	@$(PYTHON) tests/clients/newer.py $(CLIENTS)
 
 bench: setup ## the acceptance run: make bench PORT=/dev/ttyUSB0 (a simulated car without PORT)
 	@$(BIN)/latchkey bench run $(if $(PORT),--port $(PORT)) $(ARGS) $(TESTS)

@@ -68,8 +68,10 @@ def succeeded(said: dict[str, Any]) -> bool:
     return said == DONE or type(said["response"]).__name__ == "VehicleStatus"
 
 
-Library = Callable[[str, pytest.MonkeyPatch], contextlib.AbstractAsyncContextManager[Client]]
-"""Connects a library to the car: its radio's air, and what undoes the pointing of bleak at it."""
+Kept = dict[str, bytes]
+"""What a library has its host keep: with the same, it comes back with the same key."""
+Library = Callable[[str, pytest.MonkeyPatch, Kept], contextlib.AbstractAsyncContextManager[Client]]
+"""Connects a library to the car: its radio's air, what undoes the pointing of bleak at it, and what it has kept."""
 
 
 async def pair(client: Client, car: Bench) -> None:
@@ -123,11 +125,14 @@ class FleetClient:
 
 
 @contextlib.asynccontextmanager
-async def fleet(air: str, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[FleetClient]:
+async def fleet(air: str, monkeypatch: pytest.MonkeyPatch, kept: Kept) -> AsyncIterator[FleetClient]:
     """The library finds the car by its name, on bleak's own scanner."""
     async with Adapter(air) as adapter:
         point_bleak_at(adapter, monkeypatch)
-        key = ec.generate_private_key(ec.SECP256R1())
+        if not kept:
+            private = ec.generate_private_key(ec.SECP256R1()).private_numbers().private_value
+            kept["private_key"] = private.to_bytes(32, "big")
+        key = ec.derive_private_key(int.from_bytes(kept["private_key"], "big"), ec.SECP256R1())
         vehicle = TeslaBluetooth().vehicles.createBluetooth(VIN, key)  # type: ignore[no-untyped-call]
         # What an answer is still missing for must be no success: the newest releases take it for one unless told so.
         vars(vehicle)["raise_unconfirmed"] = True
@@ -154,10 +159,10 @@ class BleClient:
         "release charge cable",
     })  # fmt: skip
 
-    def __init__(self, library: Any, client: bleak.BleakClient) -> None:
+    def __init__(self, library: Any, client: bleak.BleakClient, kept: Kept) -> None:
         self._client = client
         self._written: asyncio.Queue[bytes] = asyncio.Queue()
-        self._stored: dict[str, bytes] = {}
+        self._stored = kept
         self._status: asyncio.Future[dict[str, Any]] | None = None
         # The library's two hooks, made from its own classes: it calls what they override.
         bluetooth = type("Bluetooth", (library.BleAdapter,), {"write": lambda _, data: self._write(data)})
@@ -174,7 +179,8 @@ class BleClient:
         self.vehicle = library.Vehicle(*self._held)
         self.vehicle.set_vin(VIN)
         self.vehicle.set_vehicle_status_callback(self._told)
-        self.vehicle.regenerate_key()
+        if not self.vehicle.has_private_key:
+            self.vehicle.regenerate_key()
 
     def _write(self, data: bytes) -> bool:
         self._written.put_nowait(data)
@@ -228,7 +234,7 @@ class BleClient:
 
 
 @contextlib.asynccontextmanager
-async def tesla_ble(air: str, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[BleClient]:
+async def tesla_ble(air: str, monkeypatch: pytest.MonkeyPatch, kept: Kept) -> AsyncIterator[BleClient]:
     """The host finds the car by the name that the library gives it."""
     library = pytest.importorskip("tesla_ble")
     async with Adapter(air) as adapter:
@@ -237,7 +243,7 @@ async def tesla_ble(air: str, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[
         device = await bleak.BleakScanner.find_device_by_name(name, timeout=5, backend=adapter.scanner)
         assert device is not None
         async with bleak.BleakClient(device, backend=adapter.client) as radio:
-            client = BleClient(library, radio)
+            client = BleClient(library, radio, kept)
             await client.start()
             running = asyncio.create_task(client.run())
             try:
@@ -248,7 +254,7 @@ async def tesla_ble(air: str, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[
                 await asyncio.gather(running, return_exceptions=True)
 
 
-INFOTAINMENT = frozenset({"honk", "flash lights", "release charge cable"})
-"""The commands that libraries send to the infotainment domain; all others go to vehicle security."""
+NOT_HERE = frozenset({"honk", "flash lights"})
+"""The commands for what an access module has not."""
 
 LIBRARIES: dict[str, Library] = {"tesla-fleet-api": fleet, "tesla-ble": tesla_ble}

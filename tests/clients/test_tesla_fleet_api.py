@@ -25,7 +25,7 @@ def library(air: str, monkeypatch: pytest.MonkeyPatch) -> Run:
     """Runs what it is given with the library connected to the car, under a key of its own."""
 
     async def run(use: Callable[[FleetClient], Awaitable[None]]) -> None:
-        async with fleet(air, monkeypatch) as client:
+        async with fleet(air, monkeypatch, {}) as client:
             await use(client)
 
     return lambda use: asyncio.run(run(use))
