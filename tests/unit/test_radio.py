@@ -116,6 +116,19 @@ def test_one_that_dies_is_closed_and_told_and_its_return_too():
     assert Link.closed == 4 and Link.made == 1  # nothing is registered twice
 
 
+def test_no_memory_to_tidy_up_with_is_no_reason_to_end():
+    def no_memory():
+        raise MemoryError
+
+    real = radio._forget
+    radio._forget = no_memory
+    try:
+        _, pauses = run([("load", MemoryError())] * 3 + [(None, ETIMEDOUT)])
+    finally:
+        radio._forget = real
+    assert pauses == [5, 10, 20, 40]
+
+
 def test_where_it_cannot_be_loaded_no_module_stays_half_loaded():
     names = ("aioble", "aioble.core", "aioble.server", "latchkey.link.ble", "latchkey.link.blephone")
     before = {name: sys.modules.get(name) for name in names}

@@ -7,6 +7,7 @@ for all of it: that costs the request that waited, and the next one tries anew.
 """
 
 import asyncio
+import gc
 import sys
 from time import ticks_ms
 
@@ -75,13 +76,11 @@ class Loading:
 
     async def _load(self, operation: bytes, reply: Any, actor: Record | None) -> None:
         car = self._car
-        loaded = []
         began = ticks_ms()
         try:
             try:
                 for name in _MODULES:
                     if name not in sys.modules:
-                        loaded.append(name)
                         __import__(name)
                     if elapsed(ticks_ms(), began) >= _STRETCH_MS:
                         await asyncio.sleep_ms(0)
@@ -89,7 +88,8 @@ class Loading:
                 self._begin()
             except (MemoryError, ImportError, OSError) as error:
                 car.enrolment = None
-                self._agent.forget(*loaded)
+                gc.collect()  # forgetting takes some memory, too
+                self._agent.forget(*_MODULES)  # all: an attempt before this one may have left some
                 raise Fault(_BUSY, repr(error)) from None
             car.enrolment.ask(operation, reply, actor)
         except Exception as error:  # noqa: BLE001 - the router tells it, as it does for messages at hand

@@ -68,8 +68,12 @@ class Radio:
                 self._tell("")
                 await self._link.run()
             except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001 - a car without radio is still a car
-                self._close(isinstance(error, (OSError, MemoryError, asyncio.CancelledError)))
-                self._tell(repr(error))
+                try:
+                    gc.collect()
+                    self._close(isinstance(error, (OSError, MemoryError, asyncio.CancelledError)))
+                    self._tell(repr(error))
+                except MemoryError:
+                    pass  # the next attempt fails, and tidies up, or does not need to
             if clock.now() - began > _LONGEST:
                 pause = _SHORTEST
             await asyncio.sleep(pause)
@@ -82,7 +86,6 @@ class Radio:
                 self._link = None
         if self._link is None:
             _forget()
-        gc.collect()
 
     def _tell(self, trouble: str) -> None:
         """Once for each trouble, and when it is over."""
