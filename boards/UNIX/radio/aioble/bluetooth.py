@@ -63,6 +63,7 @@ class BLE:
 
     def _start(self) -> None:
         self._socket: Any = None
+        self._buffer = bytearray(_BUFFER)
         self._task: asyncio.Task[None] | None = None
         self._handler: Callable[[int, tuple[Any, ...]], Any] | None = None
         self._values: dict[int, bytes] = {}
@@ -196,24 +197,26 @@ class BLE:
                 sent += count
 
     async def _listen(self) -> None:
-        """Everything that has come is one burst of interrupts."""
-        reader = asyncio.StreamReader(self._socket)
-        have = b""
+        """Everything that has come is one burst of interrupts. A radio has its buffer, whatever the heap is like."""
+        reader: Any = asyncio.StreamReader(self._socket)
+        have = self._buffer
+        fill = 0
         while self._socket is not None:
-            data = await reader.read(_BUFFER)
-            if not data:
+            count = await reader.readinto(memoryview(have)[fill:])
+            if not count:
                 self._task = None
                 self._gone()
                 return
-            have += data
+            fill += count
             at = 0
-            while len(have) - at >= _SIZE:
+            while fill - at >= _SIZE:
                 what, conn, value, size = struct.unpack_from(_HEADER, have, at)
-                if len(have) - at - _SIZE < size:
+                if fill - at - _SIZE < size:
                     break
                 at += _SIZE + size
-                self._interrupt(what, conn, value, have[at - size : at])
-            have = have[at:]
+                self._interrupt(what, conn, value, bytes(memoryview(have)[at - size : at]))
+            have[: fill - at] = memoryview(have)[at:fill]
+            fill -= at
 
     def _interrupt(self, what: int, conn: int, value: int, data: bytes) -> None:
         call = self._handler
