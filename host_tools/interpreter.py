@@ -16,6 +16,8 @@ from host_tools.faults import Misuse
 
 WIDER = 1.46
 """How much more heap the firmware takes on 64 bits than on 32 (docs/performance.md, "32 and 64 bits")."""
+_STAND_INS = 14 * 1024
+"""Bytes (of 32 bits) that `machine`, the flash and the radio's stack take here; a board has them in C, not in its heap."""
 _ARCHITECTURES = {1: "x86", 2: "x64", 3: "armv6"}  # of native code, as sys.implementation._mpy >> 10 tells them
 
 
@@ -30,11 +32,12 @@ def find_micropython(given: str | None = None) -> str:
 
 
 def heap_option(heap: str, bits: int) -> str:
-    """The interpreter's option for a heap that holds what a board's heap of this size holds."""
+    """The interpreter's option for a heap that holds what a board's heap of this size holds, beside the stand-ins."""
     match = re.fullmatch(r"(\d+)([KkMm]?)", heap)
     if match is None or not int(match[1]):
         raise Misuse(f"a heap size is a number with K or M, not {heap!r}", "for example 160K")
     size = int(match[1]) << {"": 0, "K": 10, "M": 20}[match[2].upper()]
+    size += _STAND_INS
     return f"heapsize={round(size * WIDER) if bits == 64 else size}"
 
 
