@@ -54,10 +54,11 @@ $(FRESH): pyproject.toml
 	@$(PIP_INSTALL) --target $(STUBS) -r $(VENV)/stubs.txt >$(PIP_LOG) 2>&1 || $(PIP_FAILED)
 	@touch $@
 
-lint: setup ## ruff, and mypy strict over the host code, the firmware and each board
+lint: setup ## ruff, who imports whom, and mypy strict over the host code, the firmware and each board
 	@$(BIN)/ruff check .
-	@$(BIN)/python -m host_tools.schema --check
+	@$(BIN)/python -m host_tools.build.schema --check
 	@$(BIN)/mypy host_tools tests
+	@said=$$($(BIN)/lint-imports --no-cache --no-logo) || { echo "$$said"; exit 1; }
 	@MYPYPATH=$(FIRMWARE_PATH):boards/UNIX/radio $(MYPY_FIRMWARE) firmware
 	@for board in boards/*/; do \
 	  MYPYPATH=$$board:$${board}radio:$(FIRMWARE_PATH) $(MYPY_FIRMWARE) $$board || exit 1; done
@@ -80,19 +81,19 @@ flash: setup ## firmware onto a board: make flash BOARD=ESP32_GENERIC PORT=/dev/
 	@$(BIN)/latchkey flash --board $(BOARD) --port $(PORT) $(ARGS)
 
 size: setup ## bytes of each firmware module; fails over the budget
-	@$(BIN)/python -m host_tools.firmware
+	@$(BIN)/python -m host_tools.build.size
 
 heap: setup ## bytes of heap that a booted car takes, and what is left of a board's
-	@$(BIN)/python -m host_tools.heap $(MICROPYTHON)
+	@$(BIN)/python -m host_tools.sim.heap $(MICROPYTHON)
 
 schema: setup ## write the firmware's schema anew, from the published descriptors and latchkey.proto
-	@$(BIN)/python -m host_tools.schema
+	@$(BIN)/python -m host_tools.build.schema
 
 stage: setup ## build/stage: the firmware as a board gets it, in text (for a MicroPython with it frozen in)
-	@$(BIN)/python -c 'from host_tools import firmware; print(firmware.staged(), firmware.staged_for_the_road())'
+	@$(BIN)/python -c 'from host_tools.build import staging; print(staging.staged(), staging.staged_for_the_road())'
 
 package: setup ## build/mip: what `mpremote mip install build/mip/package.json` puts on a board
-	@$(BIN)/python -m host_tools.mip
+	@$(BIN)/python -m host_tools.flash.mip
 
 clean: ## remove what was built (not .venv)
 	@rm -rf build .pytest_cache .mypy_cache .ruff_cache .hypothesis

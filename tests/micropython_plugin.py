@@ -18,7 +18,7 @@ from typing import Any
 
 import pytest
 
-from host_tools.firmware import SOURCES, STAGE, staged
+from host_tools.build.staging import SOURCES, STAGE, staged
 from tests.micropython_run import FileRun, Target
 
 _FRAME = re.compile(r'  File "([^"]+)", line (\d+)')

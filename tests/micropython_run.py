@@ -62,7 +62,7 @@ class Target:
 
     def _stage(self, test_file: Path) -> Path:
         """A folder for the board to mount: firmware, runner and test file, compiled for it."""
-        from host_tools import firmware  # here, so that unit tests do not need it to be importable
+        from host_tools.build import compiling  # here, so that unit tests do not need it to be importable
 
         asked = subprocess.run(
             self._mpremote("exec", "import sys; print(sys.implementation._mpy)"),
@@ -72,9 +72,9 @@ class Target:
             raise RuntimeError(f"no MicroPython board answers at {self.port}: {asked.stderr.strip()}")
         march = _ARCHITECTURES[int(asked.stdout) >> 10]
         stage = self.root / "build" / f"unit-{march or 'bytecode'}"
-        firmware.build(stage, march)
+        compiling.build(stage, march)
         for source in (test_file, _RUNNER):
-            firmware.compile_file(source, stage / source.with_suffix(".mpy").name, march)
+            compiling.compile_file(source, stage / source.with_suffix(".mpy").name, march)
         return stage
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Boots a car as a board does, radio and bench off, and says what that takes of the heap (host_tools/heap.py).
+"""Boots a car as a board does, radio and bench off, and says what that takes of the heap (host_tools/sim/heap.py).
 
 Arguments: the flash image, the folder of the compiled firmware, and `provision` or `boot`. What a board has in its
 build, and this interpreter or this simulation has not, is loaded before the first figure is taken.

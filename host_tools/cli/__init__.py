@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The command line.
 
-A command is a function whose parameters are its options (`options` holds what they share). It opens a `Report`, which
+A command is a function whose parameters are its options (`options` holds what they share). It opens a `Answer`, which
 turns whatever goes wrong inside into one line on stderr and an exit code: 0 the car did it, 1 it refused, 2 wrong
 usage, 3 no car answers in time. `drive` is the driver's part, `keyring` the owner's, `hand` the harness's, `board` is
 about boards, `flash` about what runs on them, `acceptance` about whether it does what it should;

@@ -11,8 +11,8 @@ from typing import Annotated
 import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
+from host_tools.cli.answer import Answer
 from host_tools.cli.options import PATIENCE, Json, Port, Timeout
-from host_tools.cli.report import Report
 from host_tools.report import run as acceptance
 from host_tools.report.results import FAILED, Result, Run, purpose, sentence
 from host_tools.words import Screen
@@ -42,14 +42,14 @@ def run(
     as_json: Json = False,
 ) -> None:
     """Run the bench suite on the car at --port, or on a simulated one. The car becomes a new one, without keys."""
-    with Report(as_json) as report:
+    with Answer(as_json) as answer:
         if port:
             acceptance.check_car(port, timeout, force)
-        with _progress(report) as follow:
+        with _progress(answer) as follow:
             done = acceptance.run(port, out, tests or [], select, follow)
         files = {name: str(out / name) for name in ("report.html", "junit.xml")}
         if done.interrupted:
-            report.say(f"Interrupted after {len(done.results)} of {done.total} tests: {files['report.html']}")
+            answer.say(f"Interrupted after {len(done.results)} of {done.total} tests: {files['report.html']}")
             raise KeyboardInterrupt
         if not done.passed:
             failed = acceptance.SuiteFailed(
@@ -58,9 +58,9 @@ def run(
             failed.details = {**done.told(), "files": files}
             raise failed
         for note in done.notes:
-            report.say(f"  {note}")
+            answer.say(f"  {note}")
         skipped = f", {done.count('skipped')} skipped" if done.count("skipped") else ""
-        report.done(
+        answer.done(
             f"{done.count('passed')} tests passed{skipped} in {done.seconds:.0f} s: {files['report.html']}",
             did="bench run",
             **done.told(),
@@ -69,9 +69,9 @@ def run(
 
 
 @contextlib.contextmanager
-def _progress(report: Report) -> Iterator[acceptance.Follow]:
+def _progress(answer: Answer) -> Iterator[acceptance.Follow]:
     """Who follows the run: a bar on a terminal, a line for each file elsewhere, nobody with --json."""
-    if report.as_json:
+    if answer.as_json:
         yield lambda run, result, test, file: None
         return
     console = Screen(stderr=True)
@@ -85,12 +85,12 @@ def _progress(report: Report) -> Iterator[acceptance.Follow]:
         def follow(run: Run, result: Result | None, test: str, file: str) -> None:
             if file and file not in begun:
                 begun.add(file)
-                report.say(purpose(acceptance.ROOT / file))
+                answer.say(purpose(acceptance.ROOT / file))
             if result is None:
                 bar.update(task, total=run.total or None, description=sentence(test)[:60] or "collected")
                 return
             bar.update(task, completed=len(run.results))
             if result.outcome in FAILED:
-                report.say(f"  FAILED {result.title}")
+                answer.say(f"  FAILED {result.title}")
 
         yield follow

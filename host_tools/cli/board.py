@@ -16,14 +16,15 @@ from typing import Annotated, Any
 import typer
 from rich.console import RenderableType
 
-from host_tools import demo as story
-from host_tools import picture, words
-from host_tools.bench import Bench
-from host_tools.bridge import Bridge, parse_listen
+from host_tools import words
+from host_tools.cli import picture
+from host_tools.cli.answer import Answer
 from host_tools.cli.options import PATIENCE, Json, Port, Timeout, check_vin, open_car
-from host_tools.cli.report import Report
 from host_tools.faults import LatchkeyError, Misuse, Refused
-from host_tools.sim import BoardDied, SimulatedBoard, run_foreground
+from host_tools.serial.bench import Bench
+from host_tools.serial.bridge import Bridge, parse_listen
+from host_tools.sim import demo as story
+from host_tools.sim.board import BoardDied, SimulatedBoard, run_foreground
 
 
 def sim(
@@ -42,7 +43,7 @@ def sim(
     as_json: Json = False,
 ) -> None:
     """Run a simulated board until Ctrl-C."""
-    with Report(as_json) as report:
+    with Answer(as_json) as answer:
         if vin is not None:
             check_vin(vin)
         for path in (image, port):
@@ -57,7 +58,7 @@ def sim(
             SimulatedBoard(image, heap, vin, port=port, radio=radio, on_text=_aside) as board,
         ):
             _wait_ready(board)
-            report.begun(did="sim", port=str(port), image=str(image), vin=vin)
+            answer.begun(did="sim", port=str(port), image=str(image), vin=vin)
             sys.stdout.flush()
             while not board.wait(0.5):
                 pass
@@ -88,17 +89,17 @@ def provision(
     as_json: Json = False,
 ) -> None:
     """Give a new board its identity and settings."""
-    with Report(as_json) as report:
+    with Answer(as_json) as answer:
         check_vin(vin)
         settings = read_settings(config, vin)
-        with open_car(port, timeout) as car, report.working("making the car's key, and restarting"):
+        with open_car(port, timeout) as car, answer.working("making the car's key, and restarting"):
             known = car.hello.get("vin")
             if known and not force:
                 raise Refused(
                     "ALREADY_PROVISIONED", f"this board is car {known}", "--force overwrites it, and forgets its keys"
                 )
             public = car.provision(vin, settings, force)["public_key"]
-            report.done(
+            answer.done(
                 f"This board is now car {vin}.", did="provision", vin=vin, public_key=public, forced=bool(known)
             )
 
@@ -108,9 +109,9 @@ def monitor(port: Port = None, timeout: Timeout = PATIENCE, as_json: Json = Fals
 
     With --json, each event is one JSON object in a line of its own.
     """
-    with Report(as_json) as report, open_car(port, timeout, share=True) as car:
+    with Answer(as_json) as answer, open_car(port, timeout, share=True) as car:
         vin = car.hello.get("vin")
-        report.begun(f"Listening to car {vin} on {port}; Ctrl-C ends it.", did="monitor", vin=vin)
+        answer.begun(f"Listening to car {vin} on {port}; Ctrl-C ends it.", did="monitor", vin=vin)
         seen = car.log_text
         try:
             while True:
@@ -118,7 +119,7 @@ def monitor(port: Port = None, timeout: Timeout = PATIENCE, as_json: Json = Fals
                 said = [] if as_json else words.lines(_fresh(seen, text)).splitlines()
                 seen = text
                 said += [json.dumps(car.events.pop(0)) for _ in range(len(car.events))]
-                if not all(map(report.line, said)):
+                if not all(map(answer.line, said)):
                     return
                 time.sleep(0.1)
         except KeyboardInterrupt:
@@ -145,18 +146,18 @@ def bridge(
     as_json: Json = False,
 ) -> None:
     """Let client libraries reach the car over TCP: each connection is one phone, with the radio's own bytes."""
-    with Report(as_json) as report:
+    with Answer(as_json) as answer:
         address = parse_listen(listen, anywhere)
 
         def say(text: str) -> None:
-            (report.warn if as_json else report.say)(text)
+            (answer.warn if as_json else answer.say)(text)
 
         with open_car(port, timeout, share=True) as car:
             served = Bridge(car.connect, address, say)
             thread = threading.Thread(target=served.run, name="latchkey bridge", daemon=True)
             thread.start()
             host, number = served.address
-            report.begun(
+            answer.begun(
                 f"Phones can reach car {car.hello.get('vin')} at {host}:{number}; Ctrl-C ends it.",
                 did="bridge",
                 vin=car.hello.get("vin"),
@@ -182,18 +183,18 @@ def demo(
     screen = picture.screen()
 
     def say(text: str) -> None:
-        report.say(text)
+        answer.say(text)
         screen.print(text, markup=False)
 
     def show(*parts: RenderableType) -> None:
-        report.show(*parts)
+        answer.show(*parts)
         screen.print(*parts)
 
-    with Report(as_json) as report:
+    with Answer(as_json) as answer:
         result = story.tell(say, show)
         if picture_file is not None:
             picture.save(screen, picture_file, "make demo")
-        report.done(**result)
+        answer.done(**result)
 
 
 def read_settings(path: Path | None, vin: str) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from host_tools.cli import acceptance, board, drive, explain, flash, hand, keyring, report, watch
+from host_tools.cli import acceptance, answer, board, drive, explain, flash, hand, keyring, watch
 
 __all__ = ["app", "run"]
 
@@ -18,7 +18,7 @@ _NAME = "latchkey"
 
 
 class Commands(TyperGroup):
-    """The commands. Whatever ends one before its own report has begun is told here: a wrong option, say."""
+    """The commands. Whatever ends one before its own answer has begun is told here: a wrong option, say."""
 
     def main(
         self,
@@ -29,7 +29,7 @@ class Commands(TyperGroup):
         windows_expand_args: bool = True,
         **extra: Any,
     ) -> Any:
-        with report.restored():
+        with answer.restored():
             code = self.obey(sys.argv[1:] if args is None else args, **extra)
         if standalone_mode:
             sys.exit(code)
@@ -40,16 +40,16 @@ class Commands(TyperGroup):
         try:
             with self.make_context(_NAME, list(given) or ["--help"], **extra) as context:
                 self.invoke(context)
-            report.deaf()
+            answer.deaf()
         except typer.Exit as done:
             return done.exit_code
-        except OSError as error:  # what runs outside of a report only prints: a version, or help
-            report.unwritten(error)
+        except OSError as error:  # what runs outside of an answer only prints: a version, or help
+            answer.unwritten(error)
             return 0
         except SystemExit:  # so Rich ends, of itself, when nobody reads its help
             return 0
         except BaseException as error:  # noqa: BLE001 - each has its line and its exit code
-            return report.tell(error, "--json" in given)
+            return answer.tell(error, "--json" in given)
         return 0
 
 app = typer.Typer(
@@ -119,8 +119,8 @@ def run() -> None:
     command = typer.main.get_command(app)
     code = 1
     try:
-        report.listen()
+        answer.listen()
         code = command.obey(sys.argv[1:]) if isinstance(command, Commands) else 1
     except KeyboardInterrupt as error:  # between here and there
-        code = report.tell(error, "--json" in sys.argv)
+        code = answer.tell(error, "--json" in sys.argv)
     sys.exit(code)

@@ -13,7 +13,7 @@ from typing import Annotated, Literal
 import typer
 from tesla_protocol.command import vcsec_pb2 as vcsec
 
-from host_tools.bench import Bench
+from host_tools.cli.answer import Answer
 from host_tools.cli.options import (
     PATIENCE,
     Ble,
@@ -31,9 +31,10 @@ from host_tools.cli.options import (
     open_car,
     open_phone,
 )
-from host_tools.cli.report import Report
 from host_tools.faults import LatchkeyError, Misuse
-from host_tools.phone import Phone, keyfile, lookup, messages, pairing
+from host_tools.phone import keyfile, lookup, messages, pairing
+from host_tools.phone.client import Phone
+from host_tools.serial.bench import Bench
 
 _CARD_PATIENCE = 3.0  # seconds in which the car must have noted a request before the card is tapped
 
@@ -57,7 +58,7 @@ def pair(
     as_json: Json = False,
 ) -> None:
     """Enrol a phone's key: make the key file if it is missing, ask the car, wait for the card."""
-    with Report(as_json) as report:
+    with Answer(as_json) as answer:
         reach = Reach(port, vin, timeout, ble, radio)
         messages.permission_change(bytes(65), role, label)  # a label that is too long is found before a file is made
         with contextlib.ExitStack() as stack:
@@ -68,20 +69,20 @@ def pair(
                 reach = replace(reach, vin=car_on(bench, reach))
             loaded = keyfile.load_or_create(key)
             if loaded.created:
-                report.say(f"Made the key {loaded.id} in {key}.")
-            phone = stack.enter_context(open_phone(report, reach, loaded))
+                answer.say(f"Made the key {loaded.id} in {key}.")
+            phone = stack.enter_context(open_phone(answer, reach, loaded))
 
             def on_wait() -> None:
                 if tap and bench:
                     tap_card(bench)
-                    report.say("Tapped the card.")
+                    answer.say("Tapped the card.")
                 else:
-                    report.say(f"Tap the card on the car's reader within {pairing.TAP_WINDOW:.0f} s.")
+                    answer.say(f"Tap the card on the car's reader within {pairing.TAP_WINDOW:.0f} s.")
 
-            with report.working("waiting for the card"):
+            with answer.working("waiting for the card"):
                 enrolled = pairing.pair(phone, role, label, form, on_wait)
             held = _held(phone)
-            report.done(
+            answer.done(
                 f"Key {loaded.id} is enrolled{f' as {held}' if held else ''} of car {phone.vin}"
                 f"{'' if enrolled else ', and was before'}.",
                 did="pair",
@@ -179,9 +180,9 @@ def _command(
     as_json: bool,
 ) -> None:
     """One signed command, and how long it took."""
-    with Report(as_json) as report, open_phone(report, reach, key) as phone:
+    with Answer(as_json) as answer, open_phone(answer, reach, key) as phone:
         began = time.monotonic()
         phone.command(payload)
         took = round((time.monotonic() - began) * 1000)
         result = {"did": name, **details, "vin": phone.vin, "key": phone.key.id, "ms": took, "resyncs": phone.resyncs}
-        report.done(f"{said} ({took} ms)", **result)
+        answer.done(f"{said} ({took} ms)", **result)

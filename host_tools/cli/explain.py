@@ -10,14 +10,14 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-from host_tools import decode
-from host_tools import explain as explaining
+from host_tools.cli.answer import Answer
 from host_tools.cli.options import Json, check_vin
-from host_tools.cli.report import Report
-from host_tools.explain import Explanation
+from host_tools.explain import decode
+from host_tools.explain import explanation as explaining
+from host_tools.explain.explanation import Explanation
+from host_tools.explain.unseal import Reader
 from host_tools.faults import Misuse
 from host_tools.phone import keyfile
-from host_tools.unseal import Reader
 
 _SHORTEST = 8  # hex digits of a message: what is shorter is a number
 
@@ -37,7 +37,7 @@ def explain(
 
     Messages are RoutableMessages, ToVCSECMessages or FromVCSECMessages, with or without the 2-byte length before them.
     """
-    with Report(as_json) as report:
+    with Answer(as_json) as answer:
         if (key is None) != (vin is None):
             raise Misuse("a key alone opens nothing", "give --key and --vin together")
         if vin is not None:
@@ -52,10 +52,10 @@ def explain(
         else:
             found = [_explained(messages, Reader(keyfile.load(key), vin, messages[-1]) if key and vin else None)]
         for explanation in found:
-            report.show(_table(explanation))
+            answer.show(_table(explanation))
         for message in messages:
-            report.show(decode.summary(message), _fields(message))
-        report.done(
+            answer.show(decode.summary(message), _fields(message))
+        answer.done(
             did="explain",
             explanations=[explanation.told() for explanation in found],
             messages=[decode.told(message) for message in messages],
@@ -75,8 +75,8 @@ def _explained(messages: list[decode.Decoded], reader: Reader | None) -> Explana
     explanation.notes.append(f"the command's tag fits this key and this VIN; it asks for: {words}")
     if explanation.name == "INVALID_SIGNATURE":
         explanation.notes.append("so the car shares another secret with this key, or has another VIN: pair again")
-    answer = reader.answer(request, messages[-1]) if len(messages) == 2 else None
-    return explaining.inside(explanation, answer, request) if answer is not None else explanation
+    replied = reader.answer(request, messages[-1]) if len(messages) == 2 else None
+    return explaining.inside(explanation, replied, request) if replied is not None else explanation
 
 
 def _message(text: str) -> decode.Decoded | None:

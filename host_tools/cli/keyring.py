@@ -12,6 +12,7 @@ from typing import Annotated, Any
 import typer
 from rich.table import Table
 
+from host_tools.cli.answer import Answer
 from host_tools.cli.options import (
     PATIENCE,
     Ble,
@@ -27,9 +28,9 @@ from host_tools.cli.options import (
     open_car,
     open_phone,
 )
-from host_tools.cli.report import Report
 from host_tools.faults import Misuse, Refused
-from host_tools.phone import Phone, keyfile, lookup, messages
+from host_tools.phone import keyfile, lookup, messages
+from host_tools.phone.client import Phone
 
 ORIGINS = {1: "card tap", 2: "owner", 3: "roster", 4: "grant"}
 
@@ -51,15 +52,15 @@ def show(ctx: typer.Context, port: Port = None, timeout: Timeout = PATIENCE, as_
     ctx.obj = port
     if ctx.invoked_subcommand is not None:
         return
-    with Report(as_json) as report, open_car(port, timeout) as car:
+    with Answer(as_json) as answer, open_car(port, timeout) as car:
         enrolled = car.keys()
         found = [_described(key) for key in enrolled]
         table = Table("slot", "key", "role", "label", "enrolled by", title=f"Keys of {car.hello.get('vin')}")
         for key in found:
             role = key["role"] + (" (impermanent)" if key["impermanent"] else "")
             table.add_row(str(key["slot"]), key["key"], role, key["label"], key["origin"])
-        report.show(table if found else "This car has no keys: `latchkey pair` enrols the first.")
-        report.done(vin=car.hello.get("vin"), count=len(found), keys=found)
+        answer.show(table if found else "This car has no keys: `latchkey pair` enrols the first.")
+        answer.done(vin=car.hello.get("vin"), count=len(found), keys=found)
 
 
 @app.command()
@@ -82,24 +83,24 @@ def add(
     as_json: Json = False,
 ) -> None:
     """Add a key. No card is needed: the owner's key vouches for it."""
-    with Report(as_json) as report:
+    with Answer(as_json) as answer:
         messages.permission_change(bytes(65), role, label)  # wrong arguments are found before a file is made
-        with open_phone(report, Reach(port or ctx.obj, vin, timeout, ble, radio), key) as phone:
+        with open_phone(answer, Reach(port or ctx.obj, vin, timeout, ble, radio), key) as phone:
             created = not new.exists()
             if created:
                 phone.handshake()  # a key that may add none is refused before there is a file
             public = keyfile.create(new).public if created else keyfile.load_public(new)
             name = keyfile.key_id(public)
             if created:
-                report.say(f"Made the key {name} in {new}.")
-            with _kept_only_if_wanted(report, new if created else None):
+                answer.say(f"Made the key {name} in {new}.")
+            with _kept_only_if_wanted(answer, new if created else None):
                 phone.change_keys(messages.add_key(public, role, label, impermanent=impermanent))
             result = {"key": name, "public": public.hex(), "role": role, "label": label, "impermanent": impermanent}
-            report.done(f"Added key {name} as {role}.", did="add", vin=phone.vin, created=created, **result)
+            answer.done(f"Added key {name} as {role}.", did="add", vin=phone.vin, created=created, **result)
 
 
 @contextlib.contextmanager
-def _kept_only_if_wanted(report: Report, made: Path | None) -> Iterator[None]:
+def _kept_only_if_wanted(answer: Answer, made: Path | None) -> Iterator[None]:
     """A key file that was made for this goes again when the car has refused the key; in doubt it stays."""
     try:
         yield
@@ -107,7 +108,7 @@ def _kept_only_if_wanted(report: Report, made: Path | None) -> Iterator[None]:
         if made is not None and isinstance(error, Refused) and error.proven:
             made.unlink(missing_ok=True)
         elif made is not None:
-            report.warn(f"warning: the new key stays in {made}: the car may have added it all the same")
+            answer.warn(f"warning: the new key stays in {made}: the car may have added it all the same")
         raise
 
 
@@ -126,12 +127,12 @@ def update(
     as_json: Json = False,
 ) -> None:
     """Give a key another role."""
-    with Report(as_json) as report, open_phone(report, Reach(port or ctx.obj, vin, timeout, ble, radio), key) as phone:
+    with Answer(as_json) as answer, open_phone(answer, Reach(port or ctx.obj, vin, timeout, ble, radio), key) as phone:
         public = find(phone, which)
         phone.change_keys(messages.update_key(public, role, label))
         name = keyfile.key_id(public)
         result = {"key": name, "public": public.hex(), "role": role, "label": label}
-        report.done(f"Key {name} is now {role}.", did="update", vin=phone.vin, **result)
+        answer.done(f"Key {name} is now {role}.", did="update", vin=phone.vin, **result)
 
 
 @app.command()
@@ -148,18 +149,18 @@ def remove(
     as_json: Json = False,
 ) -> None:
     """Remove a key."""
-    with Report(as_json) as report:
+    with Answer(as_json) as answer:
         if all_impermanent == (which is not None):
             raise Misuse("say which key to remove", "either --which KEYID|PUBLIC|FILE|SLOT or --all-impermanent")
-        with open_phone(report, Reach(port or ctx.obj, vin, timeout, ble, radio), key) as phone:
+        with open_phone(answer, Reach(port or ctx.obj, vin, timeout, ble, radio), key) as phone:
             if all_impermanent:
                 phone.change_keys(messages.remove_impermanent_keys())
-                report.done("Removed every impermanent key.", did="remove", vin=phone.vin, all_impermanent=True)
+                answer.done("Removed every impermanent key.", did="remove", vin=phone.vin, all_impermanent=True)
                 return
             public = find(phone, which)
             phone.change_keys(messages.remove_key(public))
             name = keyfile.key_id(public)
-            report.done(f"Removed key {name}.", did="remove", vin=phone.vin, key=name, public=public.hex())
+            answer.done(f"Removed key {name}.", did="remove", vin=phone.vin, key=name, public=public.hex())
 
 
 def find(phone: Phone, which: str | None) -> bytes:

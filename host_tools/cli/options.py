@@ -12,12 +12,13 @@ from typing import Annotated, Literal
 
 import typer
 
-from host_tools.bench import Bench
-from host_tools.cli.report import Report
+from host_tools.cli.answer import Answer
 from host_tools.faults import Misuse, Refused
-from host_tools.phone import Phone, keyfile
+from host_tools.phone import keyfile
 from host_tools.phone.cache import SessionCache
-from host_tools.shape import BadAnswer
+from host_tools.phone.client import Phone
+from host_tools.serial.bench import Bench
+from host_tools.serial.shape import BadAnswer
 
 Port = Annotated[
     str | None,
@@ -110,19 +111,19 @@ def open_car(port: str | None, timeout: float, share: bool = False) -> Bench:
 
 
 @contextlib.contextmanager
-def open_phone(report: Report, reach: Reach, key: Path | keyfile.Key) -> Iterator[Phone]:
+def open_phone(answer: Answer, reach: Reach, key: Path | keyfile.Key) -> Iterator[Phone]:
     """A phone with that key, connected to its car."""
     loaded = keyfile.load(key) if isinstance(key, Path) else key
     if loaded.warning:
-        report.warn(f"warning: {loaded.warning}")
-    cache = SessionCache(loaded.path, report.warn)
+        answer.warn(f"warning: {loaded.warning}")
+    cache = SessionCache(loaded.path, answer.warn)
     if reach.ble:
         vin = reach.vin or _paired_with(cache)
         check_vin(vin)
-        from host_tools.radio import BlePhone  # slow to import, and most commands go over the port
+        from host_tools.radio.phone_side import BleConnection  # slow to import, and most commands go over the port
 
-        with report.working(f"looking for {vin} on the air"):
-            air = BlePhone(vin, reach.radio, reach.timeout)
+        with answer.working(f"looking for {vin} on the air"):
+            air = BleConnection(vin, reach.radio, reach.timeout)
         with air:
             yield Phone(air, vin, loaded, cache, timeout=reach.timeout)
         return

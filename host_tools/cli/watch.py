@@ -11,11 +11,10 @@ from typing import Annotated
 import typer
 from rich.live import Live
 
-from host_tools import picture
-from host_tools.cli import board
+from host_tools.cli import board, picture
+from host_tools.cli.answer import Answer
 from host_tools.cli.options import PATIENCE, Json, Port, Timeout, open_car
-from host_tools.cli.report import Report
-from host_tools.monitor import Monitor
+from host_tools.explain.monitor import Monitor
 from host_tools.words import Screen
 
 _EVERY = 0.5
@@ -39,16 +38,16 @@ def monitor(
     if not once and (as_json or lines or not sys.stdout.isatty()):
         board.monitor(port, timeout, as_json)
         return
-    with Report(as_json) as report, open_car(port, timeout, share=True) as car:
+    with Answer(as_json) as answer, open_car(port, timeout, share=True) as car:
         watched = Monitor(car)
         watched.refresh()
         if once:
-            report.show(watched.frame())
+            answer.show(watched.frame())
             if picture_file is not None:
                 screen = picture.screen(_WIDTH)
                 screen.print(watched.frame())
                 picture.save(screen, picture_file, f"latchkey monitor --port {port}")
-            report.done(
+            answer.done(
                 did="monitor",
                 info=watched.info,
                 state=watched.state,

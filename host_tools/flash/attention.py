@@ -10,9 +10,9 @@ import time
 
 from mpremote.transport_serial import SerialTransport
 
-from host_tools import lines
 from host_tools.faults import LatchkeyError
-from host_tools.port import PortGone, open_port
+from host_tools.serial import lines
+from host_tools.serial.port import PortGone, open_port
 
 RAW = b"raw REPL; CTRL-B to exit\r\n"  # and then a prompt, which exec() looks for
 RESET = b"soft reboot\r\n"

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from host_tools.boards import Board
+from host_tools.build.boards import Board
 from host_tools.faults import LatchkeyError, Misuse
 from host_tools.flash.repl import Repl
 

@@ -8,9 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from host_tools import interrupts
 from host_tools.faults import LatchkeyError
-from host_tools.flash import chip
+from host_tools.flash import chip, interrupts
 from host_tools.flash.files import Files
 from host_tools.flash.repl import Repl, ScriptFailed
 

@@ -15,15 +15,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from host_tools import firmware, interrupts
-from host_tools.boards import Board
+from host_tools.build import compiling, staging
+from host_tools.build.boards import Board
 from host_tools.faults import Misuse, Refused
-from host_tools.flash import chip, radio
+from host_tools.flash import aioble, chip, interrupts
 from host_tools.flash.files import CopyDamaged, Files, Found, check_room
 from host_tools.flash.listen import first_words
 from host_tools.flash.repl import Repl, ScriptFailed
 
-BUILD = firmware.SOURCES.parent / "build"
+BUILD = staging.SOURCES.parent / "build"
 _LAST = "/main.py"
 _ROOT_FILES = ("/boot.py", _LAST, "/board.mpy")
 _IN_THE_WAY = ["/board.py", *(f"{path}.new" for path in _ROOT_FILES)]
@@ -47,14 +47,14 @@ class Job:
     """Install what the radio needs when it is missing."""
     index: str = ""
     """Where mip finds packages, if not where it looks by itself."""
-    sources: Path = field(default_factory=firmware.staged)
+    sources: Path = field(default_factory=staging.staged)
     build: Path | None = None
     """Where compiled files are kept from one run to the next."""
 
     def compile(self) -> dict[str, bytes]:
         """What goes onto the board, by its path there."""
         out = self.build or BUILD / (self.board.name + ("-production" if self.production else ""))
-        files = firmware.build(
+        files = compiling.build(
             out, self.board.march, self.production, self.sources, board=self.board.source, small=True
         )
         return {f"/{file.relative_to(out).as_posix()}": file.read_bytes() for file in files}
@@ -94,7 +94,7 @@ def install(port: str, job: Job, progress: Progress = lambda what, done, total: 
         _copy(files, wanted, done, progress)
         if job.radio and job.settings.get("radio", True):
             progress("looking for aioble", 0, 0)
-            done.aioble, done.radio_trouble = radio.install(repl, files, job.index)
+            done.aioble, done.radio_trouble = aioble.install(repl, files, job.index)
         if job.vin and not vin:
             text = _settings(repl, job)
             done.needs_provisioning = not job.production

@@ -9,9 +9,10 @@ from typing import Any
 
 import serial
 
-from host_tools import lines
 from host_tools.faults import LatchkeyError
-from host_tools.port import PortGone
+from host_tools.flash.repl import Repl
+from host_tools.serial import lines
+from host_tools.serial.port import PortGone
 
 _PATIENCE = 30.0
 _PROMPT = b">>> "
@@ -55,3 +56,13 @@ def _todo(said: str, port: str) -> str:
             "`latchkey firmware erase` makes it a new board, without its keys"
         )
     return "`latchkey flash` puts the firmware on it anew, and keeps its keys"
+
+
+def start_agent(port: str) -> dict[str, Any]:
+    """Start a board that is at its prompt. Returns its agent's hello.
+
+    :raises AgentFailed: with what it said, when it does not stay up
+    """
+    with Repl(port) as board:
+        board.restart()
+        return first_words(board.serial, port)[0]

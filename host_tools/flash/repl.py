@@ -17,10 +17,10 @@ from typing import Any, Self
 
 from mpremote.transport import TransportError
 
-from host_tools import interrupts
 from host_tools.faults import LatchkeyError
+from host_tools.flash import interrupts
 from host_tools.flash.attention import PATIENCE, RESET, SILENCE, Attention
-from host_tools.port import PortGone
+from host_tools.serial.port import PortGone
 
 _FRIENDLY = b">>> "
 _RESTARTS = 3

@@ -6,13 +6,3 @@ the `cache` has already put on disk, the connection carries it, and the answer c
 believes only what is proven, to `outcome`, which says what it means. `pairing` is the one thing that happens before
 there is a session; `keyfile` is where a key lives.
 """
-
-from __future__ import annotations
-
-from host_tools.phone.cache import SessionCache
-from host_tools.phone.client import Phone
-from host_tools.phone.contact import CarChanged, Connection
-from host_tools.phone.keyfile import Key, KeyFileError
-from host_tools.phone.pairing import pair
-
-__all__ = ["CarChanged", "Connection", "Key", "KeyFileError", "Phone", "SessionCache", "pair"]

@@ -14,9 +14,9 @@ from typing import Any, TextIO
 
 import pytest
 
-from host_tools import decode
-from host_tools.bench import Bench
+from host_tools.explain import decode
 from host_tools.faults import Misuse
+from host_tools.serial.bench import Bench
 
 _KEPT = 40  # messages of one test
 _LINES = 60  # of the car's log

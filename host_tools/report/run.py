@@ -17,10 +17,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TextIO
 
-from host_tools.bench import Bench
 from host_tools.faults import LatchkeyError, Misuse, Refused
 from host_tools.report.page import page
 from host_tools.report.results import Result, Run
+from host_tools.serial.bench import Bench
 
 ROOT = Path(__file__).parents[2]
 SUITE = "tests/bench"

@@ -15,10 +15,11 @@ from pathlib import Path
 
 import pytest
 
-from host_tools.bench import Bench
 from host_tools.faults import LatchkeyError
-from host_tools.phone import Phone, keyfile, messages
-from host_tools.sim import SimulatedBoard
+from host_tools.phone import keyfile, messages
+from host_tools.phone.client import Phone
+from host_tools.serial.bench import Bench
+from host_tools.sim.board import SimulatedBoard
 from tests.bench.support import VIN, Property, new_phone
 
 PHONES = 7

@@ -19,8 +19,10 @@ from tesla_protocol.command import vcsec_pb2 as vcsec
 from typer.testing import CliRunner, Result
 
 from host_tools import cli
-from host_tools.bench import Bench, VehicleConnection
-from host_tools.phone import Key, Phone, keyfile, messages
+from host_tools.phone import keyfile, messages
+from host_tools.phone.client import Phone
+from host_tools.phone.keyfile import Key
+from host_tools.serial.bench import Bench, VehicleConnection
 from tests.bench.support import new_phone
 
 # Two keys with one 4-byte id, found among 115,362 in three seconds.

@@ -10,9 +10,11 @@ from typing import Any
 
 import pytest
 
-from host_tools import decode
-from host_tools.bench import Bench, VehicleConnection
-from host_tools.phone import Key, Phone, keyfile, messages
+from host_tools.explain import decode
+from host_tools.phone import keyfile, messages
+from host_tools.phone.client import Phone
+from host_tools.phone.keyfile import Key
+from host_tools.serial.bench import Bench, VehicleConnection
 from tests.bench.support import ADDRESS, UUID, new_phone
 
 pytestmark = pytest.mark.usefixtures("resting")

@@ -19,14 +19,15 @@ from pathlib import Path
 
 import pytest
 
-from host_tools import firmware
-from host_tools.bench import Bench
-from host_tools.flash import Repl
+from host_tools.build import compiling, staging
 from host_tools.flash.attention import Sealed
-from host_tools.interpreter import build_firmware, find_micropython
-from host_tools.phone import Phone, keyfile
-from host_tools.port import open_port
-from host_tools.sim import SimulatedBoard
+from host_tools.flash.repl import Repl
+from host_tools.phone import keyfile
+from host_tools.phone.client import Phone
+from host_tools.serial.bench import Bench
+from host_tools.serial.port import open_port
+from host_tools.sim.board import SimulatedBoard
+from host_tools.sim.interpreter import build_firmware, find_micropython
 from tests.bench.raw_line import RawLine
 from tests.bench.support import VIN, new_phone
 
@@ -89,10 +90,10 @@ def road(flash: tuple[Path, keyfile.Key]) -> Iterator[Road]:
         yield Road(board, owner)
 
 
-@pytest.mark.parametrize("name", firmware.ENTRY_POINTS)
+@pytest.mark.parametrize("name", compiling.ENTRY_POINTS)
 def test_an_interrupt_that_came_before_is_raised_where_it_is_swallowed(name: str) -> None:
     """A board raises it at the next jump: the first one has to be inside of the `try`, after the prompt is closed."""
-    _, load, close, note, guard, *_ = ast.parse((firmware.SOURCES / name).read_text("utf-8")).body
+    _, load, close, note, guard, *_ = ast.parse((staging.SOURCES / name).read_text("utf-8")).body
     assert ast.unparse(load) == "import micropython"
     assert ast.unparse(close) == "micropython.kbd_intr(-1)"
     assert ast.unparse(note) == "pressed = False"

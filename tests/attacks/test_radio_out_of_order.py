@@ -14,10 +14,11 @@ from pathlib import Path
 
 import pytest
 
-from host_tools.bench import Bench
-from host_tools.phone import Phone
-from host_tools.radio import BlePhone, RadioBridge
-from host_tools.sim import SimulatedBoard
+from host_tools.phone.client import Phone
+from host_tools.radio.car_side import CarRadio
+from host_tools.radio.phone_side import BleConnection
+from host_tools.serial.bench import Bench
+from host_tools.sim.board import SimulatedBoard
 from tests.bench.support import VIN, new_phone
 
 PATIENCE = 40.0  # the second attempt comes after 5 s, the third after 10 more
@@ -38,7 +39,7 @@ def drive(phone: Phone) -> None:
 
 
 def drive_by_radio(board: SimulatedBoard, owner: Phone) -> None:
-    with contextlib.closing(BlePhone(VIN, board.air)) as connection:
+    with contextlib.closing(BleConnection(VIN, board.air)) as connection:
         drive(Phone(connection, VIN, owner.key))
 
 
@@ -48,7 +49,7 @@ def board(
 ) -> Iterator[SimulatedBoard]:
     if request.config.getoption("--port"):
         pytest.skip("only a simulated radio breaks when it is told to")
-    monkeypatch.setattr(RadioBridge, "trouble", errno.ETIMEDOUT)
+    monkeypatch.setattr(CarRadio, "trouble", errno.ETIMEDOUT)
     with SimulatedBoard(tmp_path / "flash.img", vin=VIN, radio="virtual") as simulated:
         yield simulated
 
@@ -61,7 +62,7 @@ def test_a_car_whose_radio_does_not_come_up_serves_and_tries_again(
         assert awaited(car, "OSError").startswith("OSError")
         owner = new_phone(car, "owner")
         drive(owner)
-        monkeypatch.setattr(RadioBridge, "trouble", 0)
+        monkeypatch.setattr(CarRadio, "trouble", 0)
         assert awaited(car, "on") == "on"
         assert car.wait_event("radio")["on"]
         drive_by_radio(board, owner)

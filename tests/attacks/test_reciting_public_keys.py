@@ -6,8 +6,9 @@ now: an epoch is computed, not kept.
 
 from __future__ import annotations
 
-from host_tools.bench import Bench, VehicleConnection
-from host_tools.phone import Phone, messages
+from host_tools.phone import messages
+from host_tools.phone.client import Phone
+from host_tools.serial.bench import Bench, VehicleConnection
 from tests.bench.support import ADDRESS, UUID, Property, new_phone, reboot
 
 RECITED = 4

@@ -13,9 +13,9 @@ from typing import Any
 
 import pytest
 
-from host_tools import boards
-from host_tools.bench import Bench, BenchError
-from host_tools.phone import Phone
+from host_tools.build import boards
+from host_tools.phone.client import Phone
+from host_tools.serial.bench import Bench, BenchError
 from tests.bench.support import VIN, nothing_changes
 
 PINS = boards._assigned(boards.FOLDER / "UNIX" / "board.py")["PINS"]

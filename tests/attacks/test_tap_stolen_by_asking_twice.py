@@ -13,11 +13,15 @@ from typing import Any
 
 import pytest
 
-from host_tools import decode
-from host_tools.bench import Bench
-from host_tools.phone import Connection, Key, Phone, keyfile, messages, pair
-from host_tools.radio import BlePhone
-from host_tools.sim import SimulatedBoard
+from host_tools.explain import decode
+from host_tools.phone import keyfile, messages
+from host_tools.phone.client import Phone
+from host_tools.phone.contact import Connection
+from host_tools.phone.keyfile import Key
+from host_tools.phone.pairing import pair
+from host_tools.radio.phone_side import BleConnection
+from host_tools.serial.bench import Bench
+from host_tools.sim.board import SimulatedBoard
 from tests.bench.support import ADDRESS, UUID, VIN, new_phone, stranger, tap
 
 pytestmark = pytest.mark.usefixtures("alone")
@@ -59,9 +63,12 @@ def alone(car: Bench, owner: Phone) -> Iterator[None]:
 
 
 @pytest.fixture
-def phones(board: SimulatedBoard) -> Iterator[tuple[BlePhone, BlePhone]]:
+def phones(board: SimulatedBoard) -> Iterator[tuple[BleConnection, BleConnection]]:
     """Two phones on the air: whose they are, the car cannot know."""
-    with contextlib.closing(BlePhone(VIN, board.air)) as one, contextlib.closing(BlePhone(VIN, board.air)) as other:
+    with (
+        contextlib.closing(BleConnection(VIN, board.air)) as one,
+        contextlib.closing(BleConnection(VIN, board.air)) as other,
+    ):
         yield one, other
 
 
@@ -102,7 +109,7 @@ def collisions(car: Bench) -> int:
 @pytest.mark.parametrize("form", FORMS)
 @pytest.mark.parametrize("pause", [0, 1, 20])
 def test_a_stranger_who_asks_again_and_again_does_not_get_the_tap(
-    car: Bench, owner: Phone, phones: tuple[BlePhone, BlePhone], form: str, pause: int
+    car: Bench, owner: Phone, phones: tuple[BleConnection, BleConnection], form: str, pause: int
 ) -> None:
     victim, thief = keyfile.generate(), keyfile.generate()
     before = collisions(car)
@@ -121,7 +128,7 @@ def test_a_stranger_who_asks_again_and_again_does_not_get_the_tap(
 
 
 def test_the_window_is_shown_and_over_when_nobody_has_asked_for_all_of_it(
-    car: Bench, owner: Phone, phones: tuple[BlePhone, BlePhone]
+    car: Bench, owner: Phone, phones: tuple[BleConnection, BleConnection]
 ) -> None:
     victim, thief = keyfile.generate(), keyfile.generate()
     asks(phones[0], request(victim))
@@ -140,7 +147,7 @@ def test_the_window_is_shown_and_over_when_nobody_has_asked_for_all_of_it(
 
 
 def test_the_same_key_on_another_connection_is_a_stranger(
-    car: Bench, owner: Phone, phones: tuple[BlePhone, BlePhone]
+    car: Bench, owner: Phone, phones: tuple[BleConnection, BleConnection]
 ) -> None:
     victim = keyfile.generate()
     assert asks(phones[0], request(victim)) == WAIT
@@ -149,7 +156,7 @@ def test_the_same_key_on_another_connection_is_a_stranger(
 
 
 def test_a_stranger_who_asks_when_the_victims_time_is_over_does_not_get_the_late_tap(
-    car: Bench, owner: Phone, phones: tuple[BlePhone, BlePhone]
+    car: Bench, owner: Phone, phones: tuple[BleConnection, BleConnection]
 ) -> None:
     assert asks(phones[0], request(keyfile.generate())) == WAIT
     car.clock(31)
@@ -159,7 +166,7 @@ def test_a_stranger_who_asks_when_the_victims_time_is_over_does_not_get_the_late
 
 
 def test_a_stranger_who_asks_between_two_taps_of_a_hasty_driver_gets_neither(
-    car: Bench, owner: Phone, phones: tuple[BlePhone, BlePhone]
+    car: Bench, owner: Phone, phones: tuple[BleConnection, BleConnection]
 ) -> None:
     victim, thief = keyfile.generate(), keyfile.generate()
     asks(phones[0], request(victim))
@@ -172,7 +179,7 @@ def test_a_stranger_who_asks_between_two_taps_of_a_hasty_driver_gets_neither(
 
 
 def test_what_comes_from_inside_the_car_cannot_be_jammed_from_the_air(
-    car: Bench, owner: Phone, phones: tuple[BlePhone, BlePhone]
+    car: Bench, owner: Phone, phones: tuple[BleConnection, BleConnection]
 ) -> None:
     for connection in phones:
         asks(connection, request(keyfile.generate()))
@@ -188,7 +195,7 @@ def test_what_comes_from_inside_the_car_cannot_be_jammed_from_the_air(
 
 
 def test_what_an_owner_signs_cannot_be_jammed_from_the_air(
-    car: Bench, owner: Phone, phones: tuple[BlePhone, BlePhone]
+    car: Bench, owner: Phone, phones: tuple[BleConnection, BleConnection]
 ) -> None:
     for connection in phones:
         asks(connection, request(keyfile.generate()))
@@ -198,7 +205,7 @@ def test_what_an_owner_signs_cannot_be_jammed_from_the_air(
 
 
 def test_who_asks_inside_takes_the_place_of_who_asked_on_the_air(
-    car: Bench, owner: Phone, phones: tuple[BlePhone, BlePhone]
+    car: Bench, owner: Phone, phones: tuple[BleConnection, BleConnection]
 ) -> None:
     thief = keyfile.generate()
     assert asks(phones[0], request(thief)) == WAIT
@@ -210,7 +217,7 @@ def test_who_asks_inside_takes_the_place_of_who_asked_on_the_air(
         assert heard(connection) == ENROLLED
 
 
-def test_two_inside_are_turned_away_too(car: Bench, owner: Phone, phones: tuple[BlePhone, BlePhone]) -> None:
+def test_two_inside_are_turned_away_too(car: Bench, owner: Phone, phones: tuple[BleConnection, BleConnection]) -> None:
     """And the tap that one of them waits for is not for a stranger on the air."""
     with car.connect() as one, car.connect() as other:
         assert asks(one, request(keyfile.generate())) == WAIT

@@ -11,9 +11,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from host_tools.bench import Bench
-from host_tools.phone import Phone
-from host_tools.sim import SimulatedBoard
+from host_tools.phone.client import Phone
+from host_tools.serial.bench import Bench
+from host_tools.sim.board import SimulatedBoard
 from tests.bench.support import VIN, AnyBoard, RealBoard, new_phone, rest
 
 

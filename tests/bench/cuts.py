@@ -7,10 +7,10 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from host_tools.bench import Bench
 from host_tools.faults import NoAnswer
-from host_tools.phone import Phone
-from host_tools.sim import SimulatedBoard
+from host_tools.phone.client import Phone
+from host_tools.serial.bench import Bench
+from host_tools.sim.board import SimulatedBoard
 from tests.bench.support import Property
 
 MOST = 200  # operations that a change may take; it ends long before

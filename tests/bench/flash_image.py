@@ -7,7 +7,7 @@ import os
 import subprocess
 from pathlib import Path
 
-from host_tools.interpreter import find_micropython
+from host_tools.sim.interpreter import find_micropython
 
 _BOARD = Path(__file__).parents[2] / "boards" / "UNIX"
 _MOUNT = "import os, vfs; from flash import Flash; vfs.mount(vfs.VfsLfs2(Flash(os.getenv('IMAGE'))), '/data')\n"

@@ -8,8 +8,8 @@ import time
 from types import TracebackType
 from typing import Any, Self
 
-from host_tools import lines
-from host_tools.port import open_port
+from host_tools.serial import lines
+from host_tools.serial.port import open_port
 
 _PATIENCE = 5.0
 _RETRY = 0.3

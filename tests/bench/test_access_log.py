@@ -12,10 +12,11 @@ from typing import Any
 
 import pytest
 
-from host_tools.bench import Bench
 from host_tools.faults import Refused
-from host_tools.phone import Phone, messages
-from host_tools.sim import SimulatedBoard
+from host_tools.phone import messages
+from host_tools.phone.client import Phone
+from host_tools.serial.bench import Bench
+from host_tools.sim.board import SimulatedBoard
 from tests.bench import flash_image
 from tests.bench.support import ask, forge, new_phone, stranger
 

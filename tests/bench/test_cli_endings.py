@@ -11,8 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from host_tools.bench import Bench
-from host_tools.phone import Phone, keyfile, pair
+from host_tools.phone import keyfile
+from host_tools.phone.client import Phone
+from host_tools.phone.pairing import pair
+from host_tools.serial.bench import Bench
 from tests.bench.support import VIN, AnyBoard, tap
 
 LABEL = "Käthe 🚗 日本"

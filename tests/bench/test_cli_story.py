@@ -18,11 +18,15 @@ from typing import Any, Protocol
 import pytest
 from typer.testing import CliRunner, Result
 
-from host_tools import cli, frames
-from host_tools.bench import Bench
-from host_tools.bridge import Bridge
+from host_tools import cli
 from host_tools.faults import Refused
-from host_tools.phone import Phone, SessionCache, keyfile, pair
+from host_tools.phone import keyfile
+from host_tools.phone.cache import SessionCache
+from host_tools.phone.client import Phone
+from host_tools.phone.pairing import pair
+from host_tools.radio import frames
+from host_tools.serial.bench import Bench
+from host_tools.serial.bridge import Bridge
 from tests import interrupts
 from tests.bench.support import VIN, rest
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 
 import pytest
 
-from host_tools.bench import Bench
-from host_tools.phone import Phone, messages
+from host_tools.phone import messages
+from host_tools.phone.client import Phone
+from host_tools.serial.bench import Bench
 from tests.bench.support import Property, ask, fault, forge, new_phone, reboot, stranger
 
 pytestmark = pytest.mark.usefixtures("resting")

@@ -8,9 +8,10 @@ import threading
 import pytest
 from tesla_protocol.command import vcsec_pb2 as vcsec
 
-from host_tools import decode
-from host_tools.bench import Bench
-from host_tools.phone import Phone, messages
+from host_tools.explain import decode
+from host_tools.phone import messages
+from host_tools.phone.client import Phone
+from host_tools.serial.bench import Bench
 from tests.bench.support import ADDRESS, ANSWER, UUID, ask, fault, forge, new_phone, nothing_changes, stranger
 
 pytestmark = pytest.mark.usefixtures("resting")

@@ -8,9 +8,10 @@ import time
 import pytest
 from tesla_protocol.command import vcsec_pb2 as vcsec
 
-from host_tools.bench import Bench
 from host_tools.faults import Refused
-from host_tools.phone import Phone, messages
+from host_tools.phone import messages
+from host_tools.phone.client import Phone
+from host_tools.serial.bench import Bench
 from tests.bench.support import nothing_changes, refusals
 
 pytestmark = pytest.mark.usefixtures("resting")

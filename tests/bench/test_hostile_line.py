@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
-from host_tools import decode
-from host_tools.bench import Bench
+from host_tools.explain import decode
 from host_tools.phone import messages
+from host_tools.serial.bench import Bench
 from tests.bench.raw_line import RawLine
 from tests.bench.support import VIN, AnyBoard, forge, new_phone, snapshot
 

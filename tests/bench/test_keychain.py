@@ -6,9 +6,11 @@ from __future__ import annotations
 import pytest
 from tesla_protocol.command import vcsec_pb2 as vcsec
 
-from host_tools.bench import Bench
 from host_tools.faults import Refused
-from host_tools.phone import Phone, keyfile, messages, pair
+from host_tools.phone import keyfile, messages
+from host_tools.phone.client import Phone
+from host_tools.phone.pairing import pair
+from host_tools.serial.bench import Bench
 from tests.bench.support import new_phone, nothing_changes, reboot, stranger, tap
 
 pytestmark = pytest.mark.usefixtures("resting")

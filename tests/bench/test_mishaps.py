@@ -9,10 +9,11 @@ import time
 
 import pytest
 
-from host_tools.bench import Bench
 from host_tools.faults import NoAnswer
-from host_tools.phone import Phone, keyfile, messages
-from host_tools.sim import SimulatedBoard
+from host_tools.phone import keyfile, messages
+from host_tools.phone.client import Phone
+from host_tools.serial.bench import Bench
+from host_tools.sim.board import SimulatedBoard
 from tests.bench.support import Property, new_phone
 
 pytestmark = pytest.mark.usefixtures("resting")

@@ -19,8 +19,8 @@ import pytest
 from typer.testing import CliRunner
 
 from host_tools import cli
-from host_tools.bench import Bench
 from host_tools.phone import keyfile
+from host_tools.serial.bench import Bench
 from tests import interrupts
 from tests.bench.support import VIN, AnyBoard
 

@@ -6,9 +6,10 @@ from __future__ import annotations
 import pytest
 from tesla_protocol.command import vcsec_pb2 as vcsec
 
-from host_tools import decode
-from host_tools.bench import Bench
-from host_tools.phone import Phone, keyfile, messages
+from host_tools.explain import decode
+from host_tools.phone import keyfile, messages
+from host_tools.phone.client import Phone
+from host_tools.serial.bench import Bench
 from tests.bench.support import (
     ADDRESS,
     UUID,

@@ -12,11 +12,12 @@ from collections.abc import Callable, Iterator
 import pytest
 from tesla_protocol.command import vcsec_pb2 as vcsec
 
-from host_tools.bench import Bench
-from host_tools.decode import answer_words
+from host_tools.explain.decode import answer_words
 from host_tools.faults import NoAnswer
-from host_tools.phone import Phone, keyfile, messages
-from host_tools.sim import SimulatedBoard
+from host_tools.phone import keyfile, messages
+from host_tools.phone.client import Phone
+from host_tools.serial.bench import Bench
+from host_tools.sim.board import SimulatedBoard
 from tests.bench.cuts import Cuts, keychain, settle
 from tests.bench.support import ADDRESS, UUID, Property, answer, new_phone, rest, stranger
 

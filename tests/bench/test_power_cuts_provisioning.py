@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from host_tools.bench import Bench
 from host_tools.faults import NoAnswer
-from host_tools.phone import Phone
-from host_tools.sim import SimulatedBoard
+from host_tools.phone.client import Phone
+from host_tools.serial.bench import Bench
+from host_tools.sim.board import SimulatedBoard
 from tests.bench.cuts import Cuts, keychain, settle
 from tests.bench.support import VIN, Property, new_phone
 

@@ -7,8 +7,9 @@ import pytest
 from google.protobuf.message import DecodeError
 from tesla_protocol.command import universal_message_pb2 as universal
 
-from host_tools.bench import Bench
-from host_tools.phone import Phone, messages
+from host_tools.phone import messages
+from host_tools.phone.client import Phone
+from host_tools.serial.bench import Bench
 from tests.bench.support import answer, ask, fault, forge, new_phone, nothing_changes, reboot, refusals
 
 pytestmark = pytest.mark.usefixtures("resting")

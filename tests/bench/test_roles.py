@@ -8,9 +8,10 @@ from collections.abc import Iterator
 import pytest
 from tesla_protocol.command import vcsec_pb2 as vcsec
 
-from host_tools.bench import Bench
-from host_tools.decode import answer_words
-from host_tools.phone import Phone, keyfile, messages
+from host_tools.explain.decode import answer_words
+from host_tools.phone import keyfile, messages
+from host_tools.phone.client import Phone
+from host_tools.serial.bench import Bench
 from tests.bench.support import new_phone, rest, snapshot, tell
 
 COMMANDS = {

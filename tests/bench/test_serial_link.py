@@ -9,8 +9,8 @@ import time
 
 import pytest
 
-from host_tools.bench import Bench
 from host_tools.phone import messages
+from host_tools.serial.bench import Bench
 from tests.bench.support import ADDRESS, UUID, VIN, AnyBoard, Property
 
 

@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 
-from host_tools.bench import Bench, BenchError
 from host_tools.faults import NoAnswer
-from host_tools.phone import Phone
-from host_tools.sim import SimulatedBoard
+from host_tools.phone.client import Phone
+from host_tools.serial.bench import Bench, BenchError
+from host_tools.sim.board import SimulatedBoard
 from tests.bench.flash_image import files, write_file
 from tests.bench.support import VIN, AnyBoard, nothing_changes
 

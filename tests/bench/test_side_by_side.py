@@ -11,10 +11,12 @@ from collections.abc import Iterator
 
 import pytest
 
-from host_tools import decode, frames
-from host_tools.bench import Bench, VehicleConnection
-from host_tools.bridge import Bridge
-from host_tools.phone import Phone, messages
+from host_tools.explain import decode
+from host_tools.phone import messages
+from host_tools.phone.client import Phone
+from host_tools.radio import frames
+from host_tools.serial.bench import Bench, VehicleConnection
+from host_tools.serial.bridge import Bridge
 
 COUNTS = [1, 2, 5, 16, 64]
 

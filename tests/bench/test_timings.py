@@ -9,8 +9,9 @@ from collections.abc import Callable
 
 import pytest
 
-from host_tools.bench import Bench
-from host_tools.phone import Phone, keyfile, messages
+from host_tools.phone import keyfile, messages
+from host_tools.phone.client import Phone
+from host_tools.serial.bench import Bench
 from tests.bench.support import Property, new_phone, reboot
 
 pytestmark = pytest.mark.usefixtures("resting")

@@ -9,12 +9,13 @@ from dataclasses import dataclass
 
 import pytest
 
-from host_tools import decode
-from host_tools.bench import Bench, BenchError
+from host_tools.explain import decode
 from host_tools.faults import Refused
-from host_tools.interpreter import build_firmware, find_micropython
-from host_tools.phone import Phone, keyfile, messages
-from host_tools.sim import SimulatedBoard
+from host_tools.phone import keyfile, messages
+from host_tools.phone.client import Phone
+from host_tools.serial.bench import Bench, BenchError
+from host_tools.sim.board import SimulatedBoard
+from host_tools.sim.interpreter import build_firmware, find_micropython
 from tests.bench.flash_image import write_file
 from tests.bench.raw_line import RawLine
 from tests.bench.support import ADDRESS, UUID, VIN, new_phone

@@ -16,11 +16,11 @@ from bumble import core, hci
 from bumble.device import Connection, Device, Peer
 from bumble.transport import open_transport
 
-from host_tools import frames
-from host_tools.firmware import staged
-from host_tools.interpreter import find_micropython
-from host_tools.radio import RadioBridge
-from host_tools.radio.phone import READ, SERVICE, WRITE, local_name
+from host_tools.build.staging import staged
+from host_tools.radio import frames
+from host_tools.radio.car_side import CarRadio
+from host_tools.radio.phone_side import READ, SERVICE, WRITE, local_name
+from host_tools.sim.interpreter import find_micropython
 from tests.bench.support import VIN
 
 P = ParamSpec("P")
@@ -73,7 +73,7 @@ class EchoBoard:
     """One board and its radio. `connections` is how many the radio has room for."""
 
     def __init__(self, connections: int = 4) -> None:
-        self._bridge = RadioBridge(connections=connections)
+        self._bridge = CarRadio(connections=connections)
         self._environment = {**os.environ, **self._bridge.start()}
         self._environment["MICROPYPATH"] = ":".join([*_path(), ".frozen"])
         self.air = self._bridge.address or ""

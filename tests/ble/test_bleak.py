@@ -10,9 +10,9 @@ import pytest
 from bleak import BleakClient, BleakScanner
 from bleak.exc import BleakDeviceNotFoundError, BleakError
 
-from host_tools import frames
+from host_tools.radio import frames
 from host_tools.radio.adapter import Adapter
-from host_tools.radio.phone import READ, SERVICE, VERSION, WRITE
+from host_tools.radio.phone_side import READ, SERVICE, VERSION, WRITE
 from tests.ble.bleak_radio import point_bleak_at
 from tests.ble.echo import NAME, EchoBoard, in_loop
 

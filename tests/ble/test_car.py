@@ -14,12 +14,14 @@ import pytest
 from tesla_protocol.command import universal_message_pb2 as universal
 from tesla_protocol.command import vcsec_pb2 as vcsec
 
-from host_tools import frames
-from host_tools.bench import Bench
-from host_tools.phone import Phone, keyfile, messages, pair
-from host_tools.radio import BlePhone
-from host_tools.radio.latency import measure
-from host_tools.sim import SimulatedBoard
+from host_tools.phone import keyfile, messages
+from host_tools.phone.client import Phone
+from host_tools.phone.pairing import pair
+from host_tools.radio import frames
+from host_tools.radio.phone_side import BleConnection
+from host_tools.serial.bench import Bench
+from host_tools.sim.board import SimulatedBoard
+from host_tools.sim.latency import measure
 from tests.bench.support import ADDRESS, VIN, Property, forge, new_phone
 from tests.ble.echo import AttPhone, in_loop
 
@@ -76,7 +78,7 @@ async def succeeded(phone: AttPhone) -> bool:
 
 @pytest.mark.parametrize("mtu", [None, 517])
 def test_a_phone_pairs_and_drives_over_the_radio(air: str, car: Bench, mtu: int | None) -> None:
-    with contextlib.closing(BlePhone(VIN, air, mtu=mtu)) as connection:
+    with contextlib.closing(BleConnection(VIN, air, mtu=mtu)) as connection:
         phone = Phone(connection, VIN, keyfile.generate())
         pair(phone, "driver", on_wait=lambda: tap(car))
         phone.unlock()
@@ -106,7 +108,7 @@ async def test_a_phone_that_asks_to_be_enrolled_need_not_wait_for_the_answer(air
 
 
 def test_a_subscribed_phone_hears_what_another_one_did(air: str, owner: Phone) -> None:
-    with contextlib.closing(BlePhone(VIN, air)) as listener:
+    with contextlib.closing(BleConnection(VIN, air)) as listener:
         owner.lock()
         Phone(listener, VIN, owner.key).status()
         owner.unlock()
@@ -183,7 +185,7 @@ async def test_many_phones_that_come_command_and_go_take_no_heap(air: str, car: 
 
 
 def test_a_start_is_timed(air: str, car: Bench, owner: Phone, record_property: Property) -> None:
-    with contextlib.closing(BlePhone(VIN, air)) as connection:
+    with contextlib.closing(BleConnection(VIN, air)) as connection:
         latency = measure(car, Phone(connection, VIN, owner.key), COMMANDS)
     record_property("note", str(latency))
     assert len(latency.edges) == len(latency.replies) == COMMANDS

@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from host_tools.bench import Bench
 from host_tools.cli import app
-from host_tools.sim import SimulatedBoard
+from host_tools.serial.bench import Bench
+from host_tools.sim.board import SimulatedBoard
 from tests.bench.support import VIN
 
 

@@ -12,8 +12,8 @@ from bumble import att
 from bumble.core import AdvertisingData
 from bumble.device import Advertisement, Device
 
-from host_tools import frames
-from host_tools.radio.phone import READ, SERVICE
+from host_tools.radio import frames
+from host_tools.radio.phone_side import READ, SERVICE
 from tests.ble.echo import NAME, AttPhone, EchoBoard, in_loop, until
 
 MESSAGE = b"the message that is cut"

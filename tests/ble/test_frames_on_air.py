@@ -8,8 +8,8 @@ import os
 
 import pytest
 
-from host_tools import frames
-from host_tools.radio.phone import READ, VERSION, WRITE
+from host_tools.radio import frames
+from host_tools.radio.phone_side import READ, VERSION, WRITE
 from tests.ble.echo import AttPhone, EchoBoard, in_loop
 
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 import pytest
 from tesla_protocol.command import universal_message_pb2 as universal
 
-from host_tools import frames
+from host_tools.radio import frames
 from tests.ble.echo import AttPhone, EchoBoard, in_loop
 
 BUSY = universal.RoutableMessage(

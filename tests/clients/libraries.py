@@ -21,10 +21,10 @@ from tesla_fleet_api.exceptions import NotOnWhitelistFault, TeslaFleetError
 from tesla_fleet_api.tesla.bluetooth import TeslaBluetooth
 from tesla_fleet_api.tesla.vehicle.bluetooth import VehicleBluetooth
 
-from host_tools.bench import Bench
 from host_tools.phone.keyfile import key_id, public_bytes
 from host_tools.radio.adapter import Adapter
-from host_tools.radio.phone import READ, WRITE, local_name
+from host_tools.radio.phone_side import READ, WRITE, local_name
+from host_tools.serial.bench import Bench
 from tests.bench.support import VIN
 from tests.ble.bleak_radio import point_bleak_at
 

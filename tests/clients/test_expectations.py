@@ -12,9 +12,10 @@ from tesla_protocol.command import signatures_pb2 as sig
 from tesla_protocol.command import universal_message_pb2 as universal
 from tesla_protocol.command import vcsec_pb2 as vcsec
 
-from host_tools.bench import Bench, VehicleConnection
-from host_tools.phone import Phone, keyfile, messages, session
-from host_tools.sim import SimulatedBoard
+from host_tools.phone import keyfile, messages, session
+from host_tools.phone.client import Phone
+from host_tools.serial.bench import Bench, VehicleConnection
+from host_tools.sim.board import SimulatedBoard
 from tests.bench.support import ADDRESS, ANSWER, UUID, VIN, forge, new_phone
 
 SECURITY = universal.DOMAIN_VEHICLE_SECURITY

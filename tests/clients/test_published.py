@@ -17,8 +17,8 @@ from collections.abc import Awaitable, Callable, Iterator
 
 import pytest
 
-from host_tools.bench import Bench
-from host_tools.phone import Phone
+from host_tools.phone.client import Phone
+from host_tools.serial.bench import Bench
 from tests.bench.support import Property, reboot, rest
 from tests.clients.libraries import LIBRARIES, NOT_HERE, Client, Failed, Kept, fleet, pair, tesla_ble
 

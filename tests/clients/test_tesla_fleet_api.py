@@ -13,8 +13,9 @@ from tesla_fleet_api.exceptions import NotOnWhitelistFault, TeslaFleetMessageFau
 from tesla_protocol.command.universal_message_pb2 import Destination, Domain, RoutableMessage
 from tesla_protocol.command.vcsec_pb2 import FromVCSECMessage, InformationRequestType, UnsignedMessage
 
-from host_tools.bench import Bench
-from host_tools.phone import Phone, messages
+from host_tools.phone import messages
+from host_tools.phone.client import Phone
+from host_tools.serial.bench import Bench
 from tests.clients.libraries import FleetClient, Vehicle, fleet, pair, succeeded
 
 Run = Callable[[Callable[[FleetClient], Awaitable[None]]], None]

@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from host_tools import life
-from host_tools.boards import Board
-from host_tools.interpreter import find_micropython
-from host_tools.sim import SimulatedBoard
+from host_tools.build.boards import Board
+from host_tools.sim import life
+from host_tools.sim.board import SimulatedBoard
+from host_tools.sim.interpreter import find_micropython
 
 START = Path(__file__).parents[1] / "unit" / "bare_start.py"
 BOARD_PY = """

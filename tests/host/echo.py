@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from host_tools.firmware import staged
+from host_tools.build.staging import staged
 
 MAIN = """
 import asyncio, board, gc, machine, os, time

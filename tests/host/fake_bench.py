@@ -6,7 +6,7 @@ from __future__ import annotations
 import hashlib
 from typing import Any, Self
 
-from host_tools.bench import BenchError
+from host_tools.serial.bench import BenchError
 from tests.host.car_model import CarModel, ModelConnection
 
 CLOSURES = [
@@ -22,7 +22,7 @@ CLOSURES = [
 
 
 class FakeBench:
-    """What host_tools.bench.Bench is to a real car."""
+    """What host_tools.serial.bench.Bench is to a real car."""
 
     def __init__(self) -> None:
         self.car = CarModel()

@@ -10,8 +10,9 @@ from typing import Any
 
 import pytest
 
-from host_tools import boards, firmware, mip
+from host_tools.build import boards, compiling, staging
 from host_tools.faults import Misuse
+from host_tools.flash import mip
 
 NAMES = ["ESP32_GENERIC", "ESP32_GENERIC_C3", "ESP32_GENERIC_C6", "ESP32_GENERIC_S3"]
 WIRES = ["start", "lock", "led", "card", "brake", "door"]
@@ -76,7 +77,7 @@ def test_no_relay_hangs_on_a_pin_that_is_high_while_the_chip_starts(name: str) -
 @pytest.mark.parametrize("name", NAMES)
 def test_native_code_is_compiled_for_a_processor_that_the_budget_is_held_on(name: str) -> None:
     board = boards.find(name)
-    assert board.march in firmware.BOARD_MARCHES
+    assert board.march in compiling.BOARD_MARCHES
     assert board.serial in {"uart", "usb"}
     assert board.mhz in {160, 240}
 
@@ -106,7 +107,7 @@ class Options:
 def test_the_manifest_freezes_the_whole_agent_and_no_hand_or_prompt_for_the_road(name: str, production: bool) -> None:
     """MicroPython's manifest language, with functions that only look."""
     folder = boards.FOLDER / name
-    stage = firmware.staged_for_the_road() if production else firmware.staged()
+    stage = staging.staged_for_the_road() if production else staging.staged()
     frozen: list[Path] = []
     required: list[str] = []
 
@@ -121,8 +122,8 @@ def test_the_manifest_freezes_the_whole_agent_and_no_hand_or_prompt_for_the_road
     exec((folder / "manifest.py").read_text(), language)
     assert sorted(frozen) == sorted([*stage.rglob("*.py"), folder / "board.py"])
     assert required == ["aioble-peripheral", "aioble-server"]
-    hands = {name for name in firmware.BENCH_ONLY if stage / name in frozen}
-    assert hands == (set() if production else set(firmware.BENCH_ONLY))
+    hands = {name for name in staging.BENCH_ONLY if stage / name in frozen}
+    assert hands == (set() if production else set(staging.BENCH_ONLY))
 
 
 def test_the_mip_package_is_the_staged_agent_and_names_no_file_twice(tmp_path: Path) -> None:
@@ -132,5 +133,5 @@ def test_the_mip_package_is_the_staged_agent_and_names_no_file_twice(tmp_path: P
     assert len(set(targets)) == len(targets) > 40
     assert "latchkey/wire/schema.py" not in targets
     for target, source in listed["urls"]:
-        assert (package.parent / source).read_text() == (firmware.staged() / target).read_text()
+        assert (package.parent / source).read_text() == (staging.staged() / target).read_text()
     assert listed["version"].count(".") == 2

@@ -11,10 +11,12 @@ from collections.abc import Iterator
 
 import pytest
 
-from host_tools import frames
-from host_tools.bridge import MAX_CLIENTS, Bridge, parse_listen
 from host_tools.faults import Misuse, NoAnswer
-from host_tools.phone import Phone, SessionCache, keyfile
+from host_tools.phone import keyfile
+from host_tools.phone.cache import SessionCache
+from host_tools.phone.client import Phone
+from host_tools.radio import frames
+from host_tools.serial.bridge import MAX_CLIENTS, Bridge, parse_listen
 from tests.host.car_model import VIN, CarModel, ModelConnection
 
 

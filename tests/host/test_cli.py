@@ -14,11 +14,12 @@ from tesla_protocol.command import vcsec_pb2 as vcsec
 from typer.testing import CliRunner, Result
 
 from host_tools import cli
-from host_tools.bench import Bench
 from host_tools.cli import options
 from host_tools.faults import NoAnswer
-from host_tools.phone import Key, keyfile, messages
-from host_tools.port import PortMissing
+from host_tools.phone import keyfile, messages
+from host_tools.phone.keyfile import Key
+from host_tools.serial.bench import Bench
+from host_tools.serial.port import PortMissing
 from tests.host.car_model import VIN
 from tests.host.fake_bench import CLOSURES, FakeBench
 

@@ -10,8 +10,9 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from host_tools import cli
-from host_tools.bench import Bench
-from host_tools.phone import Key, keyfile
+from host_tools.phone import keyfile
+from host_tools.phone.keyfile import Key
+from host_tools.serial.bench import Bench
 from tests.host.car_model import VIN
 from tests.host.fake_bench import FakeBench
 

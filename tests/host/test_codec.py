@@ -19,8 +19,8 @@ from tesla_protocol.command import signatures_pb2 as sig
 from tesla_protocol.command import universal_message_pb2 as universal
 from tesla_protocol.command import vcsec_pb2 as vcsec
 
-from host_tools.firmware import staged
-from host_tools.interpreter import find_micropython
+from host_tools.build.staging import staged
+from host_tools.sim.interpreter import find_micropython
 
 LIMITS = {"number", "wire type", "groups"}  # where the firmware may refuse what others take
 COUNT = 6000

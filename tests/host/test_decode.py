@@ -8,9 +8,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tesla_protocol.command import vcsec_pb2 as vcsec
 
-from host_tools import decode
+from host_tools.explain import decode
 from host_tools.faults import Misuse
-from host_tools.phone import Phone, SessionCache, keyfile, messages
+from host_tools.phone import keyfile, messages
+from host_tools.phone.cache import SessionCache
+from host_tools.phone.client import Phone
 from tests.host.car_model import VIN, CarModel, ModelConnection
 
 ADDRESS, UUID = b"a" * 16, b"u" * 16

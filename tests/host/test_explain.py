@@ -14,9 +14,11 @@ from tesla_protocol.command import keys_pb2 as roles
 from tesla_protocol.command import universal_message_pb2 as universal
 from typer.testing import CliRunner, Result
 
-from host_tools import checks, cli, explain
+from host_tools import cli
+from host_tools.explain import checks, explanation
 from host_tools.faults import KEYCHAIN_FAULTS, MESSAGE_FAULTS, NOMINAL_ERRORS
-from host_tools.phone import Phone, keyfile, messages
+from host_tools.phone import keyfile, messages
+from host_tools.phone.client import Phone
 from tests.host.car_model import VIN, CarModel, ModelConnection
 
 UNLOCK = messages.action("unlock")
@@ -224,4 +226,4 @@ def test_wrong_use_is_told_in_one_line(car: CarModel, phone: Phone) -> None:
 def test_no_explanation_is_without_words() -> None:
     for words in (MESSAGE_FAULTS, KEYCHAIN_FAULTS, NOMINAL_ERRORS):
         for name in words:
-            assert all(each.what and each.todo for each in explain.fault(name))
+            assert all(each.what and each.todo for each in explanation.fault(name))

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from host_tools import firmware, stage
+from host_tools.build import compiling, size, stage, staging
 
 _MICROPYTHON = Path(sys.executable).parent / "micropython"
 _VIPER = """
@@ -48,7 +48,7 @@ def _run(out: Path, code: str) -> str:
 
 def test_modules_are_compiled_and_entry_points_stay_source(sources: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
-    files = firmware.build(out, None, sources=sources)
+    files = compiling.build(out, None, sources=sources)
     assert _names(files, out) == [
         "latchkey/bench.mpy",
         "latchkey/car.mpy",
@@ -61,19 +61,19 @@ def test_modules_are_compiled_and_entry_points_stay_source(sources: Path, tmp_pa
 
 def test_native_code_for_this_machine_runs_in_the_unix_port(sources: Path, tmp_path: Path) -> None:
     (sources / "latchkey" / "fast.py").write_text(_VIPER)
-    firmware.build(tmp_path / "out", "x64", sources=sources)
+    compiling.build(tmp_path / "out", "x64", sources=sources)
     assert _run(tmp_path / "out", "from latchkey import fast; print(fast.total(bytes(range(5)), 5))") == "10"
 
 
 def test_without_a_processor_native_code_is_left_out(sources: Path, tmp_path: Path) -> None:
     (sources / "latchkey" / "fast.py").write_text(_VIPER)
-    assert not any("fast" in name for name in _names(firmware.build(tmp_path, None, sources=sources), tmp_path))
+    assert not any("fast" in name for name in _names(compiling.build(tmp_path, None, sources=sources), tmp_path))
 
 
 def test_the_whole_firmware_is_there_for_an_interpreter_without_native_code(tmp_path: Path) -> None:
-    native, plain = (set(firmware.sizes(march)) for march in ("xtensawin", None))
+    native, plain = (set(size.sizes(march)) for march in ("xtensawin", None))
     assert native - plain == {"latchkey/crypto/ghash.mpy"}
-    firmware.build(tmp_path, None)
+    compiling.build(tmp_path, None)
     code = "from latchkey.crypto import base; print(base.ghash.__globals__['__name__'])"
     assert _run(tmp_path, code) == "latchkey.crypto.ghash_plain"
 
@@ -83,7 +83,7 @@ def test_a_package_that_says_nothing_is_a_folder(sources: Path, tmp_path: Path) 
     cases = {"# A remark\n\n": False, '# One\n"""Two.\n\nThree.\n"""\n': False, '"""A car."""\nDOORS = 4\n': True}
     for text, kept in cases.items():
         package.write_text(text)
-        files = firmware.build(tmp_path / "out", None, sources=sources)
+        files = compiling.build(tmp_path / "out", None, sources=sources)
         assert ("latchkey/__init__.mpy" in _names(files, tmp_path / "out")) == kept
         assert _run(tmp_path / "out", "from latchkey import car; print(car.doors())") == "4"
 
@@ -91,23 +91,23 @@ def test_a_package_that_says_nothing_is_a_folder(sources: Path, tmp_path: Path) 
 @pytest.mark.parametrize("march", ["xtensawin", "rv32imc"])
 def test_native_code_compiles_for_the_boards(march: str, sources: Path, tmp_path: Path) -> None:
     (sources / "latchkey" / "fast.py").write_text(_VIPER)
-    assert tmp_path / "out" / "latchkey" / "fast.mpy" in firmware.build(tmp_path / "out", march, sources=sources)
+    assert tmp_path / "out" / "latchkey" / "fast.mpy" in compiling.build(tmp_path / "out", march, sources=sources)
 
 
 def test_a_production_build_has_no_bench_even_over_one_that_had(sources: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
-    firmware.build(out, None, sources=sources)
-    files = firmware.build(out, None, production=True, sources=sources)
+    compiling.build(out, None, sources=sources)
+    files = compiling.build(out, None, production=True, sources=sources)
     assert _names(files, out) == ["latchkey/car.mpy", "main.py"]
     assert not (out / "latchkey" / "bench.mpy").exists()
 
 
 def test_only_what_changed_is_compiled_again(sources: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
-    firmware.build(out, None, sources=sources)
+    compiling.build(out, None, sources=sources)
     before = {file: file.stat().st_ino for file in out.rglob("*.mpy")}
     (sources / "latchkey" / "car.py").write_text("def doors():\n    return 5\n")
-    firmware.build(out, None, sources=sources)
+    compiling.build(out, None, sources=sources)
     changed = [file.name for file, inode in before.items() if file.stat().st_ino != inode]
     assert changed == ["car.mpy"]
     assert _run(out, "from latchkey import car; print(car.doors())") == "5"
@@ -116,31 +116,31 @@ def test_only_what_changed_is_compiled_again(sources: Path, tmp_path: Path) -> N
 def test_another_processor_compiles_all_again(sources: Path, tmp_path: Path) -> None:
     (sources / "latchkey" / "fast.py").write_text(_VIPER)
     fast = tmp_path / "out" / "latchkey" / "fast.mpy"
-    firmware.build(tmp_path / "out", "x64", sources=sources)
+    compiling.build(tmp_path / "out", "x64", sources=sources)
     before = fast.read_bytes()
-    firmware.build(tmp_path / "out", "xtensawin", sources=sources)
+    compiling.build(tmp_path / "out", "xtensawin", sources=sources)
     assert fast.read_bytes() != before
 
 
 def test_an_output_without_a_source_is_removed(sources: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
-    firmware.build(out, None, sources=sources)
+    compiling.build(out, None, sources=sources)
     (sources / "latchkey" / "car.py").unlink()
     (sources / "main.py").unlink()
-    firmware.build(out, None, sources=sources)
+    compiling.build(out, None, sources=sources)
     assert not (out / "latchkey" / "car.mpy").exists()
     assert not (out / "main.py").exists()
 
 
 def test_a_module_that_does_not_compile_is_named_and_not_left_as_it_was(sources: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
-    firmware.build(out, None, sources=sources)
+    compiling.build(out, None, sources=sources)
     (sources / "latchkey" / "car.py").write_text("def doors():\n    return = 5\n")
-    with pytest.raises(firmware.CompileError, match=r"car\.py:2"):
-        firmware.build(out, None, sources=sources)
+    with pytest.raises(staging.CompileError, match=r"car\.py:2"):
+        compiling.build(out, None, sources=sources)
     (sources / "latchkey" / "car.py").write_text("match 1:\n    case 1: pass\n")  # CPython's syntax only
-    with pytest.raises(firmware.CompileError, match=r"car\.py"):
-        firmware.build(out, None, sources=sources)
+    with pytest.raises(staging.CompileError, match=r"car\.py"):
+        compiling.build(out, None, sources=sources)
 
 
 def test_lines_for_the_type_checker_cost_nothing_and_move_no_other_line() -> None:
@@ -152,7 +152,7 @@ def test_a_traceback_on_the_board_names_the_module_and_the_line_of_its_source(so
     (sources / "latchkey" / "car.py").write_text(
         "TYPE_CHECKING = False\nif TYPE_CHECKING:\n    import typing\n\ndef doors():\n    raise ValueError\n"
     )
-    firmware.build(tmp_path / "out", None, sources=sources)
+    compiling.build(tmp_path / "out", None, sources=sources)
     code = "from latchkey import car\ntry: car.doors()\nexcept ValueError as e: sys.print_exception(e, sys.stdout)"
     assert 'File "latchkey/car.py", line 6, in doors' in _run(tmp_path / "out", f"pass\n{code}")
 
@@ -161,41 +161,41 @@ def test_a_small_build_has_no_line_numbers_and_no_paths(sources: Path, tmp_path:
     (sources / "latchkey" / "car.py").write_text("def doors():\n    raise ValueError\n")
     code = "pass\nfrom latchkey import car\ntry: car.doors()\nexcept ValueError as error:\n"
     code += "  sys.print_exception(error, sys.stdout)"
-    firmware.build(tmp_path / "out", None, sources=sources)
+    compiling.build(tmp_path / "out", None, sources=sources)
     assert "latchkey/car.py" in _run(tmp_path / "out", code)
-    firmware.build(tmp_path / "out", None, sources=sources, small=True)  # over the other one
+    compiling.build(tmp_path / "out", None, sources=sources, small=True)  # over the other one
     assert 'File "car", line 1, in doors' in _run(tmp_path / "out", code)
 
 
 def test_a_board_s_pins_are_part_of_its_build(sources: Path, tmp_path: Path) -> None:
     board = tmp_path / "board.py"
     board.write_text("NAME = 'ONE'\n")
-    files = firmware.build(tmp_path / "out", None, sources=sources, board=board)
+    files = compiling.build(tmp_path / "out", None, sources=sources, board=board)
     assert "board.mpy" in _names(files, tmp_path / "out")
     assert _run(tmp_path / "out", "import board; print(board.NAME)") == "ONE"
-    firmware.build(tmp_path / "out", None, sources=sources)
+    compiling.build(tmp_path / "out", None, sources=sources)
     assert not (tmp_path / "out" / "board.mpy").exists()
 
 
 def test_sizes_count_compiled_modules_only(sources: Path) -> None:
-    sizes = firmware.sizes(sources=sources)
+    sizes = size.sizes(sources=sources)
     assert sorted(sizes) == ["latchkey/bench.mpy", "latchkey/car.mpy", "latchkey/link/requests.mpy"]
-    assert "latchkey/bench.mpy" not in firmware.sizes(production=True, sources=sources)
+    assert "latchkey/bench.mpy" not in size.sizes(production=True, sources=sources)
 
 
 def test_the_size_report_fails_over_the_budget(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    sizes = {"latchkey/bench.mpy": 10, "latchkey/car.mpy": firmware.BUDGET - 10}
+    sizes = {"latchkey/bench.mpy": 10, "latchkey/car.mpy": size.BUDGET - 10}
     tighter = {**sizes}
-    monkeypatch.setattr(firmware, "sizes", lambda march: tighter if march == "rv32imc" else sizes)
-    assert firmware.main() == 0
+    monkeypatch.setattr(size, "sizes", lambda march: tighter if march == "rv32imc" else sizes)
+    assert size.main() == 0
     tighter["latchkey/car.mpy"] += 1  # for one kind of board is enough
-    assert firmware.main() == 1
+    assert size.main() == 1
     assert "over the budget by 1 bytes (rv32imc)" in capsys.readouterr().err
 
 
 def test_the_firmware_fits_its_budget(record_property: Callable[[str, object], None]) -> None:
-    totals = {march: sum(firmware.sizes(march).values()) for march in firmware.BOARD_MARCHES}
-    record_property("note", f"all firmware: {totals} bytes of at most {firmware.BUDGET:,}")
-    assert max(totals.values()) <= firmware.BUDGET
+    totals = {march: sum(size.sizes(march).values()) for march in compiling.BOARD_MARCHES}
+    record_property("note", f"all firmware: {totals} bytes of at most {size.BUDGET:,}")
+    assert max(totals.values()) <= size.BUDGET

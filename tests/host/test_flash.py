@@ -22,12 +22,14 @@ from typing import Any
 
 import pytest
 
-from host_tools.boards import Board
+from host_tools.build.boards import Board
 from host_tools.faults import LatchkeyError, Misuse, Refused
-from host_tools.flash import Installed, Job, Repl, chip, erase, files, install, listen, repl
-from host_tools.lines import Frame
-from host_tools.port import PortBusy, PortGone
-from host_tools.sim import SimulatedBoard
+from host_tools.flash import chip, erase, files, listen, repl
+from host_tools.flash.install import Installed, Job, install
+from host_tools.flash.repl import Repl
+from host_tools.serial.lines import Frame
+from host_tools.serial.port import PortBusy, PortGone
+from host_tools.sim.board import SimulatedBoard
 from tests.host.bare_board import bare_board, files_on, kind
 
 VIN = "5YJ3E1EA7KF000316"

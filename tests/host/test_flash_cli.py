@@ -16,11 +16,12 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner, Result
 
-from host_tools import boards, cli
-from host_tools.bench import Bench
-from host_tools.flash import Repl
-from host_tools.flash import install as installing
-from host_tools.sim import SimulatedBoard
+from host_tools import cli
+from host_tools.build import boards
+from host_tools.flash.install import install as installing
+from host_tools.flash.repl import Repl
+from host_tools.serial.bench import Bench
+from host_tools.sim.board import SimulatedBoard
 from tests import interrupts
 from tests.host.bare_board import bare_board, files_on, kind
 

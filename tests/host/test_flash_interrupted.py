@@ -13,9 +13,11 @@ import pytest
 import serial
 
 from host_tools.faults import LatchkeyError
-from host_tools.flash import Job, Repl, attention, chip, erase, install, repl
-from host_tools.port import PortGone, open_port
-from host_tools.sim import SimulatedBoard
+from host_tools.flash import attention, chip, erase, repl
+from host_tools.flash.install import Job, install
+from host_tools.flash.repl import Repl
+from host_tools.serial.port import PortGone, open_port
+from host_tools.sim.board import SimulatedBoard
 from tests.host.bare_board import bare_board, files_on, kind
 
 SOURCES = {

@@ -14,11 +14,11 @@ from contextlib import contextmanager
 
 import pytest
 
-from host_tools.flash import Repl, attention, listen, repl
+from host_tools.flash import attention, listen, repl
 from host_tools.flash.attention import InBootloader, NoMicroPython, Sealed
-from host_tools.flash.repl import BoardSilent, ScriptFailed
-from host_tools.lines import Frame
-from host_tools.port import open_port
+from host_tools.flash.repl import BoardSilent, Repl, ScriptFailed
+from host_tools.serial.lines import Frame
+from host_tools.serial.port import open_port
 
 Answer = Callable[[bytes], bytes]
 RAW = b"raw REPL; CTRL-B to exit\r\n>"

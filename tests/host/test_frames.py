@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from host_tools.frames import GAP, LARGEST, Assembler, TooLong, encode
+from host_tools.radio.frames import GAP, LARGEST, Assembler, TooLong, encode
 
 message_lists = st.lists(st.binary(min_size=1, max_size=LARGEST), max_size=4)
 

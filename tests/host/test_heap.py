@@ -5,9 +5,9 @@ from collections.abc import Callable
 
 import pytest
 
-from host_tools import heap
-from host_tools.heap import Heap, measure
-from host_tools.interpreter import WIDER
+from host_tools.sim import heap
+from host_tools.sim.heap import Heap, measure
+from host_tools.sim.interpreter import WIDER
 
 FREE = 64 * 1024
 # What most lives of a car never need: loaded by the first who does.

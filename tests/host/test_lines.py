@@ -9,7 +9,7 @@ from pathlib import Path
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from host_tools.lines import LINE, MAX_MESSAGE, PIECE, Frame, Joiner, LineDecoder, Numbers, decode_frame, split
+from host_tools.serial.lines import LINE, MAX_MESSAGE, PIECE, Frame, Joiner, LineDecoder, Numbers, decode_frame, split
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "bench.md"
 KINDS = "VBSACvbesac"

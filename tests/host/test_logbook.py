@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from host_tools import logbook
+from host_tools.explain import logbook
 
 
 def an_entry(**fields: Any) -> dict[str, Any]:

@@ -13,9 +13,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from typer.testing import CliRunner, Result
 
-from host_tools import cli, shape
-from host_tools.bench import Bench
-from host_tools.monitor import Monitor
+from host_tools import cli
+from host_tools.explain.monitor import Monitor
+from host_tools.serial import shape
+from host_tools.serial.bench import Bench
 from tests.host.car_model import VIN
 from tests.host.test_wire import ScriptedBoard
 

@@ -16,13 +16,15 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from host_tools import cli, measure
-from host_tools.bench import Bench
-from host_tools.phone import Phone, keyfile
+from host_tools import cli
+from host_tools.flash import measure
+from host_tools.phone import keyfile
+from host_tools.phone.client import Phone
 from host_tools.phone.pairing import pair
-from host_tools.port import PortGone
-from host_tools.sim import SimulatedBoard
-from host_tools.wire import Wire
+from host_tools.serial.bench import Bench
+from host_tools.serial.port import PortGone
+from host_tools.serial.wire import Wire
+from host_tools.sim.board import SimulatedBoard
 from tests import interrupts
 
 VIN = "5YJ3E1EA7KF000316"

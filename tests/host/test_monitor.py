@@ -12,11 +12,11 @@ from rich.console import Console
 from typer.testing import CliRunner
 
 from host_tools import cli
-from host_tools.bench import Bench
+from host_tools.explain.monitor import RECENT, Monitor
 from host_tools.faults import NoAnswer
-from host_tools.monitor import RECENT, Monitor
 from host_tools.phone import keyfile
-from host_tools.wire import Restarted
+from host_tools.serial.bench import Bench
+from host_tools.serial.wire import Restarted
 from tests.host.fake_bench import FakeBench
 
 

@@ -12,7 +12,12 @@ from tesla_protocol.command import universal_message_pb2 as universal
 from tesla_protocol.command import vcsec_pb2 as vcsec
 
 from host_tools.faults import Misuse, NoAnswer, Refused
-from host_tools.phone import CarChanged, Key, Phone, SessionCache, keyfile, messages, pair
+from host_tools.phone import keyfile, messages
+from host_tools.phone.cache import SessionCache
+from host_tools.phone.client import Phone
+from host_tools.phone.contact import CarChanged
+from host_tools.phone.keyfile import Key
+from host_tools.phone.pairing import pair
 from tests.host.car_model import VIN, CarModel, ModelConnection
 
 PATIENT = {"timeout": 10.0, "pause": 0.01}  # answers come at once: only silence takes this long

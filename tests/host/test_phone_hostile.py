@@ -12,7 +12,9 @@ from tesla_protocol.command import universal_message_pb2 as universal
 from tesla_protocol.command import vcsec_pb2 as vcsec
 
 from host_tools.faults import LatchkeyError
-from host_tools.phone import Phone, SessionCache, keyfile, messages
+from host_tools.phone import keyfile, messages
+from host_tools.phone.cache import SessionCache
+from host_tools.phone.client import Phone
 from tests.host.car_model import VIN, CarModel, ModelConnection
 
 KEY = keyfile.generate()

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import serial
 
-from host_tools.port import NoPermission, PortBusy, PortError, PortMissing, open_port
+from host_tools.serial.port import NoPermission, PortBusy, PortError, PortMissing, open_port
 
 
 @pytest.fixture

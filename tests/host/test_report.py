@@ -18,10 +18,10 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from host_tools import cli
-from host_tools.bench import Bench
 from host_tools.report import plots, results
 from host_tools.report.page import page
 from host_tools.report.run import ROOT
+from host_tools.serial.bench import Bench
 from tests import interrupts
 from tests.host.fake_bench import FakeBench
 
@@ -200,8 +200,9 @@ def pytester_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 CAR = '''# SPDX-License-Identifier: Apache-2.0
 """A test with a car, that fails."""
 import pytest
-from host_tools.bench import Bench, VehicleConnection
-from host_tools.phone import Phone, messages, keyfile
+from host_tools.serial.bench import Bench, VehicleConnection
+from host_tools.phone import messages, keyfile
+from host_tools.phone.client import Phone
 from tests.host.car_model import CarModel, VIN
 
 class Channel:

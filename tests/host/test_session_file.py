@@ -17,10 +17,10 @@ import pytest
 from typer.testing import CliRunner
 
 from host_tools import cli
-from host_tools.bench import Bench
 from host_tools.phone import keyfile
 from host_tools.phone.cache import SessionCache
 from host_tools.phone.session import Session
+from host_tools.serial.bench import Bench
 from tests.host.car_model import VIN
 from tests.host.fake_bench import FakeBench
 

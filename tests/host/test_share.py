@@ -12,12 +12,12 @@ from pathlib import Path
 
 import pytest
 
-from host_tools.bench import Bench
 from host_tools.faults import LatchkeyError, NoAnswer
-from host_tools.port import PortBusy, runtime_path
-from host_tools.share import _Client
-from host_tools.sim import SimulatedBoard
-from host_tools.wire import Restarted
+from host_tools.serial.bench import Bench
+from host_tools.serial.port import PortBusy, runtime_path
+from host_tools.serial.share import _Client
+from host_tools.serial.wire import Restarted
+from host_tools.sim.board import SimulatedBoard
 from tests.host.echo import make_firmware
 
 pytestmark = pytest.mark.filterwarnings("error::pytest.PytestUnhandledThreadExceptionWarning")

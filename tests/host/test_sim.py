@@ -16,13 +16,15 @@ from pathlib import Path
 
 import pytest
 
-from host_tools import image, lines, sim
-from host_tools.bench import Bench
 from host_tools.faults import LatchkeyError, Misuse, NoAnswer
-from host_tools.interpreter import WIDER, find_micropython, heap_option
-from host_tools.port import PortError, PortMissing, open_port
-from host_tools.sim import BoardDied, SimulatedBoard
-from host_tools.wire import Restarted
+from host_tools.serial import lines
+from host_tools.serial.bench import Bench
+from host_tools.serial.port import PortError, PortMissing, open_port
+from host_tools.serial.wire import Restarted
+from host_tools.sim import board as simulated
+from host_tools.sim import image
+from host_tools.sim.board import BoardDied, SimulatedBoard
+from host_tools.sim.interpreter import WIDER, find_micropython, heap_option
 from tests import interrupts
 from tests.host.echo import make_firmware
 
@@ -190,7 +192,7 @@ def test_what_can_be_no_image_is_refused_at_once_and_left_alone(
     def started(*_: object, **__: object) -> None:
         raise AssertionError("a board was started on it")
 
-    monkeypatch.setattr(sim, "Life", started)
+    monkeypatch.setattr(simulated, "Life", started)
     path = tmp_path / "image"
     make(path)
     before = path.lstat()  # when it was last read is of no interest
@@ -214,7 +216,7 @@ def test_an_image_that_may_not_be_written_is_refused_at_once(
         assert flags & os.O_RDWR
         raise OSError(number, os.strerror(number), str(path))
 
-    monkeypatch.setattr("host_tools.image.os.open", refuse)  # root may write everything
+    monkeypatch.setattr("host_tools.sim.image.os.open", refuse)  # root may write everything
     with pytest.raises(Misuse, match="may not be read and written"):
         image.claim(tmp_path / "image", find_micropython())
 
@@ -384,7 +386,7 @@ def test_mpremote_reaches_the_prompt_and_a_reset_brings_the_agent_back(
 SCRIPT = """
 import sys
 from pathlib import Path
-from host_tools import life, sim
+from host_tools.sim import board, life
 spawned = life.subprocess.Popen
 def popen(*arguments, **options):
     process = spawned(*arguments, **options)
@@ -392,9 +394,9 @@ def popen(*arguments, **options):
         print("pid", process.pid, flush=True)
     return process
 life.subprocess.Popen = popen
-sim.build_firmware = lambda interpreter: Path(sys.argv[3])
-sim.ask = lambda interpreter: (None, 64)
-sim.run_foreground(sys.argv[1], sys.argv[2])
+board.build_firmware = lambda interpreter: Path(sys.argv[3])
+board.ask = lambda interpreter: (None, 64)
+board.run_foreground(sys.argv[1], sys.argv[2])
 """
 
 

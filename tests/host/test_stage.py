@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from host_tools import firmware, schema
-from host_tools.stage import StageError, numbers, stage
+from host_tools.build import schema, staging
+from host_tools.build.stage import StageError, numbers, stage
 
 NAMES = {"MessageFault": {"BUSY": 1, "INTERNAL": 11}, "Role": {"OWNER": 2}}
 IMPORT = "from latchkey.wire.schema import MessageFault, Role\n"
@@ -60,12 +60,12 @@ def test_a_changed_number_stages_every_module_again(tmp_path: Path) -> None:
     names.parent.mkdir(parents=True)
     (sources / "latchkey" / "car.py").write_text("from latchkey.wire.schema import Role\nx = Role.OWNER\n")
     names.write_text("class Role:\n    OWNER = 2\n")
-    firmware.staged(out, sources)
+    staging.staged(out, sources)
     assert (out / "latchkey" / "car.py").read_text() == "\nx = 2\n"
     names.write_text("class Role:\n    OWNER = 3\n")
     os.utime(names, (2_000_000_000, 2_000_000_000))
     numbers.cache_clear()
-    firmware.staged(out, sources)
+    staging.staged(out, sources)
     assert (out / "latchkey" / "car.py").read_text() == "\nx = 3\n"
 
 
@@ -74,9 +74,9 @@ def test_a_module_without_a_source_goes_from_the_stage(tmp_path: Path) -> None:
     sources.mkdir()
     (sources / "a.py").write_text("x = 1\n")
     (sources / "b.py").write_text("x = 1\n")
-    firmware.staged(out, sources)
+    staging.staged(out, sources)
     (sources / "b.py").unlink()
-    firmware.staged(out, sources)
+    staging.staged(out, sources)
     assert sorted(path.name for path in out.glob("*.py")) == ["a.py"]
 
 
@@ -85,7 +85,7 @@ def test_the_generated_schema_is_fresh() -> None:
 
 
 def test_no_staged_module_names_the_schema() -> None:
-    stage_folder = firmware.staged()
+    stage_folder = staging.staged()
     schema_file = stage_folder / "latchkey" / "wire" / "schema.py"
     others = [path for path in stage_folder.rglob("*.py") if path != schema_file]
     assert len(others) > 40

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from host_tools.firmware import SOURCES
+from host_tools.build.staging import SOURCES
 
 # What a file may use besides `elapsed`, and why that is safe over any gap.
 REVIEWED = {

@@ -14,12 +14,12 @@ from typing import Any
 
 import pytest
 
-from host_tools import wire
-from host_tools.bench import Bench, BenchError
 from host_tools.faults import NoAnswer
-from host_tools.lines import MAX_MESSAGE, Frame, Joiner, LineDecoder, Numbers, split
-from host_tools.port import PortGone
-from host_tools.wire import Restarted
+from host_tools.serial import wire
+from host_tools.serial.bench import Bench, BenchError
+from host_tools.serial.lines import MAX_MESSAGE, Frame, Joiner, LineDecoder, Numbers, split
+from host_tools.serial.port import PortGone
+from host_tools.serial.wire import Restarted
 
 pytestmark = pytest.mark.filterwarnings("error::pytest.PytestUnhandledThreadExceptionWarning")
 

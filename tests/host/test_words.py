@@ -15,8 +15,9 @@ from hypothesis import strategies as st
 from typer.testing import CliRunner, Result
 
 from host_tools import cli
-from host_tools.bench import Bench, BenchError
-from host_tools.phone import Key, keyfile, messages
+from host_tools.phone import keyfile, messages
+from host_tools.phone.keyfile import Key
+from host_tools.serial.bench import Bench, BenchError
 from tests.host.car_model import VIN
 from tests.host.fake_bench import FakeBench
 

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Names of what is on the wire. A field of a message is its number, and so is a value of an enumeration.
 
-The build puts the numbers in place of the names (host_tools/stage.py): a board does not have this module.
+The build puts the numbers in place of the names (host_tools/build/stage.py): a board does not have it.
 
 Generated: `make schema` writes it from the published descriptors and latchkey.proto.
 """

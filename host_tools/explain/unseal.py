@@ -12,9 +12,10 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from tesla_protocol.command import signatures_pb2 as sig
 from tesla_protocol.command import vcsec_pb2 as vcsec
 
-from host_tools.decode import Decoded
+from host_tools.explain.decode import Decoded
 from host_tools.faults import Misuse
-from host_tools.phone import Key, SessionCache
+from host_tools.phone.cache import SessionCache
+from host_tools.phone.keyfile import Key
 from host_tools.phone.outcome import parse_payload
 from host_tools.phone.session import Session, Unverified, open_reply, shared_key, tlv
 

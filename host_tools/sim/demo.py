@@ -14,12 +14,15 @@ from typing import Any
 from rich.console import RenderableType
 from tesla_protocol.command import universal_message_pb2 as universal
 
-from host_tools import logbook
-from host_tools.bench import Bench
+from host_tools.explain import logbook
 from host_tools.faults import LatchkeyError, Refused, message_fault
-from host_tools.phone import Key, Phone, keyfile, messages, pair, session
-from host_tools.radio import BlePhone, local_name
-from host_tools.sim import SimulatedBoard
+from host_tools.phone import keyfile, messages, session
+from host_tools.phone.client import Phone
+from host_tools.phone.keyfile import Key
+from host_tools.phone.pairing import pair
+from host_tools.radio.phone_side import BleConnection, local_name
+from host_tools.serial.bench import Bench
+from host_tools.sim.board import SimulatedBoard
 
 VIN = "LATCHKEYDEM000001"
 _ANSWER = 5.0
@@ -242,7 +245,7 @@ def _others(story: Story, owner: Key) -> None:
 def _on_the_air(story: Story, owner: Key) -> None:
     """The same phone with no cable in between: it finds the car by its name, over real ATT packets."""
     with story.step("The owner comes back, and the phone finds the car over Bluetooth (a virtual radio)") as step:
-        with BlePhone(VIN, f"{story.board.port}.radio", _ANSWER) as air:
+        with BleConnection(VIN, f"{story.board.port}.radio", _ANSWER) as air:
             found = time.monotonic()
             Phone(air, VIN, owner).unlock()
             took = round((time.monotonic() - found) * 1000)

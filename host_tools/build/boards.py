@@ -10,7 +10,7 @@ from typing import Any
 
 from host_tools.faults import Misuse
 
-FOLDER = Path(__file__).parents[1] / "boards"
+FOLDER = Path(__file__).parents[2] / "boards"
 
 
 @dataclass(frozen=True)

@@ -15,14 +15,16 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from host_tools import interrupts
-from host_tools.bench import Bench
 from host_tools.faults import LatchkeyError, NoAnswer, Refused
-from host_tools.flash import Repl, chip, listen
+from host_tools.flash import chip, interrupts, listen
 from host_tools.flash.files import Files
-from host_tools.phone import Key, Phone, keyfile, messages
+from host_tools.flash.repl import Repl
+from host_tools.phone import keyfile, messages
+from host_tools.phone.client import Phone
+from host_tools.phone.keyfile import Key
 from host_tools.phone.pairing import pair
-from host_tools.port import PortError, PortGone
+from host_tools.serial.bench import Bench
+from host_tools.serial.port import PortError, PortGone
 
 _ROUNDS = 10
 _RETURN = 15.0  # seconds for a port of the chip's own to come back after a reset

@@ -49,7 +49,7 @@ class Unexpected(LatchkeyError):
     name = "UNEXPECTED"
 
 
-class Report:
+class Answer:
     """Wraps a command. What is raised inside becomes one line on stderr and an exit code.
 
     With `as_json`, stdout carries one JSON object and nothing else, on success and on failure.

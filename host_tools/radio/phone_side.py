@@ -20,8 +20,8 @@ from typing import Any, Self
 from bleak import BleakClient, BleakScanner
 from bleak.exc import BleakError
 
-from host_tools import frames
 from host_tools.faults import LatchkeyError, NoAnswer
+from host_tools.radio import frames
 from host_tools.radio.adapter import Adapter
 
 _UUID = "0000021{}-b2d1-43f0-9b88-960cebf8b91e"
@@ -40,7 +40,7 @@ def local_name(vin: str) -> str:
     return f"S{hashlib.sha1(vin.encode()).hexdigest()[:16]}C"
 
 
-class BlePhone:
+class BleConnection:
     """Finds the car by its VIN, and connects."""
 
     def __init__(self, vin: str, radio: str | None = None, timeout: float = 10.0, mtu: int | None = 517) -> None:

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a car takes of a board's heap: measured under an interpreter, and counted for a board of 32 bits.
 
-`python -m host_tools.heap` prints it for the interpreter at hand. It boots the compiled firmware as a board does, with
-radio and bench off, and looks after a second. docs/performance.md says what the figures mean.
+`python -m host_tools.sim.heap` prints it for the interpreter at hand. It boots the compiled firmware as a board does,
+with radio and bench off, and looks after a second. docs/performance.md says what the figures mean.
 """
 
 import json
@@ -15,12 +15,13 @@ from pathlib import Path
 
 from rich.table import Table
 
-from host_tools import firmware, words
-from host_tools.interpreter import WIDER, ask, find_micropython
+from host_tools import words
+from host_tools.build import compiling, staging
+from host_tools.sim.interpreter import WIDER, ask, find_micropython
 
 BOARD = 134 * 1024
 """Bytes of heap that a stock ESP32 has when boot.py begins."""
-_SCRIPT = firmware.SOURCES.parent / "boards" / "UNIX" / "heap.py"
+_SCRIPT = staging.SOURCES.parent / "boards" / "UNIX" / "heap.py"
 
 
 @dataclass
@@ -50,7 +51,7 @@ class Heap:
         parts: dict[str, int] = {}
         for name, size in sorted(self.modules.items()):
             folder = name.split(".")[0] if name.startswith("asyncio") else ".".join(name.split(".")[:2])
-            if folder.count(".") and (firmware.SOURCES / folder.replace(".", "/")).is_dir():
+            if folder.count(".") and (staging.SOURCES / folder.replace(".", "/")).is_dir():
                 part = folder.removeprefix("latchkey.") + "/"
             else:
                 part = "asyncio" if folder == "asyncio" else "agent, car, router …"
@@ -65,7 +66,7 @@ def measure(micropython: str | None = None) -> Heap:
     march, bits = ask(interpreter)
     with tempfile.TemporaryDirectory() as folder:
         image, built = Path(folder, "flash.img"), Path(folder, "firmware")
-        firmware.build(built, march, small=True)
+        compiling.build(built, march, small=True)
         command = [interpreter, "-X", "heapsize=4M", str(_SCRIPT), str(image), str(built)]
         for what in ("provision", "boot"):
             with subprocess.Popen(

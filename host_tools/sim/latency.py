@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How long a start takes over the virtual radio: `python -m host_tools.radio.latency [COMMANDS]`.
+"""How long a start takes over the virtual radio: `python -m host_tools.sim.latency [COMMANDS]`.
 
 From the phone's last write, to the start relay's edge as the harness is told of it over the serial port, and to the
 whole reply at the phone. The interpreter is the host's and the air is simulated, so this is a car's logic and not a
@@ -17,10 +17,13 @@ import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from host_tools.bench import Bench
-from host_tools.phone import Connection, Phone, keyfile, pair
-from host_tools.radio.phone import BlePhone
-from host_tools.sim import SimulatedBoard
+from host_tools.phone import keyfile
+from host_tools.phone.client import Phone
+from host_tools.phone.contact import Connection
+from host_tools.phone.pairing import pair
+from host_tools.radio.phone_side import BleConnection
+from host_tools.serial.bench import Bench
+from host_tools.sim.board import SimulatedBoard
 
 _VIN = "LATCHKEYLAT000001"
 _EDGE_TIMEOUT = 5.0
@@ -91,7 +94,7 @@ def main(count: int) -> None:
         tempfile.TemporaryDirectory() as folder,
         SimulatedBoard(Path(folder, "flash.img"), vin=_VIN, radio="virtual") as board,
         Bench.open(board.port) as car,
-        contextlib.closing(BlePhone(_VIN, board.air)) as connection,
+        contextlib.closing(BleConnection(_VIN, board.air)) as connection,
     ):
         phone = Phone(connection, _VIN, keyfile.generate())
         pair(phone, on_wait=lambda: _tap(car))

@@ -15,9 +15,9 @@ import time
 from collections.abc import Callable
 from typing import Protocol
 
-from host_tools import frames
 from host_tools.faults import LatchkeyError, Misuse
-from host_tools.phone import Connection
+from host_tools.phone.contact import Connection
+from host_tools.radio import frames
 
 MAX_CLIENTS = 8
 _POLL = 0.5

@@ -17,10 +17,10 @@ import threading
 import time
 from typing import Any, Self
 
-from host_tools.attachment import Attachment, Listener, Receiver
 from host_tools.faults import LatchkeyError, NoAnswer
-from host_tools.port import runtime_path
-from host_tools.wire import Restarted
+from host_tools.serial.attachment import Attachment, Listener, Receiver
+from host_tools.serial.port import runtime_path
+from host_tools.serial.wire import Restarted
 
 _LINE_LIMIT = 1 << 20
 _QUIET, _LINGER = 0.5, 2.0  # seconds without a question after which guests may be left alone; at most so long

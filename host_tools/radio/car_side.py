@@ -40,7 +40,7 @@ class RadioError(LatchkeyError):
     exit_code = 2
 
 
-class RadioBridge:
+class CarRadio:
     """`radio` is `virtual`, or a Bluetooth adapter as Bumble names them, for example `usb:0`."""
 
     trouble = 0

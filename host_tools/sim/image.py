@@ -16,7 +16,7 @@ from pathlib import Path
 
 from host_tools.faults import LatchkeyError, Misuse
 
-_SIMULATED = Path(__file__).parents[1] / "boards" / "UNIX"
+_SIMULATED = Path(__file__).parents[2] / "boards" / "UNIX"
 _BLOCK = 4096
 _LEAST = 4  # blocks: littlefs takes two for each folder
 _ANOTHER = "give another --image"

@@ -20,16 +20,17 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
-from host_tools import portlink, words
-from host_tools.bench import Bench
+from host_tools import words
 from host_tools.faults import Misuse, NoAnswer
-from host_tools.image import BoardDied, claim
-from host_tools.interpreter import ask, build_firmware, find_micropython, heap_option
-from host_tools.life import HARD, PWRON, SOFT, WATCHDOG, Life
-from host_tools.pump import Output
+from host_tools.serial.bench import Bench
+from host_tools.sim import portlink
+from host_tools.sim.image import BoardDied, claim
+from host_tools.sim.interpreter import ask, build_firmware, find_micropython, heap_option
+from host_tools.sim.life import HARD, PWRON, SOFT, WATCHDOG, Life
+from host_tools.sim.pump import Output
 
 if TYPE_CHECKING:
-    from host_tools.radio import RadioBridge
+    from host_tools.radio.car_side import CarRadio
 
 _CRASHES = 5  # so many short lives in a row end the simulation
 _SHORT_LIFE = 3.0  # seconds; an agent that fails waits one before it restarts
@@ -68,7 +69,7 @@ class SimulatedBoard:
         """Seconds to wait for the board when it is to be provisioned."""
         self.air: str | None = None
         """Where phones join its virtual radio, as Bumble names it; the link LINK.radio leads there too."""
-        self.bridge: RadioBridge | None = None
+        self.bridge: CarRadio | None = None
         """Its radio."""
         self._link = Path(port).absolute() if port else None
         self._interpreter = find_micropython(micropython)
@@ -130,9 +131,9 @@ class SimulatedBoard:
         return self
 
     def _start_radio(self, radio: str, environment: dict[str, str], stack: contextlib.ExitStack) -> None:
-        from host_tools.radio import RadioBridge  # late: Bumble is large
+        from host_tools.radio.car_side import CarRadio  # late: Bumble is large
 
-        self.bridge = bridge = RadioBridge(radio)
+        self.bridge = bridge = CarRadio(radio)
         environment.update(bridge.start())
         stack.callback(bridge.stop)
         self.air = bridge.address

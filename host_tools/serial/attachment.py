@@ -14,9 +14,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from host_tools import shape
 from host_tools.faults import LatchkeyError, NoAnswer
-from host_tools.wire import Handlers, Wire
+from host_tools.serial import shape
+from host_tools.serial.wire import Handlers, Wire
 
 _ASK_AGAIN = 1.0
 

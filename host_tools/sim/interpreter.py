@@ -11,13 +11,13 @@ import subprocess
 import sys
 from pathlib import Path
 
-from host_tools import firmware
+from host_tools.build import compiling, staging
 from host_tools.faults import Misuse
 
 WIDER = 1.46
 """How much more heap the firmware takes on 64 bits than on 32 (docs/performance.md, "32 and 64 bits")."""
 _STAND_INS = 14 * 1024
-"""Bytes (of 32 bits) that `machine`, the flash and the radio's stack take here; a board has them in C, not in its heap."""
+"""Bytes (of 32 bits) that `machine`, the flash and the radio's stack take here; a board has them in C."""
 _ARCHITECTURES = {1: "x86", 2: "x64", 3: "armv6"}  # of native code, as sys.implementation._mpy >> 10 tells them
 
 
@@ -54,6 +54,6 @@ def ask(interpreter: str) -> tuple[str | None, int]:
 def build_firmware(interpreter: str, production: bool = False) -> Path:
     """The folder of the firmware, compiled for this interpreter."""
     march, _ = ask(interpreter)
-    out = firmware.SOURCES.parent / "build" / f"sim-{march or 'bytecode'}{'-production' if production else ''}"
-    firmware.build(out, march, production)
+    out = staging.SOURCES.parent / "build" / f"sim-{march or 'bytecode'}{'-production' if production else ''}"
+    compiling.build(out, march, production)
     return out

@@ -8,15 +8,15 @@ import re
 import shutil
 from pathlib import Path
 
-from host_tools import firmware
-from host_tools.flash.radio import PACKAGES
+from host_tools.build import staging
+from host_tools.flash.aioble import PACKAGES
 
-OUT = firmware.STAGE.with_name("mip")
+OUT = staging.STAGE.with_name("mip")
 
 
 def write(out: Path = OUT) -> Path:
     """Make the folder anew. Returns the path of its package.json, whose addresses are relative to it."""
-    stage = firmware.staged()
+    stage = staging.staged()
     shutil.rmtree(out, ignore_errors=True)
     shutil.copytree(stage / "latchkey", out / "latchkey", ignore=shutil.ignore_patterns("schema.py"))
     version = re.findall(r'(?m)^VERSION = "(.+)"', (stage / "latchkey" / "__init__.py").read_text("utf-8"))

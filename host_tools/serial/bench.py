@@ -20,12 +20,12 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Any, Self
 
-from host_tools import shape
-from host_tools.attachment import Attachment, Channel, Listener
 from host_tools.faults import LatchkeyError, NoAnswer
-from host_tools.port import PortBusy
-from host_tools.share import Server, SharedAttachment
-from host_tools.wire import Restarted
+from host_tools.serial import shape
+from host_tools.serial.attachment import Attachment, Channel, Listener
+from host_tools.serial.port import PortBusy
+from host_tools.serial.share import Server, SharedAttachment
+from host_tools.serial.wire import Restarted
 
 _LOG_LINES = 2000
 _EVENTS = 2000

@@ -16,9 +16,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from host_tools import lines, shape
 from host_tools.faults import LatchkeyError, NoAnswer
-from host_tools.port import PortGone, open_port
+from host_tools.serial import lines, shape
+from host_tools.serial.port import PortGone, open_port
 
 _RETRANSMIT = (0.3, 0.3, 0.6)
 _RETRANSMIT_LATER = 1.0

@@ -13,12 +13,12 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from host_tools import logbook
-from host_tools.bench import Bench
+from host_tools.explain import logbook
 from host_tools.faults import keychain_fault, message_fault
 from host_tools.phone import messages
-from host_tools.shape import check_answer
-from host_tools.wire import Restarted
+from host_tools.serial.bench import Bench
+from host_tools.serial.shape import check_answer
+from host_tools.serial.wire import Restarted
 from host_tools.words import plain
 
 RECENT = 10

@@ -28,7 +28,7 @@ from tesla_protocol.command import (
     vcsec_pb2,
 )
 
-WIRE = Path(__file__).parents[1] / "firmware" / "latchkey" / "wire"
+WIRE = Path(__file__).parents[2] / "firmware" / "latchkey" / "wire"
 OURS = WIRE / "latchkey.proto"
 _PUBLISHED = (
     universal_message_pb2, signatures_pb2, vcsec_pb2, keys_pb2, errors_pb2, common_pb2, car_server_pb2,
@@ -179,7 +179,7 @@ def names(schema: Schema) -> str:
     used = {message.partition("=")[0] for _, tables in TABLES.values() for message in tables}
     parts = [_HEAD.format(
         "Names of what is on the wire. A field of a message is its number, and so is a value of an enumeration.\n\n"
-        "The build puts the numbers in place of the names (host_tools/stage.py): a board does not have this module."
+        "The build puts the numbers in place of the names (host_tools/build/stage.py): a board does not have it."
     )]  # fmt: skip
     for name in sorted(used):
         parts.append(_class(name, {field: it.number for field, it in schema.fields[name].items()}, schema))

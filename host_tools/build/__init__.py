@@ -1,0 +1,7 @@
+# SPDX-License-Identifier: Apache-2.0
+"""From the firmware's sources to what a board loads.
+
+`schema` writes the protocol's names down for the firmware, from the published descriptors. The sources say those names;
+`stage` puts numbers for them, `staging` keeps the folder of what is staged, `compiling` makes .mpy files of that, and
+`sizes` holds them against the budget. `boards` are the kinds of board that there are.
+"""

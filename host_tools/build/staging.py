@@ -1,0 +1,78 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The folder of the firmware as a board gets it, in text: everything that runs firmware runs what is in it."""
+
+import fcntl
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from host_tools.build.stage import StageError, numbers, stage
+
+SOURCES = Path(__file__).parents[2] / "firmware"
+STAGE = SOURCES.parent / "build" / "stage"
+SCHEMA = "latchkey/wire/schema.py"  # the names that the stage puts numbers for: staged for tests, never on a board
+# The harness's hand inside the board, and the prompt: a car on the road is built without them.
+BENCH_ONLY = ("latchkey/bench.py", "latchkey/link/requests.py", "latchkey/prompt.py")
+
+
+class CompileError(Exception):
+    """A file does not compile. The text is what the compiler said."""
+
+
+def staged(out: Path = STAGE, sources: Path = SOURCES) -> Path:
+    """The folder of the firmware as a board gets it, in text; made anew where a source has changed.
+
+    Raises CompileError.
+    """
+    out.mkdir(parents=True, exist_ok=True)
+    schema = sources / SCHEMA
+    known, age = names(sources), schema.stat().st_mtime_ns if schema.exists() else 0
+    wanted = {out / source.relative_to(sources): source for source in sources.rglob("*.py")}
+    with locked(out):
+        for target, source in wanted.items():
+            changed = max(age, source.stat().st_mtime_ns)
+            if target.exists() and target.stat().st_mtime_ns == changed:
+                continue
+            target.parent.mkdir(parents=True, exist_ok=True)
+            try:
+                text = source.read_text("utf-8")
+                replace(target, (text if source == schema else stage(text, known, str(source))).encode())
+            except StageError as error:
+                raise CompileError(str(error)) from None
+            os.utime(target, ns=(changed, changed))
+        for target in set(out.rglob("*.py")) - set(wanted):
+            target.unlink(missing_ok=True)
+    return out
+
+
+def staged_for_the_road(out: Path | None = None) -> Path:
+    """The staged firmware without what a production build lacks: for a MicroPython with it frozen in."""
+    out = out or STAGE.with_name("stage-production")
+    shutil.rmtree(out, ignore_errors=True)
+    shutil.copytree(staged(), out)
+    for name in BENCH_ONLY:
+        (out / name).unlink()
+    return out
+
+
+def names(sources: Path) -> dict[str, dict[str, int]]:
+    """The numbers of the schema's names, by class."""
+    schema = sources / SCHEMA
+    return numbers(schema) if schema.exists() else {}
+
+
+def replace(path: Path, content: bytes) -> None:
+    """Write a file that is there whole, or as it was."""
+    new = path.with_name(path.name + ".new")
+    new.write_bytes(content)
+    new.replace(path)
+
+
+@contextmanager
+def locked(out: Path) -> Iterator[None]:
+    """One build of a folder at a time: several test processes share one."""
+    with open(out / ".lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
