@@ -17,7 +17,7 @@ FIRMWARE_PATH := firmware:tests/stubs:$(STUBS)
 MYPY_FIRMWARE = $(BIN)/mypy --custom-typeshed-dir $(STUBS) --no-site-packages --follow-imports silent
 
 .DEFAULT_GOAL := help
-.PHONY: help setup lint test clients bench demo flash size heap schema stage package clean
+.PHONY: help setup lint test clients faults bench demo flash size heap schema stage package clean
 
 ifneq ($(MICROPYTHON),)
 export MICROPYTHON
@@ -68,6 +68,9 @@ test: setup ## all tests, with the car simulated
 
 clients: ## the newest client libraries from PyPI on a newer Python, and old ones: make clients CLIENTS=newest
 	@$(PYTHON) tests/clients/newer.py $(CLIENTS)
+
+faults: setup ## every flash operation and every read of every change fails (an hour), not a share of them
+	@FAULTS=all $(BIN)/python -m pytest -n 2 -o micropython_timeout=7200 -o timeout=7200 $(ARGS) tests/faults
 
 bench: setup ## the acceptance run: make bench PORT=/dev/ttyUSB0 (a simulated car without PORT)
 	@$(BIN)/latchkey bench run $(if $(PORT),--port $(PORT)) $(ARGS) $(TESTS)

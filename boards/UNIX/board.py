@@ -33,6 +33,12 @@ def flash_operations() -> int:
     return _flash.operations if _flash else 0
 
 
+def flash_error(after: int, error: int, forever: bool, reads: bool) -> None:
+    """The `after`th flash operation (or read) from now fails with this error; `forever`: all after it, too. 0: none."""
+    if _flash:
+        _flash.fail_after(after, error, forever, reads)
+
+
 def power_cut(after: int) -> None:
     """Cut the power in the middle of the `after`th flash operation from now; 0 calls it off."""
     if _flash:

@@ -124,6 +124,10 @@ class Bench:
     def op_power_cut(self, request: dict[str, Any]) -> None:
         self._board("power_cut")(request["after"])
 
+    def op_flash_error(self, request: dict[str, Any]) -> None:
+        more = request.get("forever", False), request.get("reads", False)
+        self._board("flash_error")(request["after"], request.get("error", 5), *more)
+
     def op_clock(self, request: dict[str, Any]) -> dict[str, int]:
         return {"now": self._agent.clock.advance(request["advance"])}
 

@@ -18,6 +18,28 @@ def write_file(image: Path, path: str, content: bytes) -> None:
     _run(image, f"with open({path!r}, 'wb') as file:\n    file.write({content!r})")
 
 
+def change(image: Path, script: str) -> str:
+    """Run MicroPython over the mounted flash. What it printed."""
+    return _run(image, script)
+
+
+def fill(image: Path, free: int = 0) -> None:
+    """Somebody's file leaves no room but about `free` blocks."""
+    script = """
+with open('/data/room', 'wb') as file:
+    file.write(bytes(4064 * %d))
+with open('/data/ballast', 'wb') as file:
+    try:
+        while True:
+            file.write(bytes(2000))
+            file.flush()
+    except OSError:
+        pass
+os.remove('/data/room')
+"""
+    _run(image, script % free)
+
+
 def files(image: Path) -> dict[str, bytes]:
     """Every file on the flash, with its content."""
     found = _run(

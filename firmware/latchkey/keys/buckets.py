@@ -53,7 +53,7 @@ def path(root: str, bucket: int) -> str:
 class Buckets:
     def __init__(self, root: str, report: Callable[[str], None], vehicle: bytes) -> None:
         self.pending: Change | None = None  # made, and not carried out yet: it outranks what the files say
-        self.failed = False  # a bucket could not be read
+        self.failed = False  # a look-up could not read a bucket: who must be sure clears it, and looks again
         self._root = root
         self.vehicle = vehicle
         self._index = BUFFER  # of the bucket that was read last
@@ -85,30 +85,30 @@ class Buckets:
                             return record
                     at = index.find(pattern, at + 1, end)
         except (OSError, formats.StoreError) as e:
+            self.failed = True
             self._report(f"{where}: {e}")
         return None
 
     def entries(self, bucket: int) -> list[tuple[bytes, int, int]]:
-        """(id, slot, flags) of a bucket's keys. An owner whose record is damaged, or stale, does not last."""
+        """(id, slot, flags) of a bucket's keys. An owner whose record is damaged, or stale, does not last.
+
+        Raises OSError, UnknownVersion.
+        """
         found = []
         where = path(self._root, bucket)
         change = self.pending
-        try:
-            with open(where, "rb") as f:
-                for at in range(_HEAD, self.load(f, where, self._index), 8):
-                    id4, slot, _, flags = struct.unpack_from(_ENTRY, self._index, at)
-                    if change or flags & LASTING_OWNER:
-                        record = self.record(f, where, at)
-                        if change and change.dropped(record, id4):
-                            continue
-                        if not record or not record.lasting_owner or not self.active(record):
-                            flags &= ~LASTING_OWNER
-                        elif record.origin == CARD_TAP:
-                            flags |= _BY_CARD
-                    found.append((id4, slot, flags))
-        except (OSError, formats.StoreError) as e:
-            self.failed = True
-            self._report(f"{where}: {e}")
+        with open(where, "rb") as f:
+            for at in range(_HEAD, self.load(f, where, self._index), 8):
+                id4, slot, _, flags = struct.unpack_from(_ENTRY, self._index, at)
+                if change or flags & LASTING_OWNER:
+                    record = self.record(f, where, at)
+                    if change and change.dropped(record, id4):
+                        continue
+                    if not record or not record.lasting_owner or not self.active(record):
+                        flags &= ~LASTING_OWNER
+                    elif record.origin == CARD_TAP:
+                        flags |= _BY_CARD
+                found.append((id4, slot, flags))
         if change and change.add and of(change.add.id) == bucket:
             lasting = _flags(change.add)
             if lasting & LASTING_OWNER and change.add.origin == CARD_TAP:

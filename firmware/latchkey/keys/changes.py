@@ -30,6 +30,7 @@ _HEAD = const(16)  # of a bucket
 _INDEX = const(1040)
 _ENTRY = "<4sHBB"  # as in buckets.py
 _FREE = b"\xff"
+_EIO = const(5)
 _EROFS = const(30)
 _ENOENT = const(2)
 _ENOTDIR = const(20)
@@ -117,6 +118,7 @@ async def _apply(keychain: Keychain, add: Record | None, gone: list[bytes], drop
     await files.pace(reserve.make(root))
     body = bytearray((drop, add is not None))
     grows = False
+    keychain.buckets.failed = False
     if add:
         old = keychain.find(add.public, True)
         grows = not old
@@ -128,14 +130,16 @@ async def _apply(keychain: Keychain, add: Record | None, gone: list[bytes], drop
         body += add.pack()
     for public in gone:
         body += public
+    if keychain.buckets.failed:
+        raise OSError(_EIO, "a bucket cannot be read")
     change = Change(journal.KEYS, body)
     await files.pace(_check(keychain.buckets, root, change))
     await files.pace(journal.commit(root, journal.KEYS, body, not grows))
     keychain.buckets.pending = change  # from here on it is made
     try:
         _learn(keychain, change)
-    except MemoryError:
-        raise journal.Unclear
+    except (MemoryError, OSError):
+        raise journal.Unclear  # RAM does not know it: let a restart read all of it
     try:
         await files.pace(_carry_out(keychain.buckets, root, change))
         await files.pace(reserve.make(root))
@@ -151,7 +155,12 @@ def recover(keychain: Keychain) -> Generator[None]:
         if written is None:
             return
         change = keychain.buckets.pending = Change(*written)
-        _learn(keychain, change)
+        for bucket in range(buckets.COUNT):
+            if change.touches(bucket):
+                try:
+                    keychain.take(bucket)
+                except OSError as e:
+                    keychain.report(str(e))
     yield from _carry_out(keychain.buckets, keychain.root, change)
 
 

@@ -11,6 +11,7 @@ from micropython import const
 
 from latchkey.keys import buckets
 from latchkey.keys.record import key_id
+from latchkey.store import formats
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -53,9 +54,14 @@ class Keychain:
             from latchkey.keys import changes  # rare
 
             changes.prepare(self)
+        failed = False
         for bucket in range(buckets.COUNT):
-            self.take(bucket)
-        if self.buckets.failed:
+            try:
+                self.take(bucket)
+            except (OSError, formats.StoreError) as e:
+                failed = True
+                self.report(f"{buckets.path(root, bucket)}: {e}")
+        if failed:
             from latchkey.keys import changes
 
             changes.create(root, self.report)
@@ -125,14 +131,18 @@ class Keychain:
         await changes.apply(self, add, remove, drop_impermanent)
 
     def take(self, bucket: int) -> None:
-        """Take a bucket's slots and owners into RAM, in place of what it held before."""
+        """Take a bucket's slots and owners into RAM, in place of what was there. Raises OSError: RAM is as it was."""
+        try:
+            entries = self.buckets.entries(bucket)
+        except OSError:
+            entries = self.buckets.entries(bucket)  # it may have been a passing error
         mark = bytes((bucket,))
         at = self.slots.find(mark)
         while at >= 0:
             self.slots[at] = 0xFF
             at = self.slots.find(mark, at)
         lasting = by_card = 0
-        for id4, slot, flags in self.buckets.entries(bucket):
+        for id4, slot, flags in entries:
             if slot < self.CAPACITY:
                 self.slots[slot] = bucket
                 if slot < _LISTED:
