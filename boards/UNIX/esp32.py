@@ -37,10 +37,12 @@ class NVS:
             return dict(ram)
         try:
             with open(self._path) as f:
-                kept: dict[str, int] = json.load(f)
-                return kept
+                kept = json.load(f)
         except (OSError, ValueError):
             return {}
+        if not isinstance(kept, dict):
+            return {}  # what is no NVS holds nothing
+        return {name: kept[name] for name in kept if isinstance(kept[name], int)}
 
     def _write(self, kept: dict[str, int]) -> None:
         if not self._path:

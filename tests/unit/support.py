@@ -45,7 +45,7 @@ class Keys:
     def count(self):
         return len(self.records)
 
-    def find(self, public):
+    def find(self, public, old=False):
         self.looked_up += 1
         for record in self.records:
             if record.public == public:
@@ -55,7 +55,7 @@ class Keys:
     def find_id(self, id4):
         return next((r for r in self.records if r.id == id4), None)
 
-    def find_slot(self, slot):
+    def find_slot(self, slot, old=False):
         return next((r for r in self.records if r.slot == slot), None)
 
     def slot_mask(self):

@@ -90,8 +90,23 @@ def test_numbers_that_no_board_gets_to_are_damage():
 
 def test_the_highest_number_of_all_makes_no_other():
     start()
-    esp32.ram["latchkey.boot"] = 0x3FFFFFFE
+    files.run(files.write_sealed(COPIES[0], 1, (0x3FFFFFFE).to_bytes(4, "little")))
     assert count() is None and told
+
+
+def test_an_absurd_number_in_nvs_does_not_stop_the_car():
+    start()
+    count()
+    for number in (0x3FFFFFFE, 0x3FFFFFFD, 0x800000, 0x7FFFFFFF, 0, -1):
+        last = count()
+        esp32.ram["latchkey.boot"] = number
+        assert [count(), count()] == [last + 1, last + 2], number
+    esp32.ram["latchkey.boot"] = 0x7FFFFF
+    assert [count(), count()] == [0x800000, 0x800001], "the sealed ones go on"
+    flash = start()
+    esp32.ram["latchkey.boot"] = 0x7FFFFF
+    flash.fail_after(1, 28, forever=True)
+    assert count() is None, "and NVS alone does not"
 
 
 def test_one_place_that_can_be_written_is_enough():
@@ -136,6 +151,20 @@ def test_what_is_in_the_way_is_set_aside():
         f.write(b"a file where the folder should be")
     assert count() == 1
     assert all(files.read_sealed(path, 1) == b"\1\0\0\0" for path in COPIES)
+
+
+def test_a_simulated_nvs_that_is_none_holds_nothing():
+    start()
+    path = "/tmp/latchkey-test-%d" % id(told)
+    os.putenv("LATCHKEY_IMAGE", path)
+    try:
+        for text in ("", "[1]", "null", "5", '{"latchkey.boot": "x"}', '{"latchkey.boot": null}', "\xff"):
+            with open(path + ".nvs", "w") as f:
+                f.write(text)
+            assert count() < count(), text
+    finally:
+        os.unsetenv("LATCHKEY_IMAGE")
+        os.remove(path + ".nvs")
 
 
 def fail():

@@ -136,3 +136,16 @@ def test_a_folder_is_made_once():
     files.make_folder(ROOT + "/f")
     assert names() == ["f"]
     refused(OSError, files.make_folder, ROOT + "/none/f")
+
+
+def test_a_file_too_long_for_the_heap_is_damaged_and_not_read():
+    fresh()
+    path = ROOT + "/a"
+    for longest, sound in ((16384 - 12, True), (16384 - 11, False), (300_000, False)):
+        with open(path, "wb") as f:
+            for part in files.sealed(1, bytes(longest)):
+                f.write(part)
+        if sound:
+            assert len(files.read_sealed(path, 1)) == longest
+        else:
+            assert "longer" in str(refused(files.Damaged, files.read_sealed, path, 1))

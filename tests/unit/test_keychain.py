@@ -9,11 +9,13 @@ import time
 from flash import Flash, make_image
 
 from latchkey.keys import buckets as bucket_files
-from latchkey.keys import changes, keychain
+from latchkey.keys import changes, keychain, whitelist
 from latchkey.keys.keychain import Keychain, KeychainFull
 from latchkey.keys.record import IMPERMANENT, OWNER_COMMAND, SIZE, key_id
 from latchkey.store import files, journal, provisioning, reserve
 from ramflash import ROOT, RamFlash, flip, fresh, key, mount, public
+from support import CLIENT_PUBLIC, VEHICLE_PUBLIC, owner
+from test_whitelist import ADD, message, operation, removal
 
 OWNER, DRIVER = 2, 3
 HEAD, INDEX = 16, 1040  # of a bucket file: its head; its head and index
@@ -751,3 +753,38 @@ def test_a_full_bucket_takes_no_more_and_loses_none():
     record.role = OWNER
     apply(keys, record)
     assert opened().lasting_owners() == 1, "updates find room"
+
+
+def test_what_cannot_be_set_aside_keeps_no_car_from_starting():
+    made(key(1))
+    lost = next(n for n in range(2, 99) if path(n) != path(1))
+    os.remove(path(lost))
+    for name in ("", ".bad", ".worse"):
+        os.mkdir(path(lost) + name)
+        with open(path(lost) + name + "/x", "w") as f:
+            f.write("a folder that is not empty is not replaced")
+    keys = opened()
+    assert keys.find(public(1)) and keys.reports
+
+
+def test_a_full_keychain_of_a_car_that_lost_its_identity_can_be_paired_anew_and_cleared():
+    class Small(Keychain):
+        CAPACITY = 3
+
+    fresh()
+    keys = Small(ROOT, vehicle=b"old!")
+    keys.open()
+    for i in (1, 2):
+        apply(keys, key(i))
+    apply(keys, owner())
+    keys = Small(ROOT, vehicle=b"new!")
+    keys.open()
+    assert keys.count == keys.CAPACITY and keys.lasting_owners() == 0
+    apply(keys, whitelist.plan_pairing(operation(ADD), keys).record)
+    me = keys.find(CLIENT_PUBLIC)
+    assert me and keys.count == keys.CAPACITY and keys.lasting_owners(True) == 1
+    apply(keys, None, whitelist.plan(removal(public(1)), me, keys).remove)
+    replaced = {"publicKeyToReplace": {"PublicKeyRaw": public(2)}, "keyToAdd": {"PublicKeyRaw": VEHICLE_PUBLIC}}
+    change = whitelist.plan(message({"replaceKey": dict(replaced, keyRole=DRIVER)}), me, keys)
+    apply(keys, change.record, change.remove)
+    assert [record.public for record in keys.entries()] == [VEHICLE_PUBLIC, CLIENT_PUBLIC]

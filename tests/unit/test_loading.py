@@ -160,7 +160,7 @@ async def test_a_request_that_waited_is_refused_as_it_would_have_been_at_once():
 
 
 async def test_no_memory_at_any_module_costs_the_request_that_waited_and_no_more():
-    for error in (MemoryError(), ImportError("no module"), OSError(5)):
+    for error in (MemoryError(), ImportError("no module"), OSError(5), ValueError("invalid .mpy file")):
         for at in range(len(loading._MODULES)):
             car, reply = Car(), Reply()
             with Importing(error, at):

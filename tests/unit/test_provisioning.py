@@ -90,7 +90,7 @@ def test_the_settings_are_a_plain_file_that_a_person_may_edit():
 def test_settings_that_are_wrong_are_told_and_those_of_before_stay_in_force():
     fresh()
     provision()
-    for text in (b"", b"{", b'{"wrong": 1}', b"\xff\x00"):
+    for text in (b"", b"{", b'{"wrong": 1}', b"\xff\x00", b" " * 300_000):
         write(text)
         for _ in range(2):
             assert load() == (SETTINGS, PRIVATE, PUBLIC)
@@ -108,6 +108,29 @@ def test_without_any_of_before_wrong_settings_are_refused():
         assert str(error).startswith("wrong:")
     else:
         raise AssertionError("taken")
+
+
+def test_sealed_settings_that_this_firmware_refuses_are_mended_by_config_json():
+    other = SETTINGS.replace(b"ABC", b"ABD")
+    fresh()
+    provision(b'{"vin": "5YJ30123456789ABC", "wrong": 1}')
+    keys = Keychain(ROOT)
+    keys.open()
+    asyncio.run(keys.apply(key(1)))
+    for text in (None, b"{", other):
+        if text is None:
+            os.remove(ROOT + "/config.json")
+        else:
+            write(text)
+        try:
+            load()
+        except files.StoreError:
+            pass
+        else:
+            raise AssertionError(text)
+    write(SETTINGS)
+    for _ in range(2):
+        assert load() == (SETTINGS, PRIVATE, PUBLIC), "and it is the car that it was"
 
 
 def test_another_vin_is_no_other_car_while_there_are_keys():
@@ -234,6 +257,28 @@ def test_an_identity_that_is_gone_in_both_copies_is_lost_and_said_to_be():
     assert load() == (SETTINGS, None, None) and lost()
     asyncio.run(provisioning.set_identity(ROOT, b"q" * 32, PUBLIC))
     assert load() == (SETTINGS, b"q" * 32, PUBLIC) and not lost()
+
+
+def test_a_lost_identity_is_made_anew_on_a_full_flash():
+    flash = fresh()
+    provision()
+    keys = Keychain(ROOT)
+    keys.open()
+    asyncio.run(keys.apply(key(1)))
+    for size in (4096, 128):
+        with open(ROOT + "/foreign%d" % size, "wb") as f:
+            try:
+                while True:
+                    f.write(bytes(size))
+                    f.flush()
+            except OSError:
+                pass
+    for path in (ROOT + "/identity", ROOT + "/twin/identity"):
+        flip(path, 50)
+    mount(flash)
+    assert load()[1] is None and lost()
+    asyncio.run(provisioning.set_identity(ROOT, b"q" * 32, PUBLIC))
+    assert load() == (SETTINGS, b"q" * 32, PUBLIC)
 
 
 def test_a_provisioning_that_stayed_in_the_journal_does_not_undo_what_came_after():

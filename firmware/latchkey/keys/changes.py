@@ -282,7 +282,8 @@ def create(root: str, report: Callable[[str], None]) -> None:
         if bucket < buckets.FOLDERS:
             files.attempt(files.make_folder, buckets.folder(root, bucket), report)
         where = buckets.path(root, bucket)
-        if files.clear(where) or _missing(where):
+        files.attempt(files.clear, where, report)
+        if _missing(where):
             missing.append(where)
     for where in missing:
         if len(missing) < buckets.COUNT:

@@ -86,7 +86,7 @@ class Loading:
                         await asyncio.sleep_ms(0)
                         began = ticks_ms()
                 self._begin()
-            except (MemoryError, ImportError, OSError) as error:
+            except Exception as error:  # noqa: BLE001 - a file that was read wrongly is no reason to stay closed
                 car.enrolment = None
                 gc.collect()  # forgetting takes some memory, too
                 self._agent.forget(*_MODULES)  # all: an attempt before this one may have left some

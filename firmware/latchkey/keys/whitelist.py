@@ -153,7 +153,7 @@ def _plan_update(value: Fields, actor: Record, keychain: Keychain) -> Change:
 
 def _plan_removal(public: bytes | memoryview, actor: Record, keychain: Keychain) -> Change:
     _demand(actor, _MAY_REMOVE, refusals.NO_PERMISSION_TO_REMOVE)
-    record = _enrolled(public, keychain)
+    record = _enrolled(public, keychain, True)  # what a car that lost its identity cannot use any more can go
     if record.public == actor.public:
         raise KeyRefused(refusals.REMOVES_ONESELF, "oneself")
     if actor.role == _SERVICE and record.role not in _SERVICE_MAY_REMOVE:
@@ -165,11 +165,11 @@ def _plan_replacement(operation: Fields, value: Fields, actor: Record, keychain:
     _demand(actor, _MAY_ADD, refusals.NO_PERMISSION_TO_ADD)
     role = _role(value.get(_KEY_ROLE, 0), refusals.ADDS_SERVICE)
     if value.get(_ONE_OF) == _SLOT_TO_REPLACE:
-        old = keychain.find_slot(value[_SLOT_TO_REPLACE])
+        old = keychain.find_slot(value[_SLOT_TO_REPLACE], True)
         if old is None:
             raise KeyRefused(refusals.NOT_ON_WHITELIST, "empty slot")
     else:
-        old = _enrolled(value.get(_PUBLIC_KEY_TO_REPLACE, {}).get(_PUBLIC_KEY_RAW, b""), keychain)
+        old = _enrolled(value.get(_PUBLIC_KEY_TO_REPLACE, {}).get(_PUBLIC_KEY_RAW, b""), keychain, True)
     impermanent = bool(value.get(_IMPERMANENT))
     change = {_KEY: value.get(_KEY_TO_ADD, {})}
     record = _added(operation, change, role, keychain, OWNER_COMMAND, actor, impermanent, 1)
@@ -189,8 +189,8 @@ def _role(role: int, service_code: int) -> int:
     return role
 
 
-def _enrolled(public: bytes | memoryview, keychain: Keychain) -> Record:
-    record = keychain.find(public) if len(public) == 65 else None
+def _enrolled(public: bytes | memoryview, keychain: Keychain, old: bool = False) -> Record:
+    record = keychain.find(public, old) if len(public) == 65 else None
     if record is None:
         raise KeyRefused(refusals.NOT_ON_WHITELIST, "not enrolled")
     return record
@@ -213,7 +213,7 @@ def _added(
         raise KeyRefused(refusals.INVALID_PUBLIC_KEY, "not a point of P-256")
     if keychain.find(public) is not None:
         raise KeyRefused(refusals.ALREADY_ON_WHITELIST, "enrolled already")
-    if keychain.count - freed >= keychain.CAPACITY:
+    if keychain.count - freed >= keychain.CAPACITY and keychain.find(public, True) is None:  # a stale key has its slot
         raise KeyRefused(refusals.WHITELIST_FULL, "full")
     return Record(
         public,

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 _VERSION = const(1)
 _HIGHEST = const(0x3FFFFFFE)  # a board's small int; a start each second gets there in 34 years
+_HIGHEST_NVS = const(0x7FFFFF)  # it has no digest of ours: an absurd number in it must not use up all that there are
 _NAME = const("boot")
 
 
@@ -31,7 +32,9 @@ def count(root: str, report: Callable[[str], None]) -> int | None:
         from esp32 import NVS
 
         nvs = NVS("latchkey")
-        number = max(number, _sound(nvs.get_i32(_NAME)))
+        known = nvs.get_i32(_NAME)
+        if known <= _HIGHEST_NVS:
+            number = max(number, known)
     except (ImportError, OSError):
         pass  # no ESP32, or nothing there yet
     if not number:
@@ -53,7 +56,7 @@ def count(root: str, report: Callable[[str], None]) -> int | None:
         try:
             nvs.set_i32(_NAME, number)
             nvs.commit()
-            kept = True
+            kept = kept or number <= _HIGHEST_NVS
         except OSError as e:
             report(f"boot: {e}")
     return number if kept else None

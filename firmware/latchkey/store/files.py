@@ -27,6 +27,7 @@ _FOLDER = const(0x4000)
 _FILE = const(0x8000)
 _MARK = const(4)
 _DIGEST = const(8)
+_LONGEST = const(16384)  # of a file that is read whole: a heap in use may have no room for more
 
 
 def run(steps: Generator[None]) -> None:
@@ -96,9 +97,13 @@ def sweep(folder: str) -> None:
     remove(_temporary(folder))
 
 
-def read(path: str) -> bytes | None:
+def read(path: str, limit: int = 0) -> bytes | None:
+    """All of a file, None when there is none. Raises OSError; Damaged for one that is longer than a limit."""
     try:
         with open(path, "rb") as f:
+            if limit and f.seek(0, 2) > limit:
+                raise Damaged(f"{path} is longer than {limit} bytes")
+            f.seek(0)
             data: bytes = f.read()
             return data
     except OSError as e:
@@ -150,7 +155,7 @@ def prepare(folder: str, chunks: Iterable[bytes | bytearray | memoryview]) -> Ge
 
 def read_sealed(path: str, version: int) -> memoryview | None:
     """The body of a file made by write_sealed, None when there is no such file."""
-    data = read(path)
+    data = read(path, _LONGEST)
     if data is None:
         return None
     check_mark(path, data, version)

@@ -24,6 +24,7 @@ _VERSION = const(1)
 _PRIVATE = const(32)
 _IDENTITY = const(97)  # private and public key
 _TIME = const(4)  # of config.json when it was sealed
+_LONGEST = const(16384)  # of config.json; the heap may have no room for more
 _ENOENT = const(2)
 _SEALED = const("settings")
 _NAME = const("identity")
@@ -129,28 +130,35 @@ def _settings(root: str, parse: Callable[[bytes], Any], report: Report) -> tuple
     """What is in force, and whether it was sealed before."""
     path = root + "/config.json"
     sealed = files.load(root, _SEALED, _VERSION, report)
-    text = None
-    try:
-        text = files.read(path)
-    except OSError as e:
-        report(f"{path}: {e}")
-    if sealed is None:
-        settings = None if text is None else parse(text)
-    else:
-        kept = sealed[_TIME:]
-        if text == kept:
-            return parse(kept), True
-        if text is None or _rotten(path, text, sealed):
-            report("config.json is lost or rotten: made anew from what is sealed")
-            files.attempt(lambda path: files.run(_write(root, kept)), path, report)
-            return parse(kept), True
+    kept = b"" if sealed is None else sealed[_TIME:]
+    before = text = trouble = None
+    if sealed is not None:
         try:
-            settings = parse(text)
-            if settings.vin != parse(kept).vin and has_keys(root):
-                raise files.StoreError("vin: this car has keys, and only provisioning makes it another")
-        except files.StoreError as e:
-            report(f"settings refused: {e}; those from before stay in force")
-            return parse(kept), True
+            before = parse(kept)
+        except files.StoreError as e:  # a firmware took them that was not as strict: config.json may mend that
+            trouble = e
+    try:
+        try:
+            text = files.read(path, _LONGEST)
+        except OSError as e:
+            report(f"{path}: {e}")
+        if before:
+            if text == kept:
+                return before, True
+            if text is None or _rotten(path, text, sealed or b""):
+                report("config.json is lost or rotten: made anew from what is sealed")
+                files.attempt(lambda path: files.run(_write(root, kept)), path, report)
+                return before, True
+        settings = None if text is None else parse(text)
+        if settings and sealed is not None and settings.vin.encode() not in kept and has_keys(root):
+            raise files.StoreError("vin: this car has keys, and only provisioning makes it another")
+    except files.StoreError as e:
+        if before is None:
+            raise
+        report(f"settings refused: {e}; those from before stay in force")
+        return before, True
+    if settings is None and trouble:
+        raise trouble
     if settings:
         try:
             _forget(root)
