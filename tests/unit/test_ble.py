@@ -422,6 +422,20 @@ def test_a_phone_that_does_not_confirm_in_time_is_sent_away_once():
     assert len(stack.sent) == 1
 
 
+def test_a_phone_that_left_in_the_middle_of_an_answer_takes_nobody_with_it_who_has_its_handle():
+    router = fresh()
+    phone = _subscribed()
+    phone.send(b"reply")
+    turn()
+    write(b"\x00\x01x" * 9)
+    confirm(status=13)
+    disconnect()
+    other = connect()
+    turn()
+    assert len(router.handled) == 9 and not stack.dropped
+    assert link._phones == [other] and not other.leaving
+
+
 def test_a_phone_that_was_sent_away_holds_no_buffer():
     router = fresh()
     phone = connect()

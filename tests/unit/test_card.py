@@ -139,8 +139,11 @@ def play(seed, bias):
                 enrolment._job = False  # the worker is not the subject here, and the keychain stays empty
             elif pending:  # a second tap in a row, on the air: the only reason
                 assert not pending.reply.conn.inside and now - model.last_tap <= 3, where
+                model.last_tap = now
             else:
                 assert not model.alone(now), where
+                if closed or now - model.last_tap <= 3:
+                    model.last_tap = now
                 if closed:
                     assert told[-1]["event"] == "refused" and told[-1]["by"] == "card", where
     return approved, asked

@@ -293,10 +293,37 @@ async def test_people_tap_twice_and_the_second_tap_approves_nobody_on_the_air():
     assert bench.enrolment.tap()
     await bench.settle()
     bench.enrolment.pair(operation(ADD, VEHICLE_PUBLIC), stranger)
-    for _ in range(4):
-        assert bench.enrolment.tap() is None
-        bench.clock.advance(1)
+    for _ in range(9):
+        assert bench.enrolment.tap() is None, "however long it goes on"
+        bench.clock.advance(3)
+    bench.clock.advance(1)
     assert bench.enrolment.tap(), "a new one"
+
+
+async def test_taps_that_go_on_approve_nobody_who_asks_between_them():
+    bench = Bench(Keys())
+    bench.enrolment.pair(operation(ADD), Reply())
+    for _ in range(4):  # the first approves, and then the phone takes its time to say so
+        bench.enrolment.tap()
+        await bench.settle()
+        bench.clock.advance(2)
+    bench.enrolment.pair(operation(ADD, VEHICLE_PUBLIC), Reply())
+    assert bench.enrolment.tap() is None
+    assert bench.keys.count == 1
+
+
+async def test_taps_from_a_time_in_which_two_have_asked_do_not_reach_into_the_next():
+    bench = Bench(Keys())
+    bench.enrolment.pair(operation(ADD), Reply())
+    bench.refused(operation(ADD, VEHICLE_PUBLIC), Reply())
+    bench.clock.advance(TAP_WINDOW - 1)
+    assert bench.enrolment.tap() is None
+    bench.clock.advance(1)
+    bench.enrolment.pair(operation(ADD, VEHICLE_PUBLIC), Reply())
+    bench.clock.advance(1)
+    assert bench.enrolment.tap() is None
+    bench.clock.advance(4)
+    assert bench.enrolment.tap()
 
 
 async def test_a_plan_is_made_again_at_the_tap():

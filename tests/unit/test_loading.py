@@ -10,7 +10,7 @@ from latchkey.clock import Clock
 from latchkey.faults import Fault, KeyRefused
 from latchkey.keys import loading
 from latchkey.session.sessions import Sessions
-from support import CLIENT_PUBLIC, VEHICLE_PRIVATE, VEHICLE_PUBLIC, Conn, Keys
+from support import CLIENT_PUBLIC, VEHICLE_PRIVATE, VEHICLE_PUBLIC, Conn, Keys, owner
 from test_whitelist import ADD, operation, removal
 
 _import = builtins.__import__
@@ -43,12 +43,13 @@ class Reply:
     def __init__(self):
         self.conn = Conn()
         self.waited = 0
+        self.told = []
 
     def waiting(self):
         self.waited += 1
 
     def payload(self, payload):
-        pass
+        self.told.append(payload)
 
 
 class Car:
@@ -135,17 +136,36 @@ async def test_each_module_is_loaded_by_itself_and_others_have_their_turn_betwee
     assert car.enrolment.pending
 
 
-async def test_who_asks_while_it_loads_is_told_busy():
-    car, first, second = Car(), Reply(), Reply()
-    car.enrolment.ask(operation(ADD), first, None)
+def busy(car, *request):
     try:
-        car.enrolment.ask(operation(ADD), second, None)
+        car.enrolment.ask(*request)
     except Fault as fault:
-        assert fault.code == faults.BUSY
-    else:
-        raise AssertionError("taken")
+        return fault.code == faults.BUSY
+    return False
+
+
+async def test_who_asks_while_it_loads_counts_as_a_second_who_asked():
+    """Or a stranger who is a moment earlier would be the one that the other's tap means."""
+    for signed_first in (False, True):
+        car, first, second = Car(), Reply(), Reply()
+        if signed_first:
+            car.enrolment.ask(removal(VEHICLE_PUBLIC), Reply(), owner())
+        car.enrolment.ask(operation(ADD), first, None)
+        assert busy(car, operation(ADD), first, None), "the very same again is held once"
+        assert not busy(car, operation(ADD), second, None)
+        assert busy(car, operation(ADD), Reply(), None), "two are enough to turn all away"
+        await car.settle()
+        assert first.told and not second.waited
+        assert car.enrolment.pending is None and car.enrolment.collision and car.enrolment.tap() is None
+        assert [error.code for error in car.router.told][signed_first:] == [faults.KEY_COULD_NOT_START_AUTH]
+
+
+async def test_who_signs_while_it_loads_is_told_busy():
+    car, first = Car(), Reply()
+    car.enrolment.ask(operation(ADD), first, None)
+    assert busy(car, removal(CLIENT_PUBLIC), Reply(), owner())
     await car.settle()
-    assert first.waited and not second.waited
+    assert first.waited and car.enrolment.pending
 
 
 async def test_a_request_that_waited_is_refused_as_it_would_have_been_at_once():

@@ -470,6 +470,22 @@ async def test_closing_a_connection_tells_the_router_and_drops_what_waits():
     assert host.router.ended == [4]
 
 
+async def test_a_late_answer_goes_to_nobody_once_its_connection_is_gone_and_its_number_somebody_elses():
+    host = await _Host().begin()
+    asked = []
+    host.router.answer = lambda conn, message: asked.append(conn)
+    await host.say("V", 1, b"who asks")
+    host.seq += 1
+    host.line("C", 1, host.seq)
+    await host.settle()
+    asked[0].send(b"to nobody")
+    await host.say("V", 1, b"somebody else")
+    asked[0].send(b"late")
+    asked[1].send(b"in time")
+    await host.settle()
+    assert [data for _, data in host.messages("v")] == [b"in time"]
+
+
 async def test_a_connection_too_many_is_closed_and_the_others_go_on():
     host = await _Host().begin()
     for conn in range(1, 10):

@@ -6,7 +6,16 @@ import random
 
 import micropython
 
+from latchkey.keys.record import Record, key_id
 from support import CLIENT_PUBLIC, other_key, owner, sessions_of
+
+
+class Twin(Record):
+    """A key whose id is CLIENT_PUBLIC's."""
+
+    @property
+    def id(self):
+        return key_id(CLIENT_PUBLIC)
 
 
 def remembered(sessions):
@@ -15,9 +24,10 @@ def remembered(sessions):
     return live, sessions._generation, bytes(sessions._generations), dict(sessions._deadlines)
 
 
-def same_place(n):
-    """Keys that share a place of generations: their last bytes differ by 64."""
-    return [other_key(1 + 64 * i)[:64] + bytes([1 + 64 * (i % 3)]) for i in range(n)]
+def same_place(sessions):
+    """Have keys share places of generations: their slots differ by 64."""
+    for n, record in enumerate(sessions._keychain.records):
+        record.slot = n % 5 + 64 * n
 
 
 def test_a_key_keeps_its_epoch_and_every_key_and_domain_has_its_own():
@@ -89,6 +99,28 @@ def test_the_least_recently_used_of_the_verified_gives_way_and_its_epoch_never_c
     assert sessions.find(other_key(1)) is live[1] and sessions.find(other_key(2)) is not live[2]
 
 
+def test_keys_chosen_to_end_like_an_owners_keep_it_from_nothing_however_they_take_turns():
+    """Five guests with two sessions each: there is one more than are kept, so each command of theirs evicts one."""
+    guests = [other_key(n)[:64] + CLIENT_PUBLIC[-1:] for n in range(5)]
+    sessions, _ = sessions_of(owner(), *[owner(public, role=8) for public in guests])
+
+    def turns():
+        for public in guests:
+            for domain in (2, 3):
+                session = sessions.find(public, domain)
+                sessions.spend(session, session.counter + 1)
+
+    turns()
+    for _ in range(3):
+        told = sessions.find(CLIENT_PUBLIC)
+        epoch, counter = told.epoch, told.counter
+        turns()
+        session = sessions.find(CLIENT_PUBLIC)
+        assert session.epoch == epoch and session.counter == counter
+        sessions.spend(session, 1)
+        turns()
+
+
 def test_the_last_counter_ends_the_session():
     sessions, _ = sessions_of(owner())
     first = sessions.find(CLIENT_PUBLIC)
@@ -119,8 +151,9 @@ def test_no_epoch_and_counter_are_ever_accepted_twice():
     """A model of phones, strangers and key changes over 20 keys that share places: whoever asks, in whatever order, and
     whatever ends sessions in between."""
     random.seed(11)
-    publics = [other_key(n) for n in range(14)] + same_place(3) + [CLIENT_PUBLIC]
+    publics = [other_key(n) for n in range(17)] + [CLIENT_PUBLIC]
     sessions, _ = sessions_of(*[owner(public) for public in publics])
+    same_place(sessions)
     accepted = {}
     said = []
     highest = {}
@@ -182,5 +215,9 @@ def test_a_timed_key_works_for_its_seconds_and_not_after_a_reset():
     assert not sessions.active(early) and not sessions.active(sessions.find(CLIENT_PUBLIC))
     sessions.start_time(sessions._keychain.records[0])
     assert sessions.active(early)
+    twin = Twin(other_key(1), bytes(16), 8, seconds=60)
+    clock.advance(60)
+    sessions.start_time(twin)
+    assert twin.id == early.record.id and not sessions.active(early), "ids are four bytes: they can be ground"
     after_reset, _ = sessions_of(owner(seconds=60))
     assert not after_reset.active(after_reset.find(CLIENT_PUBLIC))

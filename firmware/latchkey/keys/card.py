@@ -58,11 +58,16 @@ class Card:
             return TURNED_AWAY if was_many else COLLISION
         return TURNED_AWAY if not conn.inside and self._inside.conn is not None else ALONE
 
-    def tap(self, conn: Connection, now: int) -> bool:
-        """The card was tapped while that connection's request was pending: whether it meant that."""
-        if not conn.inside and self._tapped is not None and now - self._tapped <= _SAME_TAP:
+    def tap(self, conn: Connection | None, now: int) -> bool:
+        """The card was tapped while that connection's request was pending, or none: whether it meant that.
+
+        Who taps on and on means what he began with: each tap that follows another one belongs to it.
+        """
+        again = self._tapped is not None and now - self._tapped <= _SAME_TAP
+        if again or conn or self.closed(now):
+            self._tapped = now
+        if conn is None or (again and not conn.inside):
             return False
-        self._tapped = now
         (self._inside if conn.inside else self._air).conn = None
         return True
 

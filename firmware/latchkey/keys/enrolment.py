@@ -123,11 +123,10 @@ class Enrolment:
         """The card was tapped at the vehicle: approve what is pending. Returns the key's 4-byte id, or None."""
         self.tick()
         pending = self.pending
-        if pending is None:
+        conn = pending.reply.conn if pending and not self._job else None
+        if not self._card.tap(conn, self._clock.now()) or pending is None:
             if self.collision:
                 self._report.tapped_for_nobody(self.collision)
-            return None
-        if self._job or not self._card.tap(pending.reply.conn, self._clock.now()):
             return None
         try:  # the keychain may have changed since
             change = whitelist.plan_pairing(pending.operation, self._keychain)

@@ -3,7 +3,7 @@
 
 A stranger can bring that about, so it takes no more of the loop at a time than a command: the request waits while its
 modules are loaded, and others have their turn between them. What is loaded is dropped again when the heap has no room
-for all of it: that costs the request that waited, and the next one tries anew.
+for all of it: that costs the requests that waited, and the next one tries anew.
 """
 
 import asyncio
@@ -60,12 +60,20 @@ class Loading:
         self._private = private
         self._record = record
         self._task: asyncio.Task[None] | None = None
+        self._asked: list[tuple[bytes, Any, Record | None]] = []
 
     def ask(self, operation: memoryview, reply: Any, actor: Record | None) -> None:
-        """The first one waits. Raises Fault BUSY for whoever comes while it does."""
-        if self._task:
+        """The first one waits, and two that nobody signed: a tap must not mean one because the other came too early.
+        Raises Fault BUSY for all others."""
+        unsigned = 0
+        for held in self._asked:
+            if not held[2]:
+                unsigned += 1 if held[1].conn is not reply.conn or held[0] != operation else 2
+        if self._asked and (actor or unsigned >= 2):
             raise Fault(_BUSY, "enrolment is being loaded")
-        self._task = asyncio.create_task(self._load(bytes(operation), reply, actor))
+        if self._task is None:
+            self._task = asyncio.create_task(self._load())
+        self._asked.append((bytes(operation), reply, actor))
 
     def tick(self) -> bool:
         """It is not over yet."""
@@ -74,26 +82,30 @@ class Loading:
     def tap(self) -> None:
         return None
 
-    async def _load(self, operation: bytes, reply: Any, actor: Record | None) -> None:
+    async def _load(self) -> None:
         car = self._car
         began = ticks_ms()
+        error: Exception | None = None
         try:
+            for name in _MODULES:
+                if name not in sys.modules:
+                    __import__(name)
+                if elapsed(ticks_ms(), began) >= _STRETCH_MS:
+                    await asyncio.sleep_ms(0)
+                    began = ticks_ms()
+            self._begin()
+        except Exception as failed:  # noqa: BLE001 - a file that was read wrongly is no reason to stay closed
+            car.enrolment = None
+            gc.collect()  # forgetting takes some memory, too
+            self._agent.forget(*_MODULES)  # all: an attempt before this one may have left some
+            error = Fault(_BUSY, repr(failed))
+        for operation, reply, actor in self._asked:
             try:
-                for name in _MODULES:
-                    if name not in sys.modules:
-                        __import__(name)
-                    if elapsed(ticks_ms(), began) >= _STRETCH_MS:
-                        await asyncio.sleep_ms(0)
-                        began = ticks_ms()
-                self._begin()
-            except Exception as error:  # noqa: BLE001 - a file that was read wrongly is no reason to stay closed
-                car.enrolment = None
-                gc.collect()  # forgetting takes some memory, too
-                self._agent.forget(*_MODULES)  # all: an attempt before this one may have left some
-                raise Fault(_BUSY, repr(error)) from None
-            car.enrolment.ask(operation, reply, actor)
-        except Exception as error:  # noqa: BLE001 - the router tells it, as it does for messages at hand
-            car.router.failed(reply.conn, reply, error)
+                if error:
+                    raise error
+                car.enrolment.ask(operation, reply, actor)
+            except Exception as refused:  # noqa: BLE001 - the router tells it, as it does for messages at hand
+                car.router.failed(reply.conn, reply, refused)
 
     def _begin(self) -> None:
         from latchkey.keys.enrolment import Enrolment

@@ -216,7 +216,7 @@ class Phone:
 
     def drop(self) -> None:
         """Disconnect. What has come from the phone but was not looked at is dropped too."""
-        if not self.leaving:
+        if not (self.leaving or self.gone):  # one that is gone has left its handle to others
             self.leaving = True
             self.close()
             try:

@@ -60,7 +60,9 @@ class SerialConnection:
         self._link = link
 
     def send(self, message: bytes) -> None:
-        self._link.post(_VEHICLE, self.number, bytes(message), 0)
+        """Queue an answer; one that comes after the end goes nowhere: the number may be somebody else's by now."""
+        if self._link._connections.get(self.number) is self:
+            self._link.post(_VEHICLE, self.number, bytes(message), 0)
 
     def tell(self, message: bytes) -> None:
         """Queue a message that nobody asked for. The newest replaces the others."""

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from latchkey.keys.record import Record
 
 _PROVEN = const(8)  # sessions that are kept
-_PLACES = const(64)  # of generations, by the last byte of a public key: who shares one may cost the other a correction
+_PLACES = const(64)  # of generations, by slot, which no key can choose: up to so many keys have each its own
 _LAST_GENERATION = const(0xFF)
 _LAST_COUNTER = const(0xFFFFFFFF)
 
@@ -48,7 +48,7 @@ class Sessions:
         self._generation = 0  # the highest in use
         self._generations = bytearray(_PLACES)
         self._live: "list[Session | None]" = [None] * _PROVEN  # most recently used first, but for gaps
-        self._deadlines: "dict[bytes, int]" = {}  # id of a timed key: its last second
+        self._deadlines: "dict[bytes, int]" = {}  # a timed key: its last second. Not by id, which can be ground
 
     def find(self, public: bytes | memoryview, domain: int = Domain.VEHICLE_SECURITY) -> Session | None:
         """The session of an enrolled key with a domain; None if the key is unknown."""
@@ -79,7 +79,7 @@ class Sessions:
             place = _PROVEN - 1
             evicted = live[place]
             if evicted:
-                self._generations[evicted.record.public[-1] % _PLACES] = self._next()
+                self._generations[evicted.record.slot % _PLACES] = self._next()
         while place:
             live[place] = live[place - 1]
             place -= 1
@@ -88,11 +88,11 @@ class Sessions:
             self.drop(session.record.public)
 
     def drop(self, public: bytes | None = None) -> None:
-        """End one key's sessions, or all: they come back with a new epoch, if the key still is enrolled."""
+        """End one key's sessions, or all: they come back with a new epoch, if the key still is enrolled. So does each
+        that is not proven yet: the key may come back in another slot."""
         generation = self._next()
         for place in range(_PLACES):
-            if public is None or public[-1] % _PLACES == place:
-                self._generations[place] = generation
+            self._generations[place] = generation
         for at in range(_PROVEN):
             session = self._live[at]
             if session and (public is None or session.record.public == public):
@@ -101,13 +101,13 @@ class Sessions:
     def active(self, session: Session) -> bool:
         """False once a key that was enrolled for some seconds has had them, or if a reset lost their count."""
         record = session.record
-        return not record.seconds or self._deadlines.get(record.id, 0) > self._clock.now()
+        return not record.seconds or self._deadlines.get(record.public, 0) > self._clock.now()
 
     def start_time(self, record: Record) -> None:
         """Start the time of a key that is active for `record.seconds`, counted while the vehicle is powered."""
         now = self._clock.now()
         self._deadlines = {key: last for key, last in self._deadlines.items() if last > now}
-        self._deadlines[record.id] = now + record.seconds
+        self._deadlines[record.public] = now + record.seconds
 
     def _open(self, record: Record | None, domain: int) -> Session | None:
         """A session as nobody has used it yet: the same until something of its place ends."""
@@ -115,7 +115,7 @@ class Sessions:
             return None
         if not self._secret:
             self._secret = crypto.random_bytes(32)
-        named = bytes((domain, self._generations[record.public[-1] % _PLACES]))
+        named = bytes((domain, self._generations[record.slot % _PLACES]))
         return Session(record, domain, crypto.hmac_sha256(self._secret, named, record.public)[:16])
 
     def _next(self) -> int:
