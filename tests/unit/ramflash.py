@@ -7,7 +7,8 @@ from hashlib import sha256
 import vfs
 from flash import BLOCK, Flash
 
-from latchkey.keys.record import CARD_TAP, Record
+from latchkey.keys.record import Record
+from latchkey.wire.schema import Origin
 
 ROOT = "/data"
 _ERASED = b"\xff" * BLOCK
@@ -58,7 +59,7 @@ def public(i):
 
 
 def key(i, role=2, **fields):
-    fields = dict({"origin": CARD_TAP, "label": "key %d" % i}, **fields)
+    fields = dict({"origin": Origin.CARD_TAP, "label": "key %d" % i}, **fields)
     return Record(public(i), sha256(b"k%d" % i).digest()[:16], role, **fields)
 
 

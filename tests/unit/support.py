@@ -4,8 +4,9 @@
 import named as messages
 from latchkey import crypto
 from latchkey.clock import Clock
-from latchkey.keys.record import CARD_TAP, Record, unpack
+from latchkey.keys.record import Record, unpack
 from latchkey.session.sessions import Sessions
+from latchkey.wire.schema import Origin
 from named import decode, encode
 
 VIN = b"5YJ30123456789ABC"
@@ -65,7 +66,7 @@ class Keys:
         return [r.id for r in self.records][:limit]
 
     def lasting_owners(self, by_card=False):
-        return sum(r.lasting_owner and (r.origin == CARD_TAP or not by_card) for r in self.records)
+        return sum(r.lasting_owner and (r.origin == Origin.CARD_TAP or not by_card) for r in self.records)
 
     async def settle(self):
         pass
@@ -97,7 +98,7 @@ class Conn:
 
 
 def owner(public=CLIENT_PUBLIC, shared=K, role=OWNER, **more):
-    return Record(public, shared, role, origin=CARD_TAP, **more)
+    return Record(public, shared, role, origin=Origin.CARD_TAP, **more)
 
 
 def other_key(n):

@@ -11,8 +11,9 @@ from flash import Flash, make_image
 from latchkey.keys import buckets as bucket_files
 from latchkey.keys import changes, keychain, whitelist
 from latchkey.keys.keychain import Keychain, KeychainFull
-from latchkey.keys.record import IMPERMANENT, OWNER_COMMAND, SIZE, key_id
+from latchkey.keys.record import IMPERMANENT, SIZE, key_id
 from latchkey.store import files, journal, provisioning, reserve
+from latchkey.wire.schema import Origin
 from ramflash import ROOT, RamFlash, flip, fresh, key, mount, public
 from support import CLIENT_PUBLIC, VEHICLE_PUBLIC, owner
 from test_whitelist import ADD, message, operation, removal
@@ -141,7 +142,7 @@ def test_an_updated_key_keeps_its_slot():
 
 
 def test_owners_that_a_card_enrolled_are_counted_from_the_records_themselves():
-    keys = made(key(0), key(1, origin=OWNER_COMMAND), key(2, DRIVER), key(3, flags=IMPERMANENT))
+    keys = made(key(0), key(1, origin=Origin.OWNER_COMMAND), key(2, DRIVER), key(3, flags=IMPERMANENT))
     for each in (keys, opened()):
         assert (each.lasting_owners(), each.lasting_owners(by_card=True)) == (2, 1)
     apply(keys, None, [public(0)])
@@ -641,13 +642,13 @@ def _fill(keys, count):
     """Bulk: buckets written as the keychain itself writes them, without a journal for each key."""
     buckets = [[] for _ in range(64)]
     for i in range(count):
-        record = key(i, DRIVER, origin=OWNER_COMMAND)
+        record = key(i, DRIVER, origin=Origin.OWNER_COMMAND)
         record.slot = i
         buckets[record.id[0] % 64].append((i, record.id))
     for bucket, content in enumerate(buckets):
         index = bytearray(INDEX)
         for at, (i, _) in enumerate(content):
-            record = key(i, DRIVER, origin=OWNER_COMMAND)
+            record = key(i, DRIVER, origin=Origin.OWNER_COMMAND)
             record.slot = i
             index[HEAD + 8 * at : HEAD + 8 * at + 8] = bucket_files.pack(record)
         index[:5] = b"Lk\x01\xfe" + bytes((len(content),))
@@ -659,7 +660,7 @@ def _fill(keys, count):
 def _content(index, content):
     yield index
     for i, _ in content:
-        record = key(i, DRIVER, origin=OWNER_COMMAND)
+        record = key(i, DRIVER, origin=Origin.OWNER_COMMAND)
         record.slot = i
         yield record.pack()
 

@@ -2,20 +2,9 @@
 """One key as it lies in flash."""
 
 from latchkey.keys import labels
-from latchkey.keys.record import (
-    CARD_TAP,
-    GRANT,
-    IMPERMANENT,
-    NO_SLOT,
-    OWNER_COMMAND,
-    ROSTER,
-    SIZE,
-    Record,
-    clean_label,
-    key_id,
-    unpack,
-)
+from latchkey.keys.record import IMPERMANENT, NO_SLOT, SIZE, Record, clean_label, key_id, unpack
 from latchkey.store import files
+from latchkey.wire.schema import Origin
 from ramflash import key, public
 
 K = b"0123456789abcdef"
@@ -23,7 +12,7 @@ K = b"0123456789abcdef"
 
 def full():
     record = Record(
-        public(1), K, 3, 7, OWNER_COMMAND, IMPERMANENT, "José's phone", b"sign",
+        public(1), K, 3, 7, Origin.OWNER_COMMAND, IMPERMANENT, "José's phone", b"sign",
         0xFFFFFFFF, 0x80000001, 3, 4, 5, 6, 0xFFFFFFFE,
     )  # fmt: skip
     record.slot = 4095
@@ -119,13 +108,13 @@ def test_a_label_that_is_not_text_leaves_the_key_readable():
 
 def test_an_owner_lasts_without_limits_if_a_tap_or_an_owner_enrolled_it():
     assert key(1).lasting_owner
-    assert key(1, origin=OWNER_COMMAND).lasting_owner
-    assert not key(1, origin=ROSTER).lasting_owner
-    assert not key(1, origin=GRANT).lasting_owner
+    assert key(1, origin=Origin.OWNER_COMMAND).lasting_owner
+    assert not key(1, origin=Origin.ROSTER).lasting_owner
+    assert not key(1, origin=Origin.GRANT).lasting_owner
     assert not key(1, role=3).lasting_owner
     assert not key(1, flags=IMPERMANENT).lasting_owner
     for limit in ("seconds", "commands", "not_before", "not_after", "powered", "uses"):
-        assert not key(1, origin=CARD_TAP, **{limit: 1}).lasting_owner, limit
+        assert not key(1, origin=Origin.CARD_TAP, **{limit: 1}).lasting_owner, limit
 
 
 def test_a_record_shows_no_secret():

@@ -4,7 +4,8 @@
 import codes as faults
 from latchkey.faults import KeyRefused
 from latchkey.keys import whitelist
-from latchkey.keys.record import CARD_TAP, IMPERMANENT, OWNER_COMMAND
+from latchkey.keys.record import IMPERMANENT
+from latchkey.wire.schema import Origin
 from named import WHITELIST_OPERATION, encode
 from support import CLIENT_PUBLIC, DRIVER, GUEST, OWNER, VEHICLE_PUBLIC, Keys, other_key, owner
 
@@ -37,7 +38,7 @@ def code(plan, *arguments):
 def test_a_key_may_ask_unsigned_to_be_added_with_a_card_tap():
     change = whitelist.plan_pairing(operation(ADD, label=b"Anna's phone"), Keys())
     record = change.record
-    assert (record.public, record.role, record.form, record.origin) == (CLIENT_PUBLIC, OWNER, 7, CARD_TAP)
+    assert (record.public, record.role, record.form, record.origin) == (CLIENT_PUBLIC, OWNER, 7, Origin.CARD_TAP)
     assert record.label == "Anna's phone"
     assert change.needs_agreement
 
@@ -99,7 +100,7 @@ def test_only_owners_add_keys():
         assert code(whitelist.plan, operation(ADD), actor, Keys(actor)) == faults.KEY_NO_PERMISSION_TO_ADD
     actor = owner(other_key(1))
     change = whitelist.plan(operation(ADD, role=DRIVER), actor, Keys(actor))
-    assert change.record.origin == OWNER_COMMAND
+    assert change.record.origin == Origin.OWNER_COMMAND
     assert change.record.signer == actor.id
     assert not change.record.flags & IMPERMANENT
 
@@ -209,7 +210,7 @@ def changes(victim):
 def test_one_rule_keeps_the_last_owner_that_a_card_enrolled_whatever_the_operation_and_whoever_asks():
     last = owner(other_key(1))
     commanded = owner(other_key(2))
-    commanded.origin = OWNER_COMMAND
+    commanded.origin = Origin.OWNER_COMMAND
     passing = owner(other_key(3), flags=IMPERMANENT)
     timed = owner(other_key(4), seconds=60)
     keys = Keys(last, commanded, passing, timed)
@@ -229,13 +230,13 @@ def test_one_rule_keeps_the_last_owner_that_a_card_enrolled_whatever_the_operati
 
 def test_where_no_owner_is_left_that_a_card_enrolled_the_last_one_stays_all_the_same():
     only = owner(other_key(1))
-    only.origin = OWNER_COMMAND
+    only.origin = Origin.OWNER_COMMAND
     passing = owner(other_key(3), flags=IMPERMANENT)
     keys = Keys(only, passing)
     for asked, refusal in changes(only):
         assert code(whitelist.plan, asked, passing, keys) == refusal
     other = owner(other_key(2))
-    other.origin = OWNER_COMMAND
+    other.origin = Origin.OWNER_COMMAND
     keys.put(other)
     for asked, _ in changes(only):
         assert whitelist.plan(asked, passing, keys)
@@ -243,7 +244,7 @@ def test_where_no_owner_is_left_that_a_card_enrolled_the_last_one_stays_all_the_
 
 def test_an_only_owner_is_not_replaced_by_a_key_that_nobody_may_hold():
     actor = owner(other_key(1))
-    for origin in (CARD_TAP, OWNER_COMMAND):
+    for origin in (Origin.CARD_TAP, Origin.OWNER_COMMAND):
         actor.origin = origin
         for old in (actor.public, 0):
             assert code(whitelist.plan, replacement(old), actor, Keys(actor)) == faults.KEY_NO_PERMISSION_TO_REMOVE
@@ -256,9 +257,9 @@ def test_a_tap_for_a_driver_is_not_one_for_an_owner():
     keys = Keys(actor, friend, timed)
     for raised in (friend, timed):
         change = whitelist.plan(operation("updateKeyAndPermissions", raised.public, OWNER), actor, keys)
-        assert change.record.lasting_owner and change.record.origin == OWNER_COMMAND
+        assert change.record.lasting_owner and change.record.origin == Origin.OWNER_COMMAND
     same = whitelist.plan(operation("updateKeyAndPermissions", actor.public, OWNER), actor, keys)
-    assert same.record.origin == CARD_TAP
+    assert same.record.origin == Origin.CARD_TAP
 
 
 def test_operations_of_the_past_and_unknown_ones_are_refused_with_a_code():

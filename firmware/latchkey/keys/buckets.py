@@ -13,9 +13,10 @@ import struct
 
 from micropython import const
 
-from latchkey.keys.record import CARD_TAP, NO_SLOT, SIZE, Record, unpack
+from latchkey.keys.record import NO_SLOT, SIZE, Record, unpack
 from latchkey.scratch import BUFFER
 from latchkey.store import formats
+from latchkey.wire.schema import Origin
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -106,12 +107,12 @@ class Buckets:
                         continue
                     if not record or not record.lasting_owner or not self.active(record):
                         flags &= ~LASTING_OWNER
-                    elif record.origin == CARD_TAP:
+                    elif record.origin == Origin.CARD_TAP:
                         flags |= _BY_CARD
                 found.append((id4, slot, flags))
         if change and change.add and of(change.add.id) == bucket:
             lasting = _flags(change.add)
-            if lasting & LASTING_OWNER and change.add.origin == CARD_TAP:
+            if lasting & LASTING_OWNER and change.add.origin == Origin.CARD_TAP:
                 lasting |= _BY_CARD
             found.append((change.add.id, change.add.slot, lasting))
         return found

@@ -12,10 +12,12 @@ from micropython import const
 from latchkey import crypto
 from latchkey.crypto import publickey
 from latchkey.faults import Fault, KeyRefused
-from latchkey.keys import answers, card, refusals, whitelist
+from latchkey.keys import answers, card, whitelist
 from latchkey.keys.card import WINDOW as TAP_WINDOW
 from latchkey.keys.keychain import KeychainFull
 from latchkey.keys.record import key_id
+from latchkey.wire.schema import MessageFault
+from latchkey.wire.schema import WhitelistOperation_information as Refusal
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -31,8 +33,6 @@ if TYPE_CHECKING:
     from latchkey.session.reply import Reply
     from latchkey.session.sessions import Sessions
 
-# MessageFault_E
-_BUSY = const(1)
 
 _IDLE = const(3)  # rounds of housekeeping with nothing to do or to remember
 
@@ -101,7 +101,7 @@ class Enrolment:
         verdict = self._card.ask(conn, pending.operation, now)
         if verdict == card.ALONE:
             if waiting and waiting.reply.conn is not conn:
-                self._give_up(waiting, refusals.AUTH_CANCELLED, "somebody inside the car asked")
+                self._give_up(waiting, Refusal.LOCAL_ENTITY_AUTH_FAILED_CANCELLED, "somebody inside the car asked")
             self.pending = pending
             self._report.pending(change)
             reply.waiting()
@@ -109,13 +109,15 @@ class Enrolment:
         if verdict == card.COLLISION:
             self._report.collision(conn, TAP_WINDOW)
             if waiting and waiting.reply.conn.inside == conn.inside:
-                self._give_up(waiting, refusals.AUTH_CANCELLED, "somebody else asked")
-        raise KeyRefused(refusals.COULD_NOT_START_AUTH, "somebody else asked: ask again in %d s" % TAP_WINDOW)
+                self._give_up(waiting, Refusal.LOCAL_ENTITY_AUTH_FAILED_CANCELLED, "somebody else asked")
+        raise KeyRefused(
+            Refusal.COULD_NOT_START_LOCAL_ENTITY_AUTH, "somebody else asked: ask again in %d s" % TAP_WINDOW
+        )
 
     def manage(self, operation: memoryview | bytes, reply: Reply, actor: Record) -> None:
         """A signed request: start the change. Raises KeyRefused; Fault BUSY while another change is being made."""
         if self._job:
-            raise Fault(_BUSY, "a key is being changed")
+            raise Fault(MessageFault.BUSY, "a key is being changed")
         change = whitelist.plan(operation, actor, self._keychain)
         self._start(change, bytes(operation), reply, actor.public)
 
@@ -142,7 +144,9 @@ class Enrolment:
         now = self._clock.now()
         self._card.tick(now)
         if self.pending and now >= self.pending.deadline:
-            self._give_up(self.pending, refusals.NO_TAP_IN_TIME, "no card was tapped")
+            self._give_up(
+                self.pending, Refusal.LOCAL_ENTITY_AUTH_FAILED_TIMED_OUT_WAITING_FOR_TAP, "no card was tapped"
+            )
         self._idle = 0 if self.pending or self._job or self._card.busy(now) else self._idle + 1
         return self._idle >= _IDLE
 
@@ -172,7 +176,7 @@ class Enrolment:
             return whitelist.plan_pairing(operation, self._keychain)
         record = self._keychain.find(actor)
         if record is None:
-            raise KeyRefused(refusals.NOT_ON_WHITELIST, "its signer is not enrolled any more")
+            raise KeyRefused(Refusal.PUBLIC_KEY_NOT_ON_WHITELIST, "its signer is not enrolled any more")
         return whitelist.plan(operation, record, self._keychain)
 
     async def _perform(self, change: Change, operation: bytes, reply: Reply | BareReply, actor: bytes | None) -> None:
@@ -211,7 +215,7 @@ def _information(error: Exception) -> int:
     """The code of a refusal; no room, or a worn-out block, has none: the keys there are still work."""
     if isinstance(error, KeyRefused):
         return error.code
-    return refusals.WHITELIST_FULL if isinstance(error, KeychainFull) else refusals.UNDOCUMENTED_ERROR
+    return Refusal.WHITELIST_FULL if isinstance(error, KeychainFull) else Refusal.UNDOCUMENTED_ERROR
 
 
 def _why(error: Exception) -> str:

@@ -15,6 +15,7 @@ from micropython import const
 
 from latchkey.clock import elapsed
 from latchkey.faults import Fault
+from latchkey.wire.schema import MessageFault
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -24,13 +25,10 @@ if TYPE_CHECKING:
     from latchkey.agent import Agent
     from latchkey.keys.record import Record
 
-# MessageFault_E
-_BUSY = const(1)
 
 _STRETCH_MS = const(10)  # then others have their turn: the next module may take twice as long
 # In an order in which each needs only those before it.
 _MODULES = (
-    "latchkey.keys.refusals",
     "latchkey.wire.keymessages",
     "latchkey.keys.answers",
     "latchkey.crypto.p256",
@@ -70,7 +68,7 @@ class Loading:
             if not held[2]:
                 unsigned += 1 if held[1].conn is not reply.conn or held[0] != operation else 2
         if self._asked and (actor or unsigned >= 2):
-            raise Fault(_BUSY, "enrolment is being loaded")
+            raise Fault(MessageFault.BUSY, "enrolment is being loaded")
         if self._task is None:
             self._task = asyncio.create_task(self._load())
         self._asked.append((bytes(operation), reply, actor))
@@ -98,7 +96,7 @@ class Loading:
             car.enrolment = None
             gc.collect()  # forgetting takes some memory, too
             self._agent.forget(*_MODULES)  # all: an attempt before this one may have left some
-            error = Fault(_BUSY, repr(failed))
+            error = Fault(MessageFault.BUSY, repr(failed))
         for operation, reply, actor in self._asked:
             try:
                 if error:

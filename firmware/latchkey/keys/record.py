@@ -7,14 +7,10 @@ from hashlib import sha1
 from micropython import const
 
 from latchkey.store import formats
+from latchkey.wire.schema import Origin, Role
 
 SIZE = const(160)
 NO_SLOT = const(0xFFFF)
-ROLE_OWNER = const(2)
-CARD_TAP = const(1)  # origins
-OWNER_COMMAND = const(2)
-ROSTER = const(3)
-GRANT = const(4)
 IMPERMANENT = const(1)  # flag
 
 _VERSION = const(1)
@@ -92,7 +88,7 @@ class Record:
     @property
     def lasting_owner(self) -> bool:
         """An owner without limits, enrolled at the car or by an owner: the last-owner guard counts these."""
-        if self.role != ROLE_OWNER or self.origin not in (CARD_TAP, OWNER_COMMAND) or self.impermanent:
+        if self.role != Role.OWNER or self.origin not in (Origin.CARD_TAP, Origin.OWNER_COMMAND) or self.impermanent:
             return False
         return not (self.seconds or self.commands or self.not_before or self.not_after or self.powered or self.uses)
 

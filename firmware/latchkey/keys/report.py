@@ -3,7 +3,8 @@
 
 from micropython import const
 
-from latchkey.keys import refusals
+from latchkey.wire.schema import Permission
+from latchkey.wire.schema import WhitelistOperation_information as Refusal
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -13,7 +14,7 @@ if TYPE_CHECKING:
     from latchkey.keys.whitelist import Change
     from latchkey.router import Connection
 
-_KEY_CHANGE = const(512)  # in the access log, the command of a key that changed another
+_KEY_CHANGE = const(Permission.REMOVE_KEY)  # in the access log, the command of a key that changed another
 
 
 class Report:
@@ -35,7 +36,7 @@ class Report:
 
     def tapped_for_nobody(self, left: int) -> None:
         """The card was tapped in such a time."""
-        code = refusals.COULD_NOT_START_AUTH
+        code = Refusal.COULD_NOT_START_LOCAL_ENTITY_AUTH
         self._record("refused", None, None, _KEY_CHANGE, 0, code)
         why = "two have asked: a tap approves nobody for %d s" % left
         self._emit({"event": "refused", "by": "card", "information": code, "why": why})

@@ -4,15 +4,27 @@
 `plan` decides and touches nothing; `enrolment` carries the Change out. Every refusal has the protocol's own code.
 """
 
-from micropython import const
-
 from latchkey.crypto import publickey
 from latchkey.faults import KeyRefused
-from latchkey.keys import labels, policy, refusals
+from latchkey.keys import labels, policy
 from latchkey.keys.keychain import Keychain
-from latchkey.keys.record import CARD_TAP, IMPERMANENT, OWNER_COMMAND, Record, clean_label, key_id
+from latchkey.keys.record import IMPERMANENT, Record, clean_label, key_id
 from latchkey.wire.keymessages import WHITELIST_OPERATION
 from latchkey.wire.pb import decode
+from latchkey.wire.schema import (
+    KeyMetadata,
+    Origin,
+    Permission,
+    PermissionChange,
+    PublicKey,
+    ReplaceKey,
+    Role,
+    WhitelistOperation,
+    Wire,
+)
+from latchkey.wire.schema import (
+    WhitelistOperation_information as Refusal,
+)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -21,48 +33,16 @@ if TYPE_CHECKING:
     from latchkey.wire.pb import Fields
 
 _NO_KEY = bytes(16)  # stands for K until the change is carried out
-_ONE_OF = const(0)  # wire/pb.py
-# WhitelistOperation
-_ADD_PUBLIC_KEY_TO_WHITELIST = const(1)
-_REMOVE_PUBLIC_KEY_FROM_WHITELIST = const(2)
-_ADD_PERMISSIONS_TO_PUBLIC_KEY = const(3)
-_REMOVE_PERMISSIONS_FROM_PUBLIC_KEY = const(4)
-_ADD_KEY_TO_WHITELIST_AND_ADD_PERMISSIONS = const(5)
-_METADATA_FOR_KEY = const(6)
-_UPDATE_KEY_AND_PERMISSIONS = const(7)
-_ADD_IMPERMANENT_KEY = const(8)
-_ADD_IMPERMANENT_KEY_AND_REMOVE_EXISTING = const(9)
-_REMOVE_ALL_IMPERMANENT_KEYS = const(16)
-_REPLACE_KEY = const(17)
-# PermissionChange
-_KEY = const(1)
-_SECONDS_TO_BE_ACTIVE = const(3)
-_KEY_ROLE = const(4)
-_LABEL = const(1001)
-# PublicKey
-_PUBLIC_KEY_RAW = const(1)
-# ReplaceKey, whose keyRole has PermissionChange's number
-_PUBLIC_KEY_TO_REPLACE = const(1)
-_SLOT_TO_REPLACE = const(2)
-_KEY_TO_ADD = const(3)
-_IMPERMANENT = const(5)
 
-# Role
-_SERVICE = const(1)
-_OWNER = const(2)
-_DRIVER = const(3)
-_FM = const(4)
-_VEHICLE_MONITOR = const(5)
-_CHARGING_MANAGER = const(6)
-_GUEST = const(8)
 
-_MAY_ADD = const(256)  # commands of keys/policy.py
-_MAY_REMOVE = const(512)
-_MAY_CHANGE = const(1024)
-_ENROLLABLE = (_OWNER, _DRIVER, _FM, _VEHICLE_MONITOR, _CHARGING_MANAGER, _GUEST)
-_SERVICE_MAY_REMOVE = (_DRIVER, _GUEST, _FM)
-_UPDATES = (_UPDATE_KEY_AND_PERMISSIONS, _ADD_PERMISSIONS_TO_PUBLIC_KEY)
-_REMOVALS = (_REMOVE_PUBLIC_KEY_FROM_WHITELIST, _REMOVE_ALL_IMPERMANENT_KEYS, _REMOVE_PERMISSIONS_FROM_PUBLIC_KEY)
+_ENROLLABLE = (Role.OWNER, Role.DRIVER, Role.FM, Role.VEHICLE_MONITOR, Role.CHARGING_MANAGER, Role.GUEST)
+_SERVICE_MAY_REMOVE = (Role.DRIVER, Role.GUEST, Role.FM)
+_UPDATES = (WhitelistOperation.updateKeyAndPermissions, WhitelistOperation.addPermissionsToPublicKey)
+_REMOVALS = (
+    WhitelistOperation.removePublicKeyFromWhitelist,
+    WhitelistOperation.removeAllImpermanentKeys,
+    WhitelistOperation.removePermissionsFromPublicKey,
+)
 
 
 class Change:
@@ -91,16 +71,16 @@ class Change:
 def plan_pairing(message: memoryview | bytes, keychain: Keychain) -> Change:
     """The change that an unsigned request asks for: adding its key, once a card tap approves it. Raises KeyRefused."""
     operation = decode(WHITELIST_OPERATION, message)
-    kind = operation.get(_ONE_OF)
-    if kind != _ADD_KEY_TO_WHITELIST_AND_ADD_PERMISSIONS:
+    kind = operation.get(Wire.ONE_OF)
+    if kind != WhitelistOperation.addKeyToWhitelistAndAddPermissions:
         if kind in _UPDATES:
-            raise KeyRefused(refusals.NO_PERMISSION_TO_CHANGE, "unsigned")
+            raise KeyRefused(Refusal.NO_PERMISSION_TO_CHANGE_PERMISSIONS, "unsigned")
         if kind in _REMOVALS:
-            raise KeyRefused(refusals.NO_PERMISSION_TO_REMOVE, "unsigned")
-        raise KeyRefused(refusals.NO_PERMISSION_TO_ADD, "unsigned")
+            raise KeyRefused(Refusal.NO_PERMISSION_TO_REMOVE, "unsigned")
+        raise KeyRefused(Refusal.NO_PERMISSION_TO_ADD, "unsigned")
     change = operation[kind]
-    role = _role(change.get(_KEY_ROLE, 0), refusals.WITH_SERVICE_ROLE)
-    added = Change("enrolled", _added(operation, change, role, keychain, CARD_TAP, None, False))
+    role = _role(change.get(PermissionChange.keyRole, 0), Refusal.ATTEMPTING_TO_ADD_KEY_WITH_SERVICE_ROLE)
+    added = Change("enrolled", _added(operation, change, role, keychain, Origin.CARD_TAP, None, False))
     return _keeping_an_owner(added, keychain)
 
 
@@ -111,68 +91,68 @@ def plan(message: memoryview | bytes, actor: Record, keychain: Keychain) -> Chan
 
 def _planned(message: memoryview | bytes, actor: Record, keychain: Keychain) -> Change:
     operation = decode(WHITELIST_OPERATION, message)
-    kind = operation.get(_ONE_OF, 0)
+    kind = operation.get(Wire.ONE_OF, 0)
     value: Any = operation.get(kind)
-    impermanent = kind in (_ADD_IMPERMANENT_KEY, _ADD_IMPERMANENT_KEY_AND_REMOVE_EXISTING)
-    if impermanent or kind == _ADD_KEY_TO_WHITELIST_AND_ADD_PERMISSIONS:
-        _demand(actor, _MAY_ADD, refusals.NO_PERMISSION_TO_ADD)
-        role = _role(value.get(_KEY_ROLE, 0), refusals.ADDS_SERVICE)
-        record = _added(operation, value, role, keychain, OWNER_COMMAND, actor, impermanent)
-        return Change("enrolled", record, drop=kind == _ADD_IMPERMANENT_KEY_AND_REMOVE_EXISTING)
+    impermanent = kind in (WhitelistOperation.addImpermanentKey, WhitelistOperation.addImpermanentKeyAndRemoveExisting)
+    if impermanent or kind == WhitelistOperation.addKeyToWhitelistAndAddPermissions:
+        _demand(actor, Permission.ADD_KEY, Refusal.NO_PERMISSION_TO_ADD)
+        role = _role(value.get(PermissionChange.keyRole, 0), Refusal.NON_SERVICE_KEY_ATTEMPTING_TO_ADD_SERVICE_TECH)
+        record = _added(operation, value, role, keychain, Origin.OWNER_COMMAND, actor, impermanent)
+        return Change("enrolled", record, drop=kind == WhitelistOperation.addImpermanentKeyAndRemoveExisting)
     if kind in _UPDATES:
         return _plan_update(value, actor, keychain)
-    if kind == _REMOVE_PUBLIC_KEY_FROM_WHITELIST:
-        return _plan_removal(value.get(_PUBLIC_KEY_RAW, b""), actor, keychain)
-    if kind == _REMOVE_ALL_IMPERMANENT_KEYS:
-        _demand(actor, _MAY_ADD, refusals.NO_PERMISSION_TO_REMOVE)
+    if kind == WhitelistOperation.removePublicKeyFromWhitelist:
+        return _plan_removal(value.get(PublicKey.PublicKeyRaw, b""), actor, keychain)
+    if kind == WhitelistOperation.removeAllImpermanentKeys:
+        _demand(actor, Permission.ADD_KEY, Refusal.NO_PERMISSION_TO_REMOVE)
         if not value:
-            raise KeyRefused(refusals.UNDOCUMENTED_ERROR, "asks for nothing")
+            raise KeyRefused(Refusal.UNDOCUMENTED_ERROR, "asks for nothing")
         return Change("removed", None, drop=True)
-    if kind == _REPLACE_KEY:
+    if kind == WhitelistOperation.replaceKey:
         return _plan_replacement(operation, value, actor, keychain)
-    if kind == _ADD_PUBLIC_KEY_TO_WHITELIST:
-        raise KeyRefused(refusals.WITHOUT_ROLE, "no role")
-    raise KeyRefused(refusals.UNDOCUMENTED_ERROR, "operation %s" % kind)
+    if kind == WhitelistOperation.addPublicKeyToWhitelist:
+        raise KeyRefused(Refusal.ATTEMPTING_TO_ADD_KEY_WITHOUT_ROLE, "no role")
+    raise KeyRefused(Refusal.UNDOCUMENTED_ERROR, "operation %s" % kind)
 
 
 def _plan_update(value: Fields, actor: Record, keychain: Keychain) -> Change:
-    _demand(actor, _MAY_CHANGE, refusals.NO_PERMISSION_TO_CHANGE)
-    role = _role(value.get(_KEY_ROLE, 0), refusals.ADDS_SERVICE)
-    record = _enrolled(value.get(_KEY, {}).get(_PUBLIC_KEY_RAW, b""), keychain)
-    if record.public == actor.public and role != _OWNER:
-        raise KeyRefused(refusals.REMOVES_OWN_PERMISSIONS, "oneself")
+    _demand(actor, Permission.CHANGE_KEY, Refusal.NO_PERMISSION_TO_CHANGE_PERMISSIONS)
+    role = _role(value.get(PermissionChange.keyRole, 0), Refusal.NON_SERVICE_KEY_ATTEMPTING_TO_ADD_SERVICE_TECH)
+    record = _enrolled(value.get(PermissionChange.key, {}).get(PublicKey.PublicKeyRaw, b""), keychain)
+    if record.public == actor.public and role != Role.OWNER:
+        raise KeyRefused(Refusal.ATTEMPTING_TO_REMOVE_OWN_PERMISSIONS, "oneself")
     lasted = record.lasting_owner
     record.role = role
-    record.seconds = value.get(_SECONDS_TO_BE_ACTIVE, 0)
+    record.seconds = value.get(PermissionChange.secondsToBeActive, 0)
     if record.lasting_owner and not lasted:
-        record.origin = OWNER_COMMAND  # a card was tapped for something less, if it was
-    if _LABEL in value:
+        record.origin = Origin.OWNER_COMMAND  # a card was tapped for something less, if it was
+    if PermissionChange.label in value:
         record.label = clean_label(_label(value))
     return Change("updated", record)
 
 
 def _plan_removal(public: bytes | memoryview, actor: Record, keychain: Keychain) -> Change:
-    _demand(actor, _MAY_REMOVE, refusals.NO_PERMISSION_TO_REMOVE)
+    _demand(actor, Permission.REMOVE_KEY, Refusal.NO_PERMISSION_TO_REMOVE)
     record = _enrolled(public, keychain, True)  # what a car that lost its identity cannot use any more can go
     if record.public == actor.public:
-        raise KeyRefused(refusals.REMOVES_ONESELF, "oneself")
-    if actor.role == _SERVICE and record.role not in _SERVICE_MAY_REMOVE:
-        raise KeyRefused(refusals.NO_PERMISSION_TO_REMOVE, "service may not remove this role")
+        raise KeyRefused(Refusal.NO_PERMISSION_TO_REMOVE_ONESELF, "oneself")
+    if actor.role == Role.SERVICE and record.role not in _SERVICE_MAY_REMOVE:
+        raise KeyRefused(Refusal.NO_PERMISSION_TO_REMOVE, "service may not remove this role")
     return Change("removed", None, (record.public,))
 
 
 def _plan_replacement(operation: Fields, value: Fields, actor: Record, keychain: Keychain) -> Change:
-    _demand(actor, _MAY_ADD, refusals.NO_PERMISSION_TO_ADD)
-    role = _role(value.get(_KEY_ROLE, 0), refusals.ADDS_SERVICE)
-    if value.get(_ONE_OF) == _SLOT_TO_REPLACE:
-        old = keychain.find_slot(value[_SLOT_TO_REPLACE], True)
+    _demand(actor, Permission.ADD_KEY, Refusal.NO_PERMISSION_TO_ADD)
+    role = _role(value.get(PermissionChange.keyRole, 0), Refusal.NON_SERVICE_KEY_ATTEMPTING_TO_ADD_SERVICE_TECH)
+    if value.get(Wire.ONE_OF) == ReplaceKey.slotToReplace:
+        old = keychain.find_slot(value[ReplaceKey.slotToReplace], True)
         if old is None:
-            raise KeyRefused(refusals.NOT_ON_WHITELIST, "empty slot")
+            raise KeyRefused(Refusal.PUBLIC_KEY_NOT_ON_WHITELIST, "empty slot")
     else:
-        old = _enrolled(value.get(_PUBLIC_KEY_TO_REPLACE, {}).get(_PUBLIC_KEY_RAW, b""), keychain, True)
-    impermanent = bool(value.get(_IMPERMANENT))
-    change = {_KEY: value.get(_KEY_TO_ADD, {})}
-    record = _added(operation, change, role, keychain, OWNER_COMMAND, actor, impermanent, 1)
+        old = _enrolled(value.get(ReplaceKey.publicKeyToReplace, {}).get(PublicKey.PublicKeyRaw, b""), keychain, True)
+    impermanent = bool(value.get(ReplaceKey.impermanent))
+    change = {PermissionChange.key: value.get(ReplaceKey.keyToAdd, {})}
+    record = _added(operation, change, role, keychain, Origin.OWNER_COMMAND, actor, impermanent, 1)
     return Change("replaced", record, (old.public,))
 
 
@@ -182,17 +162,17 @@ def _demand(actor: Record, command: int, code: int) -> None:
 
 
 def _role(role: int, service_code: int) -> int:
-    if role == _SERVICE:
+    if role == Role.SERVICE:
         raise KeyRefused(service_code, "service role")
     if role not in _ENROLLABLE:
-        raise KeyRefused(refusals.WITHOUT_ROLE, "role %d" % role)
+        raise KeyRefused(Refusal.ATTEMPTING_TO_ADD_KEY_WITHOUT_ROLE, "role %d" % role)
     return role
 
 
 def _enrolled(public: bytes | memoryview, keychain: Keychain, old: bool = False) -> Record:
     record = keychain.find(public, old) if len(public) == 65 else None
     if record is None:
-        raise KeyRefused(refusals.NOT_ON_WHITELIST, "not enrolled")
+        raise KeyRefused(Refusal.PUBLIC_KEY_NOT_ON_WHITELIST, "not enrolled")
     return record
 
 
@@ -206,34 +186,34 @@ def _added(
     impermanent: bool,
     freed: int = 0,
 ) -> Record:
-    public = bytes(change.get(_KEY, {}).get(_PUBLIC_KEY_RAW, b""))
+    public = bytes(change.get(PermissionChange.key, {}).get(PublicKey.PublicKeyRaw, b""))
     try:
         publickey.validate_public(public)
     except publickey.InvalidPoint:
-        raise KeyRefused(refusals.INVALID_PUBLIC_KEY, "not a point of P-256")
+        raise KeyRefused(Refusal.INVALID_PUBLIC_KEY, "not a point of P-256")
     if keychain.find(public) is not None:
-        raise KeyRefused(refusals.ALREADY_ON_WHITELIST, "enrolled already")
-    if keychain.count - freed >= keychain.CAPACITY and keychain.find(public, True) is None:  # a stale key has its slot
-        raise KeyRefused(refusals.WHITELIST_FULL, "full")
+        raise KeyRefused(Refusal.ATTEMPTING_TO_ADD_KEY_THAT_IS_ALREADY_ON_THE_WHITELIST, "enrolled already")
+    if keychain.count - freed >= keychain.CAPACITY:
+        raise KeyRefused(Refusal.WHITELIST_FULL, "full")
     return Record(
         public,
         _NO_KEY,
         role,
-        form=operation.get(_METADATA_FOR_KEY, {}).get(1, 0) & 0xFF,
+        form=operation.get(WhitelistOperation.metadataForKey, {}).get(KeyMetadata.keyFormFactor, 0) & 0xFF,
         origin=origin,
         flags=IMPERMANENT if impermanent else 0,
         label=_label(change),
         signer=actor.id if actor else bytes(4),
-        seconds=change.get(_SECONDS_TO_BE_ACTIVE, 0),
+        seconds=change.get(PermissionChange.secondsToBeActive, 0),
     )
 
 
 def _label(change: Fields) -> str:
     """At most 24 bytes of it are kept."""
     try:
-        return labels.text(change.get(_LABEL, b""))
+        return labels.text(change.get(PermissionChange.label, b""))
     except ValueError as error:  # refused and not left out: who asked is to know what it is called
-        raise KeyRefused(refusals.UNDOCUMENTED_ERROR, "label: %s" % error)
+        raise KeyRefused(Refusal.UNDOCUMENTED_ERROR, "label: %s" % error)
 
 
 def _keeping_an_owner(change: Change, keychain: Keychain) -> Change:
@@ -254,10 +234,10 @@ def _keeping_an_owner(change: Change, keychain: Keychain) -> Change:
     for by_card in (0, 1):
         if 0 < keychain.lasting_owners(bool(by_card)) <= gone[by_card]:
             updates = change.event == "updated"
-            code = refusals.NO_PERMISSION_TO_CHANGE if updates else refusals.NO_PERMISSION_TO_REMOVE
+            code = Refusal.NO_PERMISSION_TO_CHANGE_PERMISSIONS if updates else Refusal.NO_PERMISSION_TO_REMOVE
             raise KeyRefused(code, "the last owner key that a card enrolled" if by_card else "the last owner key")
     return change
 
 
 def _relied_on(record: Record, by_card: int) -> bool:
-    return record.lasting_owner and (record.origin == CARD_TAP or not by_card)
+    return record.lasting_owner and (record.origin == Origin.CARD_TAP or not by_card)

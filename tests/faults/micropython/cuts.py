@@ -4,8 +4,9 @@
 import asyncio
 
 from latchkey.keys.keychain import Keychain
-from latchkey.keys.record import IMPERMANENT, OWNER_COMMAND
+from latchkey.keys.record import IMPERMANENT
 from latchkey.store import journal, provisioning
+from latchkey.wire.schema import Origin
 from ramflash import ROOT, RamFlash, fresh, key, mount
 
 PRIVATE, CAR = b"p" * 32, b"\x04" + b"c" * 64
@@ -84,5 +85,5 @@ def cut(image, act, n, torn):
 
 
 def with_guests():
-    guests = [key(i, DRIVER, flags=IMPERMANENT, origin=OWNER_COMMAND) for i in range(4, 8)]
+    guests = [key(i, DRIVER, flags=IMPERMANENT, origin=Origin.OWNER_COMMAND) for i in range(4, 8)]
     return prepared(key(1), key(2), *guests)
