@@ -193,7 +193,7 @@ def _added(
         raise KeyRefused(Refusal.INVALID_PUBLIC_KEY, "not a point of P-256")
     if keychain.find(public) is not None:
         raise KeyRefused(Refusal.ATTEMPTING_TO_ADD_KEY_THAT_IS_ALREADY_ON_THE_WHITELIST, "enrolled already")
-    if keychain.count - freed >= keychain.CAPACITY:
+    if keychain.count - freed >= keychain.CAPACITY and keychain.find(public, True) is None:  # a stale key has its slot
         raise KeyRefused(Refusal.WHITELIST_FULL, "full")
     return Record(
         public,
