@@ -39,10 +39,11 @@ _CRC = const(60)
 _VERSION = const(1)
 
 _WAITING = const(16)  # entries in RAM, one of them kept for the count of dropped ones
-_REFUSALS = const(4)  # different ones that wait
+_REFUSALS = const(4)  # different ones that wait, and one when their ration is spent
+_KEYS = const(2)  # places that only what becomes of keys may take: no enrolment is without its entry (law 5)
 _DELAY = const(1)  # seconds that refusals gather
 _RATION = const(8)  # flushes for refusals,
-_REFILL = const(600)  # one more in so many seconds
+_REFILL = const(3600)  # one more in so many seconds: a week of them does not fill the ring
 
 
 class AccessLog:
@@ -93,7 +94,8 @@ class AccessLog:
                     count = struct.unpack_from("<H", waiting, at + _COUNT)[0]
                     struct.pack_into("<H", waiting, at + _COUNT, min(count + 1, 0xFFFF))
                     return
-        if self._n >= _WAITING - 1 or (refused and self._refusals >= _REFUSALS):
+        most = _WAITING - 1 - _KEYS * (rationed or kind == "command")
+        if self._n >= most or (refused and self._refusals >= (_REFUSALS if self._ration > 1 else 1)):
             self.dropped += 1
             self._lost += 1
             return
@@ -129,7 +131,7 @@ class AccessLog:
             if not self._urgent:
                 self._ration = max(0, self._ration - 1)
             self._urgent = False
-            if self._lost and self._n < _WAITING:
+            if self._lost and self._n < _WAITING - _KEYS:
                 self._put(struct.pack(_WHAT, KINDS.index("dropped"), 0, 0, 0, 0, b"", 0), min(self._lost, 0xFFFF))
                 self._lost = 0
             self._refusals = 0
