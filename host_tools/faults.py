@@ -8,8 +8,6 @@ that a tool only has to print what it caught.
 
 from __future__ import annotations
 
-from tesla_protocol.command import errors_pb2, universal_message_pb2, vcsec_pb2
-
 _RETRY = "try again; if it stays, restart the car with `latchkey reboot`"
 _ASK_OWNER = "ask an owner of the car to do it, or use an owner's key"
 _CLIENT = "this is a fault of the client, not yours: report it"
@@ -171,23 +169,3 @@ class Misuse(LatchkeyError):
 
 
 _EVERY = {**NOMINAL_ERRORS, **KEYCHAIN_FAULTS, **MESSAGE_FAULTS}
-
-
-def message_fault(code: int) -> str:
-    """The short name of a MessageFault code."""
-    return _short(universal_message_pb2.MessageFault_E, code, "MESSAGEFAULT_ERROR_")
-
-
-def keychain_fault(code: int) -> str:
-    """The short name of a WhitelistOperation_information code."""
-    return _short(vcsec_pb2.WhitelistOperation_information_E, code, "WHITELISTOPERATION_INFORMATION_")
-
-
-def nominal_error(code: int) -> str:
-    """The short name of a GenericError code."""
-    return _short(errors_pb2.GenericError_E, code, "GENERICERROR_")
-
-
-def _short(enum: object, code: int, prefix: str) -> str:
-    values: dict[int, str] = {number: name for name, number in enum.items()}  # type: ignore[attr-defined]
-    return values.get(code, f"{prefix}{code}").removeprefix(prefix) or str(code)

@@ -1,83 +1,21 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Boards: simulate one, give one its identity, listen to one, bridge one to TCP, and tell the story on one."""
+"""Boards: give one its identity, and bridge one to TCP."""
 
 from __future__ import annotations
 
-import contextlib
 import json
-import signal
 import sys
 import threading
-import time
 import tomllib
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.console import RenderableType
 
-from host_tools import words
-from host_tools.cli import picture
 from host_tools.cli.answer import Answer
 from host_tools.cli.options import PATIENCE, Json, Port, Timeout, check_vin, open_car
-from host_tools.faults import LatchkeyError, Misuse, Refused
-from host_tools.serial.bench import Bench
+from host_tools.faults import Misuse, Refused
 from host_tools.serial.bridge import Bridge, parse_listen
-from host_tools.sim import demo as story
-from host_tools.sim.board import BoardDied, SimulatedBoard, run_foreground
-
-
-def sim(
-    image: Annotated[
-        Path, typer.Option("--image", metavar="FILE", help="The flash: made if missing, kept afterwards.")
-    ],
-    port: Annotated[Path, typer.Option("--port", metavar="LINK", help="Becomes a link to the board's serial port.")],
-    vin: Annotated[str | None, typer.Option("--vin", metavar="VIN", help="Provision a new board as this car.")] = None,
-    heap: Annotated[
-        str, typer.Option("--heap", metavar="SIZE", help="Heap, as a 32-bit board would have it.")
-    ] = "160K",
-    radio: Annotated[
-        str | None,
-        typer.Option("--radio", metavar="NAME", help="`virtual`, or an adapter as Bumble names it, such as usb:0."),
-    ] = None,
-    as_json: Json = False,
-) -> None:
-    """Run a simulated board until Ctrl-C."""
-    with Answer(as_json) as answer:
-        if vin is not None:
-            check_vin(vin)
-        for path in (image, port):
-            if not path.parent.is_dir():
-                raise Misuse(f"the folder {path.parent} does not exist", "make it first, or check the path")
-        if not as_json:
-            run_foreground(str(image), str(port), vin, heap, radio)
-            return
-        signal.signal(signal.SIGTERM, signal.default_int_handler)
-        with (
-            contextlib.suppress(KeyboardInterrupt),
-            SimulatedBoard(image, heap, vin, port=port, radio=radio, on_text=_aside) as board,
-        ):
-            _wait_ready(board)
-            answer.begun(did="sim", port=str(port), image=str(image), vin=vin)
-            sys.stdout.flush()
-            while not board.wait(0.5):
-                pass
-            raise BoardDied(f"the simulated board has ended: {board.failure}")
-
-
-def _aside(text: str) -> None:
-    """What a board prints, out of the way of JSON."""
-    print(words.lines(text), end="", file=sys.stderr)
-
-
-def _wait_ready(board: SimulatedBoard) -> None:
-    """Until the board answers, or has ended."""
-    try:
-        Bench.open(board.port, 20.0).close()
-    except LatchkeyError:
-        if board.wait(1.0):
-            raise BoardDied(f"the simulated board has ended: {board.failure}") from None
-        raise
 
 
 def provision(
@@ -102,36 +40,6 @@ def provision(
             answer.done(
                 f"This board is now car {vin}.", did="provision", vin=vin, public_key=public, forced=bool(known)
             )
-
-
-def monitor(port: Port = None, timeout: Timeout = PATIENCE, as_json: Json = False) -> None:
-    """Show what the car prints and does, until Ctrl-C. Other commands can use the port meanwhile.
-
-    With --json, each event is one JSON object in a line of its own.
-    """
-    with Answer(as_json) as answer, open_car(port, timeout, share=True) as car:
-        vin = car.hello.get("vin")
-        answer.begun(f"Listening to car {vin} on {port}; Ctrl-C ends it.", did="monitor", vin=vin)
-        seen = car.log_text
-        try:
-            while True:
-                text = car.log_text[: car.log_text.rfind("\n") + 1]  # whole lines
-                said = [] if as_json else words.lines(_fresh(seen, text)).splitlines()
-                seen = text
-                said += [json.dumps(car.events.pop(0)) for _ in range(len(car.events))]
-                if not all(map(answer.line, said)):
-                    return
-                time.sleep(0.1)
-        except KeyboardInterrupt:
-            return
-
-
-def _fresh(old: str, new: str) -> str:
-    """What is new in a text that grows at its end and may lose its beginning."""
-    if new.startswith(old):
-        return new[len(old) :]
-    tail = old[-200:]
-    return new[new.rfind(tail) + len(tail) :] if tail in new else new
 
 
 def bridge(
@@ -171,30 +79,6 @@ def bridge(
                 return
             finally:
                 served.close()
-
-
-def demo(
-    picture_file: Annotated[
-        Path | None, typer.Option("--picture", metavar="FILE", help="Also draw the terminal, as an SVG.")
-    ] = None,
-    as_json: Json = False,
-) -> None:
-    """Tell the story: pair, reboot cold, unlock and start, with no network anywhere."""
-    screen = picture.screen()
-
-    def say(text: str) -> None:
-        answer.say(text)
-        screen.print(text, markup=False)
-
-    def show(*parts: RenderableType) -> None:
-        answer.show(*parts)
-        screen.print(*parts)
-
-    with Answer(as_json) as answer:
-        result = story.tell(say, show)
-        if picture_file is not None:
-            picture.save(screen, picture_file, "make demo")
-        answer.done(**result)
 
 
 def read_settings(path: Path | None, vin: str) -> dict[str, Any]:

@@ -5,20 +5,101 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from functools import cached_property
+from importlib import import_module
 from typing import Annotated, Any
 
 import typer
-from typer.core import TyperGroup
+from typer.core import TyperCommand, TyperGroup
 
-from host_tools.cli import acceptance, answer, board, drive, explain, flash, hand, keyring, watch
+from host_tools.cli import answer
 
 __all__ = ["app", "run"]
 
 _NAME = "latchkey"
 
 
+_BOARD, _DRIVER, _OWNER, _HAND = "Boards", "With a phone's key", "Look", "The harness's hand"
+
+# Name, panel, where it is, and the first line of its help: to list them, none needs to be loaded.
+COMMANDS = (
+    ("demo", _BOARD, "simulated:demo",
+     "Tell the story: pair, reboot cold, unlock and start, with no network anywhere."),
+    ("sim", _BOARD, "simulated:sim", "Run a simulated board until Ctrl-C."),
+    ("flash", _BOARD, "flash:flash",
+     "Put the firmware on a board that has MicroPython, or bring it up to date. Keys, settings and log stay."),
+    ("measure", _BOARD, "flash:measure",
+     "Measure a board: heap, boot, cryptography, commands. The car is restarted for it, and keeps its keys."),
+    ("provision", _BOARD, "board:provision", "Give a new board its identity and settings."),
+    ("bridge", _BOARD, "board:bridge",
+     "Let client libraries reach the car over TCP: each connection is one phone, with the radio's own bytes."),
+    ("monitor", _BOARD, "watch:monitor",
+     "Show a car live: state, pins, phones, the last commands and refusals, heap. Ctrl-C ends it."),
+    ("pair", _DRIVER, "drive:pair",
+     "Enrol a phone's key: make the key file if it is missing, ask the car, wait for the card."),
+    ("unlock", _DRIVER, "drive:unlock", "Unlock the car."),
+    ("lock", _DRIVER, "drive:lock", "Lock the car."),
+    ("start", _DRIVER, "drive:start",
+     "Let the car be driven: the start relay stays on for two minutes, or until the brake is pressed."),
+    ("wake", _DRIVER, "drive:wake", "Wake the car."),
+    ("secure", _DRIVER, "drive:secure", "Close what closes by itself, and lock."),
+    ("open", _DRIVER, "drive:open_closure",
+     "Open a closure: a door, the trunk, the frunk, the charge port or the tonneau."),
+    ("close", _DRIVER, "drive:close_closure", "Close a closure."),
+    ("status", _OWNER, "hand:status", "Show what the car is doing."),
+    ("log", _OWNER, "hand:log", "Show the car's access log: who, what, and how it ended."),
+    ("explain", _OWNER, "explain:explain",
+     "Say what a car expected, what it got, and what to do: about a fault, or a request and its reply."),
+    ("tap", _HAND, "hand:tap", "Tap the card on the reader: approves the key that waits for it."),
+    ("brake", _HAND, "hand:brake", "Press or release the brake."),
+    ("door", _HAND, "hand:door", "Open or close a door by hand."),
+    ("reboot", _HAND, "hand:reboot", "Restart the car, and wait until it is up again."),
+    ("clock", _HAND, "hand:clock", "Let time pass in the car."),
+    ("bench", _BOARD, "acceptance:app", "The bench suite: does a car do all that it should?"),
+    ("firmware", _BOARD, "flash:firmware_app", "The firmware on a board."),
+    ("keys", _OWNER, "keyring:app", "Show the car's keychain; add, update and remove keys as an owner."),
+)  # fmt: skip
+
+
+class Deferred(TyperCommand):
+    """A command by its name and a line of help. What it takes and does is loaded when somebody gives it."""
+
+    def __init__(self, name: str, panel: str, where: str, about: str) -> None:
+        super().__init__(name, help=about, rich_help_panel=panel)
+        self._where = where
+
+    @cached_property
+    def real(self) -> Any:
+        """The command itself."""
+        module, _, attribute = self._where.partition(":")
+        found = getattr(import_module(f"host_tools.cli.{module}"), attribute)
+        if isinstance(found, typer.Typer):
+            command: Any = typer.main.get_group(found)
+        else:
+            alone = typer.Typer(add_completion=False)
+            alone.command(self.name)(found)
+            command = typer.main.get_command(alone)
+        command.name = self.name
+        return command
+
+    def make_context(self, *arguments: Any, **extra: Any) -> Any:
+        """A command line that is the real one's."""
+        return self.real.make_context(*arguments, **extra)
+
+
 class Commands(TyperGroup):
     """The commands. Whatever ends one before its own answer has begun is told here: a wrong option, say."""
+
+    def __init__(self, **attributes: Any) -> None:
+        super().__init__(**attributes)
+        for row in COMMANDS:
+            self.add_command(Deferred(*row))
+
+    def load(self, given: Sequence[str]) -> None:
+        """Load what a command line asks for."""
+        wanted = self.commands.get(given[0]) if given else None
+        if isinstance(wanted, Deferred):
+            _ = wanted.real
 
     def main(
         self,
@@ -60,39 +141,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
-_BOARD, _DRIVER, _OWNER, _HAND = "Boards", "With a phone's key", "Look", "The harness's hand"
-
-for _function, _name, _panel in (
-    (board.demo, "demo", _BOARD),
-    (board.sim, "sim", _BOARD),
-    (flash.flash, "flash", _BOARD),
-    (flash.measure, "measure", _BOARD),
-    (board.provision, "provision", _BOARD),
-    (board.bridge, "bridge", _BOARD),
-    (watch.monitor, "monitor", _BOARD),
-    (drive.pair, "pair", _DRIVER),
-    (drive.unlock, "unlock", _DRIVER),
-    (drive.lock, "lock", _DRIVER),
-    (drive.start, "start", _DRIVER),
-    (drive.wake, "wake", _DRIVER),
-    (drive.secure, "secure", _DRIVER),
-    (drive.open_closure, "open", _DRIVER),
-    (drive.close_closure, "close", _DRIVER),
-    (hand.status, "status", _OWNER),
-    (hand.log, "log", _OWNER),
-    (explain.explain, "explain", _OWNER),
-    (hand.tap, "tap", _HAND),
-    (hand.brake, "brake", _HAND),
-    (hand.door, "door", _HAND),
-    (hand.reboot, "reboot", _HAND),
-    (hand.clock, "clock", _HAND),
-):
-    app.command(_name, rich_help_panel=_panel)(_function)
-app.add_typer(acceptance.app, name="bench", rich_help_panel=_BOARD)
-app.add_typer(flash.firmware_app, name="firmware", rich_help_panel=_BOARD)
-app.add_typer(keyring.app, name="keys", rich_help_panel=_OWNER)
-
-
 def _version(wanted: bool) -> None:
     if wanted:
         from importlib import metadata  # slow to import, and seldom wanted
@@ -119,8 +167,10 @@ def run() -> None:
     command = typer.main.get_command(app)
     code = 1
     try:
-        answer.listen()
-        code = command.obey(sys.argv[1:]) if isinstance(command, Commands) else 1
+        if isinstance(command, Commands):
+            command.load(sys.argv[1:])  # before signals are exceptions: not every library that is loaded lets one pass
+            answer.listen()
+            code = command.obey(sys.argv[1:])
     except KeyboardInterrupt as error:  # between here and there
         code = answer.tell(error, "--json" in sys.argv)
     sys.exit(code)

@@ -5,32 +5,14 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
-from tesla_protocol.command import vcsec_pb2 as vcsec
 
-from host_tools.cli.answer import Answer
-from host_tools.cli.options import (
-    PATIENCE,
-    Ble,
-    Closure,
-    Json,
-    KeyFile,
-    Label,
-    Port,
-    Radio,
-    Reach,
-    Role,
-    Timeout,
-    Vin,
-    car_on,
-    open_car,
-    open_phone,
-)
+from host_tools.cli.options import Closure, Label, Role, open_car
+from host_tools.cli.phones import Asked, car_on, open_phone, phone_command
 from host_tools.faults import LatchkeyError, Misuse
 from host_tools.phone import keyfile, lookup, messages, pairing
 from host_tools.phone.client import Phone
@@ -44,57 +26,47 @@ Form = Annotated[
 ]
 
 
+@phone_command
 def pair(
-    key: KeyFile,
-    port: Port = None,
-    role: Role = "owner",
-    label: Label = "",
-    tap: Tap = False,
-    form: Form = "envelope",
-    vin: Vin = None,
-    ble: Ble = False,
-    radio: Radio = None,
-    timeout: Timeout = PATIENCE,
-    as_json: Json = False,
+    asked: Asked, role: Role = "owner", label: Label = "", tap: Tap = False, form: Form = "envelope"
 ) -> None:
     """Enrol a phone's key: make the key file if it is missing, ask the car, wait for the card."""
-    with Answer(as_json) as answer:
-        reach = Reach(port, vin, timeout, ble, radio)
-        messages.permission_change(bytes(65), role, label)  # a label that is too long is found before a file is made
-        with contextlib.ExitStack() as stack:
-            bench: Bench | None = None
-            if tap or not ble:
-                # It waits for a person, so the port is shared: with its own phone, and with whoever taps the card.
-                bench = stack.enter_context(open_car(port, timeout, share=True))
-                reach = replace(reach, vin=car_on(bench, reach))
-            loaded = keyfile.load_or_create(key)
-            if loaded.created:
-                answer.say(f"Made the key {loaded.id} in {key}.")
-            phone = stack.enter_context(open_phone(answer, reach, loaded))
+    answer, key, reach = asked.answer, asked.key, asked.reach
+    messages.permission_change(bytes(65), role, label)  # a label that is too long is found before a file is made
+    with contextlib.ExitStack() as stack:
+        bench: Bench | None = None
+        if tap or not reach.ble:
+            # It waits for a person, so the port is shared: with its own phone, and with whoever taps the card.
+            bench = stack.enter_context(open_car(reach.port, reach.timeout, share=True))
+            reach = replace(reach, vin=car_on(bench, reach))
+        loaded = keyfile.load_or_create(key)
+        if loaded.created:
+            answer.say(f"Made the key {loaded.id} in {key}.")
+        phone = stack.enter_context(open_phone(answer, reach, loaded))
 
-            def on_wait() -> None:
-                if tap and bench:
-                    tap_card(bench)
-                    answer.say("Tapped the card.")
-                else:
-                    answer.say(f"Tap the card on the car's reader within {pairing.TAP_WINDOW:.0f} s.")
+        def on_wait() -> None:
+            if tap and bench:
+                tap_card(bench)
+                answer.say("Tapped the card.")
+            else:
+                answer.say(f"Tap the card on the car's reader within {pairing.TAP_WINDOW:.0f} s.")
 
-            with answer.working("waiting for the card"):
-                enrolled = pairing.pair(phone, role, label, form, on_wait)
-            held = _held(phone)
-            answer.done(
-                f"Key {loaded.id} is enrolled{f' as {held}' if held else ''} of car {phone.vin}"
-                f"{'' if enrolled else ', and was before'}.",
-                did="pair",
-                vin=phone.vin,
-                key=loaded.id,
-                public=loaded.public.hex(),
-                role=held,
-                asked={"role": role, "label": label},
-                enrolled=enrolled,
-                created=loaded.created,
-                file=str(key),
-            )
+        with answer.working("waiting for the card"):
+            enrolled = pairing.pair(phone, role, label, form, on_wait)
+        held = _held(phone)
+        answer.done(
+            f"Key {loaded.id} is enrolled{f' as {held}' if held else ''} of car {phone.vin}"
+            f"{'' if enrolled else ', and was before'}.",
+            did="pair",
+            vin=phone.vin,
+            key=loaded.id,
+            public=loaded.public.hex(),
+            role=held,
+            asked={"role": role, "label": label},
+            enrolled=enrolled,
+            created=loaded.created,
+            file=str(key),
+        )
 
 
 def _held(phone: Phone) -> str | None:
@@ -114,75 +86,53 @@ def tap_card(car: Bench) -> None:
         time.sleep(0.1)
 
 
-def _deed(name: str, said: str, about: str) -> Callable[..., None]:
-    """A command that is one action of the protocol: they differ in nothing but words."""
-
-    def run(
-        key: KeyFile,
-        port: Port = None,
-        vin: Vin = None,
-        ble: Ble = False,
-        radio: Radio = None,
-        timeout: Timeout = PATIENCE,
-        as_json: Json = False,
-    ) -> None:
-        _command(name, messages.action(name), {}, said, key, Reach(port, vin, timeout, ble, radio), as_json)
-
-    run.__doc__ = about
-    return run
+@phone_command
+def unlock(asked: Asked) -> None:
+    """Unlock the car."""
+    _give(asked, "unlock", Phone.unlock, "Unlocked.")
 
 
-unlock = _deed("unlock", "Unlocked.", "Unlock the car.")
-lock = _deed("lock", "Locked.", "Lock the car.")
-start = _deed(
-    "start",
-    "Started: press the brake within two minutes to drive.",
-    "Let the car be driven: the start relay stays on for two minutes, or until the brake is pressed.",
-)
-wake = _deed("wake", "Awake.", "Wake the car.")
-secure = _deed("secure", "Secured.", "Close what closes by itself, and lock.")
+@phone_command
+def lock(asked: Asked) -> None:
+    """Lock the car."""
+    _give(asked, "lock", Phone.lock, "Locked.")
 
 
-def _movement(name: str, said: str, about: str) -> Callable[..., None]:
-    """A command that moves one closure."""
-
-    def run(
-        closure: Closure,
-        key: KeyFile,
-        port: Port = None,
-        vin: Vin = None,
-        ble: Ble = False,
-        radio: Radio = None,
-        timeout: Timeout = PATIENCE,
-        as_json: Json = False,
-    ) -> None:
-        reach = Reach(port, vin, timeout, ble, radio)
-        told = {"closure": closure}
-        _command(name, messages.move({closure: name}), told, f"{said} the {closure}.", key, reach, as_json)
-
-    run.__doc__ = about
-    return run
+@phone_command
+def start(asked: Asked) -> None:
+    """Let the car be driven: the start relay stays on for two minutes, or until the brake is pressed."""
+    _give(asked, "start", Phone.start, "Started: press the brake within two minutes to drive.")
 
 
-open_closure = _movement(
-    "open", "Opened", "Open a closure: a door, the trunk, the frunk, the charge port or the tonneau."
-)
-close_closure = _movement("close", "Closed", "Close a closure.")
+@phone_command
+def wake(asked: Asked) -> None:
+    """Wake the car."""
+    _give(asked, "wake", Phone.wake, "Awake.")
 
 
-def _command(
-    name: str,
-    payload: vcsec.UnsignedMessage,
-    details: Mapping[str, str],
-    said: str,
-    key: Path,
-    reach: Reach,
-    as_json: bool,
-) -> None:
+@phone_command
+def secure(asked: Asked) -> None:
+    """Close what closes by itself, and lock."""
+    _give(asked, "secure", Phone.secure, "Secured.")
+
+
+@phone_command
+def open_closure(asked: Asked, closure: Closure) -> None:
+    """Open a closure: a door, the trunk, the frunk, the charge port or the tonneau."""
+    _give(asked, "open", lambda phone: phone.move(closure, "open"), f"Opened the {closure}.", closure=closure)
+
+
+@phone_command
+def close_closure(asked: Asked, closure: Closure) -> None:
+    """Close a closure."""
+    _give(asked, "close", lambda phone: phone.move(closure, "close"), f"Closed the {closure}.", closure=closure)
+
+
+def _give(asked: Asked, name: str, deed: Callable[[Phone], None], said: str, **details: str) -> None:
     """One signed command, and how long it took."""
-    with Answer(as_json) as answer, open_phone(answer, reach, key) as phone:
+    with asked.phone() as phone:
         began = time.monotonic()
-        phone.command(payload)
+        deed(phone)
         took = round((time.monotonic() - began) * 1000)
         result = {"did": name, **details, "vin": phone.vin, "key": phone.key.id, "ms": took, "resyncs": phone.resyncs}
-        answer.done(f"{said} ({took} ms)", **result)
+        asked.answer.done(f"{said} ({took} ms)", **result)

@@ -13,21 +13,8 @@ import typer
 from rich.table import Table
 
 from host_tools.cli.answer import Answer
-from host_tools.cli.options import (
-    PATIENCE,
-    Ble,
-    Json,
-    KeyFile,
-    Label,
-    Port,
-    Radio,
-    Reach,
-    Role,
-    Timeout,
-    Vin,
-    open_car,
-    open_phone,
-)
+from host_tools.cli.options import PATIENCE, Json, Label, Port, Role, Timeout, open_car
+from host_tools.cli.phones import Asked, phone_command
 from host_tools.faults import Misuse, Refused
 from host_tools.phone import keyfile, lookup, messages
 from host_tools.phone.client import Phone
@@ -64,39 +51,32 @@ def show(ctx: typer.Context, port: Port = None, timeout: Timeout = PATIENCE, as_
 
 
 @app.command()
+@phone_command
 def add(
-    ctx: typer.Context,
-    key: KeyFile,
+    asked: Asked,
     new: Annotated[
         Path, typer.Option("--new", metavar="FILE", help="The key to add (PEM, public or private); made if missing.")
     ],
-    port: Port = None,
     role: Role = "driver",
     label: Label = "",
     impermanent: Annotated[
         bool, typer.Option("--impermanent", help="A key that goes with all impermanent ones.")
     ] = False,
-    vin: Vin = None,
-    ble: Ble = False,
-    radio: Radio = None,
-    timeout: Timeout = PATIENCE,
-    as_json: Json = False,
 ) -> None:
     """Add a key. No card is needed: the owner's key vouches for it."""
-    with Answer(as_json) as answer:
-        messages.permission_change(bytes(65), role, label)  # wrong arguments are found before a file is made
-        with open_phone(answer, Reach(port or ctx.obj, vin, timeout, ble, radio), key) as phone:
-            created = not new.exists()
-            if created:
-                phone.handshake()  # a key that may add none is refused before there is a file
-            public = keyfile.create(new).public if created else keyfile.load_public(new)
-            name = keyfile.key_id(public)
-            if created:
-                answer.say(f"Made the key {name} in {new}.")
-            with _kept_only_if_wanted(answer, new if created else None):
-                phone.change_keys(messages.add_key(public, role, label, impermanent=impermanent))
-            result = {"key": name, "public": public.hex(), "role": role, "label": label, "impermanent": impermanent}
-            answer.done(f"Added key {name} as {role}.", did="add", vin=phone.vin, created=created, **result)
+    messages.permission_change(bytes(65), role, label)  # wrong arguments are found before a file is made
+    with asked.phone() as phone:
+        created = not new.exists()
+        if created:
+            phone.handshake()  # a key that may add none is refused before there is a file
+        public = keyfile.create(new).public if created else keyfile.load_public(new)
+        name = keyfile.key_id(public)
+        if created:
+            asked.answer.say(f"Made the key {name} in {new}.")
+        with _kept_only_if_wanted(asked.answer, new if created else None):
+            phone.change_keys(messages.add_key(public, role, label, impermanent=impermanent))
+        result = {"key": name, "public": public.hex(), "role": role, "label": label, "impermanent": impermanent}
+        asked.answer.done(f"Added key {name} as {role}.", did="add", vin=phone.vin, created=created, **result)
 
 
 @contextlib.contextmanager
@@ -113,54 +93,36 @@ def _kept_only_if_wanted(answer: Answer, made: Path | None) -> Iterator[None]:
 
 
 @app.command()
-def update(
-    ctx: typer.Context,
-    key: KeyFile,
-    role: Role,
-    which: Which = None,
-    port: Port = None,
-    label: Label = "",
-    vin: Vin = None,
-    ble: Ble = False,
-    radio: Radio = None,
-    timeout: Timeout = PATIENCE,
-    as_json: Json = False,
-) -> None:
+@phone_command
+def update(asked: Asked, role: Role, which: Which = None, label: Label = "") -> None:
     """Give a key another role."""
-    with Answer(as_json) as answer, open_phone(answer, Reach(port or ctx.obj, vin, timeout, ble, radio), key) as phone:
+    with asked.phone() as phone:
         public = find(phone, which)
         phone.change_keys(messages.update_key(public, role, label))
         name = keyfile.key_id(public)
         result = {"key": name, "public": public.hex(), "role": role, "label": label}
-        answer.done(f"Key {name} is now {role}.", did="update", vin=phone.vin, **result)
+        asked.answer.done(f"Key {name} is now {role}.", did="update", vin=phone.vin, **result)
 
 
 @app.command()
+@phone_command
 def remove(
-    ctx: typer.Context,
-    key: KeyFile,
+    asked: Asked,
     which: Which = None,
     all_impermanent: Annotated[bool, typer.Option("--all-impermanent", help="Remove every impermanent key.")] = False,
-    port: Port = None,
-    vin: Vin = None,
-    ble: Ble = False,
-    radio: Radio = None,
-    timeout: Timeout = PATIENCE,
-    as_json: Json = False,
 ) -> None:
     """Remove a key."""
-    with Answer(as_json) as answer:
-        if all_impermanent == (which is not None):
-            raise Misuse("say which key to remove", "either --which KEYID|PUBLIC|FILE|SLOT or --all-impermanent")
-        with open_phone(answer, Reach(port or ctx.obj, vin, timeout, ble, radio), key) as phone:
-            if all_impermanent:
-                phone.change_keys(messages.remove_impermanent_keys())
-                answer.done("Removed every impermanent key.", did="remove", vin=phone.vin, all_impermanent=True)
-                return
-            public = find(phone, which)
-            phone.change_keys(messages.remove_key(public))
-            name = keyfile.key_id(public)
-            answer.done(f"Removed key {name}.", did="remove", vin=phone.vin, key=name, public=public.hex())
+    if all_impermanent == (which is not None):
+        raise Misuse("say which key to remove", "either --which KEYID|PUBLIC|FILE|SLOT or --all-impermanent")
+    with asked.phone() as phone:
+        if all_impermanent:
+            phone.change_keys(messages.remove_impermanent_keys())
+            asked.answer.done("Removed every impermanent key.", did="remove", vin=phone.vin, all_impermanent=True)
+            return
+        public = find(phone, which)
+        phone.change_keys(messages.remove_key(public))
+        name = keyfile.key_id(public)
+        asked.answer.done(f"Removed key {name}.", did="remove", vin=phone.vin, key=name, public=public.hex())
 
 
 def find(phone: Phone, which: str | None) -> bytes:

@@ -1,24 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the commands have in common: their options, and the way from options to a car and a phone."""
+"""What the commands have in common: their options, and the way from options to a car."""
 
 from __future__ import annotations
 
-import contextlib
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
 
-from host_tools.cli.answer import Answer
-from host_tools.faults import Misuse, Refused
-from host_tools.phone import keyfile
-from host_tools.phone.cache import SessionCache
-from host_tools.phone.client import Phone
+from host_tools.faults import Misuse
 from host_tools.serial.bench import Bench
-from host_tools.serial.shape import BadAnswer
 
 Port = Annotated[
     str | None,
@@ -68,17 +60,6 @@ Closure = Annotated[
 PATIENCE = 10.0
 
 
-@dataclass(frozen=True)
-class Reach:
-    """How a phone gets to its car: over the board's serial port, or over the air."""
-
-    port: str | None
-    vin: str | None
-    timeout: float
-    ble: bool = False
-    radio: str | None = None
-
-
 # What people call a closure -> what the bench calls it.
 BENCH_CLOSURES = {
     "driver-door": "front_driver_door",
@@ -108,52 +89,3 @@ def open_car(port: str | None, timeout: float, share: bool = False) -> Bench:
     if not port:
         raise Misuse("no port is given", "say --port P, or set LATCHKEY_PORT")
     return Bench.open(port, timeout, share)
-
-
-@contextlib.contextmanager
-def open_phone(answer: Answer, reach: Reach, key: Path | keyfile.Key) -> Iterator[Phone]:
-    """A phone with that key, connected to its car."""
-    loaded = keyfile.load(key) if isinstance(key, Path) else key
-    if loaded.warning:
-        answer.warn(f"warning: {loaded.warning}")
-    cache = SessionCache(loaded.path, answer.warn)
-    if reach.ble:
-        vin = reach.vin or _paired_with(cache)
-        check_vin(vin)
-        from host_tools.radio.phone_side import BleConnection  # slow to import, and most commands go over the port
-
-        with answer.working(f"looking for {vin} on the air"):
-            air = BleConnection(vin, reach.radio, reach.timeout)
-        with air:
-            yield Phone(air, vin, loaded, cache, timeout=reach.timeout)
-        return
-    with open_car(reach.port, reach.timeout) as car:
-        name = car_on(car, reach)
-        with contextlib.closing(car.connect()) as connection:
-            yield Phone(connection, name, loaded, cache, timeout=reach.timeout)
-
-
-def car_on(car: Bench, reach: Reach) -> str:
-    """The VIN of the car on the port, before anything is asked of it. It has to be the one that --vin names."""
-    if reach.vin:
-        check_vin(reach.vin)
-    name = car.hello.get("vin")
-    if not name:
-        raise Refused("NOT_PROVISIONED_WITH_IDENTITY")
-    if not is_vin(name):
-        raise BadAnswer(f"the board says that it is car {name}, which is no VIN")
-    if reach.vin not in (None, name):
-        raise Misuse(
-            f"the car on {reach.port} is {name}, not {reach.vin}",
-            "leave --vin out if that one is meant, else check --port",
-        )
-    return str(name)
-
-
-def _paired_with(cache: SessionCache) -> str:
-    """The VIN of the one car that this key is paired with."""
-    known = cache.vins()
-    if len(known) != 1:
-        met = f"the key knows {len(known)} cars" if known else "the key knows no car yet"
-        raise Misuse(f"which car is meant is not said, and {met}", "say --vin VIN")
-    return known[0]

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 import time
 from pathlib import Path
@@ -11,7 +12,8 @@ from typing import Annotated
 import typer
 from rich.live import Live
 
-from host_tools.cli import board, picture
+from host_tools import words
+from host_tools.cli import picture
 from host_tools.cli.answer import Answer
 from host_tools.cli.options import PATIENCE, Json, Port, Timeout, open_car
 from host_tools.explain.monitor import Monitor
@@ -36,7 +38,7 @@ def monitor(
     Other commands can use the port meanwhile. Without a terminal, and with --json, it prints line by line.
     """
     if not once and (as_json or lines or not sys.stdout.isatty()):
-        board.monitor(port, timeout, as_json)
+        _print(port, timeout, as_json)
         return
     with Answer(as_json) as answer, open_car(port, timeout, share=True) as car:
         watched = Monitor(car)
@@ -65,3 +67,30 @@ def monitor(
                     live.update(watched.frame(), refresh=True)
         except KeyboardInterrupt:
             return
+
+
+def _print(port: str | None, timeout: float, as_json: bool) -> None:
+    """Line by line; with JSON, each event is an object in a line of its own."""
+    with Answer(as_json) as answer, open_car(port, timeout, share=True) as car:
+        vin = car.hello.get("vin")
+        answer.begun(f"Listening to car {vin} on {port}; Ctrl-C ends it.", did="monitor", vin=vin)
+        seen = car.log_text
+        try:
+            while True:
+                text = car.log_text[: car.log_text.rfind("\n") + 1]  # whole lines
+                said = [] if as_json else words.lines(_fresh(seen, text)).splitlines()
+                seen = text
+                said += [json.dumps(car.events.pop(0)) for _ in range(len(car.events))]
+                if not all(map(answer.line, said)):
+                    return
+                time.sleep(0.1)
+        except KeyboardInterrupt:
+            return
+
+
+def _fresh(old: str, new: str) -> str:
+    """What is new in a text that grows at its end and may lose its beginning."""
+    if new.startswith(old):
+        return new[len(old) :]
+    tail = old[-200:]
+    return new[new.rfind(tail) + len(tail) :] if tail in new else new

@@ -17,10 +17,11 @@ from tesla_protocol.command import signatures_pb2 as sig
 from tesla_protocol.command import universal_message_pb2 as universal
 from tesla_protocol.command import vcsec_pb2 as vcsec
 
-from host_tools.faults import Misuse, keychain_fault, message_fault, nominal_error
+from host_tools.faults import Misuse
 from host_tools.phone import messages
 from host_tools.phone.keyfile import key_id
 from host_tools.phone.outcome import is_broadcast
+from host_tools.phone.refusals import keychain_fault, message_fault, nominal_error
 
 # The kinds of message, as their first words say it.
 HANDSHAKE, COMMAND, PLAIN, PAIRING = "handshake", "signed command", "unsigned request", "pairing request"

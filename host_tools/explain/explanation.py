@@ -11,8 +11,9 @@ from tesla_protocol.command import errors_pb2, universal_message_pb2, vcsec_pb2
 
 from host_tools.explain import checks, decode
 from host_tools.explain.decode import Decoded
-from host_tools.faults import KEYCHAIN_FAULTS, MESSAGE_FAULTS, NOMINAL_ERRORS, Misuse, Refused, message_fault
+from host_tools.faults import KEYCHAIN_FAULTS, MESSAGE_FAULTS, NOMINAL_ERRORS, Misuse, Refused
 from host_tools.phone import outcome
+from host_tools.phone.refusals import message_fault
 
 _LONGEST_LIFE = 120  # seconds: docs/protocol.md
 _LAYERS = (

@@ -8,8 +8,8 @@ from typing import Any
 from rich import box
 from rich.table import Table
 
-from host_tools.faults import keychain_fault, message_fault, nominal_error
 from host_tools.phone import messages
+from host_tools.phone.refusals import keychain_fault, message_fault, nominal_error
 
 _COMMANDS: dict[int, str] = {number: name for name, number in messages.ACTIONS.items()}
 _COMMANDS |= {64: "closures", 128: "charge port", 512: "key change"}

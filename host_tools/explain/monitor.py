@@ -14,8 +14,8 @@ from rich.table import Table
 from rich.text import Text
 
 from host_tools.explain import logbook
-from host_tools.faults import keychain_fault, message_fault
 from host_tools.phone import messages
+from host_tools.phone.refusals import keychain_fault, message_fault
 from host_tools.serial.bench import Bench
 from host_tools.serial.shape import check_answer
 from host_tools.serial.wire import Restarted

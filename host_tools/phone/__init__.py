@@ -3,6 +3,6 @@
 
 A command flows: `messages` builds the request, `client` gives it, `contact` signs it with the `session` whose counter
 the `cache` has already put on disk, the connection carries it, and the answer comes back through `contact`, which
-believes only what is proven, to `outcome`, which says what it means. `pairing` is the one thing that happens before
-there is a session; `keyfile` is where a key lives.
+believes only what is proven, to `outcome`, which says what it means (`refusals` has the names of that). `pairing` is
+the one thing that happens before there is a session; `keyfile` is where a key lives.
 """

@@ -7,7 +7,8 @@ from google.protobuf.message import DecodeError
 from tesla_protocol.command import universal_message_pb2 as universal
 from tesla_protocol.command import vcsec_pb2 as vcsec
 
-from host_tools.faults import Refused, keychain_fault, message_fault, nominal_error
+from host_tools.faults import Refused
+from host_tools.phone.refusals import keychain_fault, message_fault, nominal_error
 from host_tools.phone.session import Unverified
 
 # Faults that come from a session out of step: the car sends what is needed to get into step again.

@@ -15,11 +15,12 @@ from rich.console import RenderableType
 from tesla_protocol.command import universal_message_pb2 as universal
 
 from host_tools.explain import logbook
-from host_tools.faults import LatchkeyError, Refused, message_fault
+from host_tools.faults import LatchkeyError, Refused
 from host_tools.phone import keyfile, messages, session
 from host_tools.phone.client import Phone
 from host_tools.phone.keyfile import Key
 from host_tools.phone.pairing import pair
+from host_tools.phone.refusals import message_fault
 from host_tools.radio.phone_side import BleConnection, local_name
 from host_tools.serial.bench import Bench
 from host_tools.sim.board import SimulatedBoard

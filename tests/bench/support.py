@@ -13,11 +13,11 @@ from tesla_protocol.command import universal_message_pb2 as universal
 from tesla_protocol.command import vcsec_pb2 as vcsec
 
 from host_tools.explain import decode
-from host_tools.faults import message_fault
 from host_tools.phone import keyfile, messages, session
 from host_tools.phone.client import Phone
 from host_tools.phone.contact import Connection
 from host_tools.phone.pairing import pair
+from host_tools.phone.refusals import message_fault
 from host_tools.serial.bench import Bench, VehicleConnection
 from host_tools.sim.board import SimulatedBoard
 

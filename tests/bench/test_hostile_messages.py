@@ -10,9 +10,9 @@ import pytest
 from tesla_protocol.command import universal_message_pb2 as universal
 from tesla_protocol.command import vcsec_pb2 as vcsec
 
-from host_tools.faults import message_fault
 from host_tools.phone import messages
 from host_tools.phone.client import Phone
+from host_tools.phone.refusals import message_fault
 from host_tools.serial.bench import Bench
 from tests.bench.support import ADDRESS, UUID, ask, fault, forge, nothing_changes, refusals
 

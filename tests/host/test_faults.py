@@ -7,14 +7,15 @@ import pytest
 from tesla_protocol.command import errors_pb2, universal_message_pb2, vcsec_pb2
 
 from host_tools import faults
+from host_tools.phone import refusals
 
 
 @pytest.mark.parametrize(
     ("enum", "table", "name_of"),
     [
-        (universal_message_pb2.MessageFault_E, faults.MESSAGE_FAULTS, faults.message_fault),
-        (vcsec_pb2.WhitelistOperation_information_E, faults.KEYCHAIN_FAULTS, faults.keychain_fault),
-        (errors_pb2.GenericError_E, faults.NOMINAL_ERRORS, faults.nominal_error),
+        (universal_message_pb2.MessageFault_E, faults.MESSAGE_FAULTS, refusals.message_fault),
+        (vcsec_pb2.WhitelistOperation_information_E, faults.KEYCHAIN_FAULTS, refusals.keychain_fault),
+        (errors_pb2.GenericError_E, faults.NOMINAL_ERRORS, refusals.nominal_error),
     ],
 )
 def test_every_code_of_the_protocol_is_explained(enum, table, name_of) -> None:  # type: ignore[no-untyped-def]
@@ -30,7 +31,7 @@ def test_one_name_never_means_two_things() -> None:
 
 
 def test_a_code_from_the_future_still_has_a_name() -> None:
-    refused = faults.Refused(faults.message_fault(250))
+    refused = faults.Refused(refusals.message_fault(250))
     assert refused.name == "250" and refused.line().count("\n") == 0
 
 

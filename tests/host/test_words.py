@@ -159,7 +159,7 @@ def test_what_a_board_prints_and_reports_steers_no_terminal(
             raise KeyboardInterrupt
         bench.say(word)
 
-    monkeypatch.setattr("host_tools.cli.board.time.sleep", pause)
+    monkeypatch.setattr("host_tools.cli.watch.time.sleep", pause)
     result = run("monitor", "--lines") if lines else run("monitor")
     assert result.exit_code == 0
     harmless(result.stdout + result.stderr)
@@ -208,7 +208,7 @@ def test_what_is_no_terminal_has_no_edge(bench: HostileBench, owner: Key) -> Non
 
 
 def explained(code: int) -> str:
-    from host_tools.faults import keychain_fault
+    from host_tools.phone.refusals import keychain_fault
 
     return keychain_fault(code)
 
