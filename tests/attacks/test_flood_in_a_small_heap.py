@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Strangers' messages in a heap that had no room for them restarted the car, 16 times in 8 seconds.
 
-What there is no memory for costs its own message: the car stays up, and its owner drives afterwards. Still open: after
-pairing requests, heaps as small as these have BUSY for everybody, the owner too, until the car restarts.
+What there is no memory for costs its own message: the car stays up, and its owner drives afterwards. A stock ESP32 has
+134 KB. In heaps as small as these, requests to pair cost the owner BUSY as well, until their window is over and
+enrolment is dropped again.
 """
 
 from __future__ import annotations
@@ -69,11 +70,12 @@ def test_a_flood_restarts_nothing(
         for thread in strangers:
             thread.join()
         assert (car.boot, lost) == (boot, []), board.text
-        if not pairing:
-            with contextlib.closing(car.connect()) as connection:
-                phone = Phone(connection, VIN, owner)
-                phone.unlock()
-                phone.lock()
+        if pairing:
+            car.clock(61)  # the windows are over: enrolment is dropped while the phone asks again
+        with contextlib.closing(car.connect()) as connection:
+            phone = Phone(connection, VIN, owner)
+            phone.unlock()
+            phone.lock()
         assert (car.boot, board.boots) == (boot, 1), board.text
     short = board.text.count("memory allocation failed")
     record_property("note", f"{heap}: {counts[0]} messages, {counts[1]} answers, {short} failed allocations told")
