@@ -121,6 +121,16 @@ def test_keys_chosen_to_end_like_an_owners_keep_it_from_nothing_however_they_tak
         turns()
 
 
+def test_who_counts_to_the_end_again_and_again_moves_nobodys_epoch_but_its_own():
+    sessions, _ = sessions_of(owner(), owner(other_key(1), role=8))
+    told = sessions.find(CLIENT_PUBLIC)
+    for _ in range(100):
+        guest = sessions.find(other_key(1))
+        sessions.spend(guest, 0xFFFFFFFF)
+        assert sessions.find(other_key(1)).epoch != guest.epoch
+    assert sessions.find(CLIENT_PUBLIC).epoch == told.epoch
+
+
 def test_the_last_counter_ends_the_session():
     sessions, _ = sessions_of(owner())
     first = sessions.find(CLIENT_PUBLIC)

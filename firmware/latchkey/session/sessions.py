@@ -77,15 +77,13 @@ class Sessions:
                 place = at
         if place < 0:
             place = _PROVEN - 1
-            evicted = live[place]
-            if evicted:
-                self._generations[evicted.record.slot % _PLACES] = self._next()
+            self._end(place)
         while place:
             live[place] = live[place - 1]
             place -= 1
         live[0] = session
         if counter >= _LAST_COUNTER:
-            self.drop(session.record.public)
+            self._end(0)
 
     def drop(self, public: bytes | None = None) -> None:
         """End one key's sessions, or all: they come back with a new epoch, if the key still is enrolled. So does each
@@ -117,6 +115,13 @@ class Sessions:
             self._secret = crypto.random_bytes(32)
         named = bytes((domain, self._generations[record.slot % _PLACES]))
         return Session(record, domain, crypto.hmac_sha256(self._secret, named, record.public)[:16])
+
+    def _end(self, at: int) -> None:
+        """End one proven session, and nobody else's."""
+        session = self._live[at]
+        if session:
+            self._generations[session.record.slot % _PLACES] = self._next()
+        self._live[at] = None
 
     def _next(self) -> int:
         """A generation that no epoch was made of; with another secret when all have been."""
