@@ -82,11 +82,11 @@ async def _check(agent: Agent, keys: list[Identity]) -> bool:
                 print("latchkey: the identity is lost, and a new one drawn: no key works until it is paired anew")
             keys.append(await unprovisioned.new_identity())
         try:
-            await provisioning.set_identity(agent.root, *keys[0])
+            agent.identity = await provisioning.set_identity(agent.root, *keys[0])
         except (OSError, formats.StoreError) as error:
             print("latchkey: the new identity cannot be written down:", error)
             return False
-        agent.identity = keys[0]
+        agent.lost = agent.lost and agent.identity == keys[0]
         _mix(agent)
     return True
 

@@ -7,7 +7,7 @@ import os
 
 from latchkey.keys.keychain import Keychain
 from latchkey.store import files, journal, provisioning
-from ramflash import ROOT, flip, fresh, key, mount, public
+from ramflash import ROOT, RamFlash, flip, fresh, key, mount, public
 
 PRIVATE, PUBLIC = b"p" * 32, b"\x04" + b"c" * 64
 SETTINGS = b'{"vin": "5YJ30123456789ABC"}'
@@ -279,6 +279,33 @@ def test_a_lost_identity_is_made_anew_on_a_full_flash():
     assert load()[1] is None and lost()
     asyncio.run(provisioning.set_identity(ROOT, b"q" * 32, PUBLIC))
     assert load() == (SETTINGS, b"q" * 32, PUBLIC)
+
+
+def test_an_identity_that_could_not_be_read_for_a_while_is_not_replaced():
+    for why in ("errors", "rot"):
+        flash = fresh()
+        provision()
+        if why == "errors":
+            real, files.read = files.read, unreadable
+            try:
+                assert load()[1] is None
+            finally:
+                files.read = real
+        else:
+            image = flash.image()
+            for path in (ROOT + "/identity", ROOT + "/twin/identity"):
+                flip(path, 50)
+            mount(flash)
+            assert load()[1] is None
+            mount(RamFlash(image))
+        kept = asyncio.run(provisioning.set_identity(ROOT, b"q" * 32, PUBLIC))
+        assert kept == (PRIVATE, PUBLIC) and load() == (SETTINGS, PRIVATE, PUBLIC), why
+
+
+def unreadable(path, limit=0, real=files.read):
+    if path.endswith("identity"):
+        raise OSError(5)
+    return real(path, limit)
 
 
 def test_a_provisioning_that_stayed_in_the_journal_does_not_undo_what_came_after():

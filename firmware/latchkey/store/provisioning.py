@@ -98,11 +98,18 @@ def redo(root: str, body: memoryview) -> Generator[None]:
     yield from reserve.spending(root, steps)
 
 
-async def set_identity(root: str, private: bytes, public: bytes) -> None:
-    """For settings that were put on the board by hand, and for a car that has lost its own."""
+async def set_identity(root: str, private: bytes, public: bytes) -> tuple[bytes, bytes]:
+    """For settings that were put on the board by hand, and for a car that has lost its own.
+
+    Returns the identity that the board has now: one that can be read after all stays, as every key was agreed with it.
+    """
     async with store.lock:
-        _forget(root)
-        await files.pace(files.keep(root, _NAME, _VERSION, private + public))
+        identity = files.load(root, _NAME, _VERSION, print)
+        if not identity or len(identity) != _IDENTITY:
+            identity = private + public
+            _forget(root)
+            await files.pace(files.keep(root, _NAME, _VERSION, identity))
+        return _pair(identity)
 
 
 def _forget(root: str) -> None:
