@@ -97,6 +97,8 @@ class Bench:
         agent = self._agent
         if agent.vin is not None and not request.get("force"):
             raise BenchError("this board is %s already; provision with force to wipe its keys" % agent.vin)
+        if provisioning.has_keys(agent.root) and not request.get("force"):
+            raise BenchError("a car's keys are here, and its settings are lost: put its config.json back, or use force")
         settings = dict(request.get("settings") or {})
         settings["vin"] = request.get("vin")
         text = json.dumps(settings).encode()

@@ -5,6 +5,7 @@ import asyncio
 import json
 import os
 
+from latchkey.bench import Bench, BenchError
 from latchkey.keys.keychain import Keychain
 from latchkey.store import files, journal, provisioning
 from ramflash import ROOT, RamFlash, flip, fresh, key, mount, public
@@ -387,3 +388,27 @@ def test_it_gives_way_between_flash_blocks():
     assert load()[0] == settings
     print("note: at most %d flash operations without a pause" % max(stretches))
     assert max(stretches) <= 36, "a block of 4096 bytes is one erase and 32 programs of 128 bytes"
+
+
+def test_keys_whose_settings_are_lost_are_not_wiped_without_force():
+    fresh()
+    provision()
+    keys = Keychain(ROOT)
+    keys.open()
+    asyncio.run(keys.apply(key(1)))
+    for path in ("/config.json", "/settings", "/twin/settings"):
+        os.remove(ROOT + path)
+    assert load() is None
+
+    class Agent:
+        vin = None
+        root = ROOT
+
+    try:
+        asyncio.run(Bench(Agent()).op_provision({"vin": "5YJ30123456789ABC"}))
+    except BenchError as error:
+        assert "config.json" in str(error)
+    else:
+        raise AssertionError("wiped")
+    write(SETTINGS)
+    assert load() == (SETTINGS, PRIVATE, PUBLIC), "and its config.json makes it the car that it was"
