@@ -81,17 +81,20 @@ def test_what_an_interrupted_commit_left_is_written_over():
     assert os.listdir(ROOT + "/journal") == ["redo"]
 
 
-def rename(error, done):
-    """os.rename, told of as failed: done all the same, or not."""
+def rename(error, done, times=1):
+    """os.rename, told of as failed the first times: done all the same, or not."""
 
     class Os:
         def __getattr__(self, name):
             return getattr(os, name)
 
         def rename(self, a, b):
-            if done:
+            nonlocal times
+            if done or times <= 0:
                 os.rename(a, b)
-            raise OSError(error)
+            times -= 1
+            if times >= 0:
+                raise OSError(error)
 
     return Os()
 
@@ -113,13 +116,7 @@ def test_a_commit_that_fails_in_its_last_step_is_none_whether_it_was_done_or_not
 
 def test_a_commit_of_which_nobody_can_say_whether_it_was_done_is_told_so():
     fresh()
-    real, undo = files.os, journal.files.remove
-    files.os = rename(5, True)
-
-    def fail(path):
-        raise OSError(5)
-
-    journal.files.remove = fail
+    real, files.os = files.os, rename(5, True, 99)
     try:
         files.run(journal.commit(ROOT, journal.KEYS, b"change"))
     except journal.Unclear:
@@ -127,7 +124,7 @@ def test_a_commit_of_which_nobody_can_say_whether_it_was_done_is_told_so():
     else:
         raise AssertionError("taken for certain")
     finally:
-        files.os, journal.files.remove = real, undo
+        files.os = real
 
 
 def test_a_folder_in_the_journals_place_is_set_aside():

@@ -72,15 +72,18 @@ def commit(root: str, kind: int, body: bytes | bytearray, spend: bool = False) -
     try:
         files.put(folder, path(root))
     except OSError as error:
-        # A rename that fails may have been done all the same. One that is undone for certain has not.
+        # It may have been done all the same, or littlefs may still hold it and write it with the next thing that it
+        # writes. What is written after it is what holds: nothing.
         for _ in range(_TRIES):
             try:
-                clear(root)
+                yield from files.write(path(root), files.sealed(_VERSION, b""))
+                break
             except OSError:
                 yield
-            else:
-                raise error
-        raise Unclear
+        else:
+            raise Unclear
+        forget(root)
+        raise error
 
 
 def clear(root: str) -> None:

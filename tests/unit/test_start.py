@@ -1,0 +1,207 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A start that is not counted makes nothing that is signed, and a source that repeats makes nothing twice."""
+
+import asyncio
+import sys
+
+import esp32
+
+import named as messages
+from latchkey import crypto, start, unprovisioned
+from latchkey.clock import Clock
+from latchkey.crypto import random
+from latchkey.keys.keychain import Keychain
+from latchkey.session.sessions import Sessions
+from latchkey.store import boots, provisioning
+from named import decode
+from ramflash import ROOT, RamFlash, fresh, key, mount, public
+from support import VIN, Conn, message
+
+SETTINGS = b'{"vin": "5YJ30123456789ABC"}'
+PRIVATE, CAR = b"p" * 32, b"\x04" + b"c" * 64
+
+
+class Repeating:
+    """os.urandom of a board whose source says the same after every reset."""
+
+    def __init__(self):
+        self.n = 0
+
+    def __call__(self, size):
+        data = b""
+        while len(data) < size:
+            self.n += 1
+            data += crypto.sha256(b"%d" % self.n)
+        return data[:size]
+
+
+def booted(flash):
+    """A boot with that source, up to the epoch of a key's session; None for the epoch when the start is not counted."""
+    mount(flash)
+    random.urandom, random._pool, random._drawn, random._healthy = Repeating(), b"", 0, False
+    number = boots.count(ROOT, print)
+    if number is None:
+        return None, None
+    crypto.stir(PRIVATE, number)
+    keys = Keychain(ROOT, print)
+    keys.open()
+    return number, Sessions(keys, Clock(), CAR).find(public(1)).epoch
+
+
+def prepared():
+    esp32.ram.clear()
+    flash = fresh()
+
+    async def prepare():
+        await provisioning.provision(ROOT, SETTINGS, PRIVATE, CAR)
+        keys = Keychain(ROOT, print)
+        keys.open()
+        await keys.apply(key(1))
+
+    asyncio.run(prepare())
+    return flash
+
+
+def with_repeats(do):
+    real = random.urandom, random._pool, random._drawn, random._healthy
+    try:
+        do()
+    finally:
+        random.urandom, random._pool, random._drawn, random._healthy = real
+
+
+def test_a_source_that_repeats_makes_no_epoch_twice():
+    def do():
+        flash = prepared()
+        epochs = [booted(flash)[1] for _ in range(5)]
+        assert len(set(epochs)) == 5
+
+    with_repeats(do)
+
+
+def test_on_a_flash_that_cannot_be_written_nvs_counts_and_without_that_there_is_no_epoch():
+    def do():
+        flash = prepared()
+        first, epoch = booted(flash)
+        image = flash.image()
+        for error in (5, 28):
+            flash = RamFlash(image)
+            flash.fail_after(1, error, forever=True)
+            number, other = booted(flash)
+            assert number == first + (1 if error == 5 else 2) and other != epoch
+        real, sys.modules["esp32"] = sys.modules["esp32"], sys  # a build without NVS
+        try:
+            flash = RamFlash(image)
+            flash.fail_after(1, 28, forever=True)
+            assert booted(flash) == (None, None)
+        finally:
+            sys.modules["esp32"] = real
+
+    with_repeats(do)
+
+
+class Agent:
+    """As much of the agent as start.py needs."""
+
+    root = ROOT
+    vin = VIN.decode()
+    radio = False
+    bench = False
+    lost = False
+
+    def __init__(self):
+        self.number = None
+        self.identity = (PRIVATE, CAR)
+        self.car = None
+        self.links = []
+        self.started = []
+
+    def hello(self):
+        return {}
+
+    def start(self, name, task):
+        self.started.append(name)
+        asyncio.create_task(task)
+
+
+class Serial:
+    def __init__(self, router, bench, hello):
+        self.router = router
+
+    def tasks(self):
+        return ()
+
+
+class Car:
+    """Says which start it was made for."""
+
+    class router:
+        @staticmethod
+        def handle(conn, data):
+            conn.sent.append(b"the car")
+
+    def __init__(self, agent, vin, private, public, number):
+        self.number = number
+
+    def tasks(self):
+        return ()
+
+
+def test_a_car_whose_start_cannot_be_counted_says_busy_and_is_one_as_soon_as_it_can():
+    import latchkey.car as module
+
+    real = module.Car, start.SerialLink, start.boots.count
+    answers = [None, None, 7]
+    module.Car, start.SerialLink = Car, Serial
+    start.boots.count = lambda root, report: answers.pop(0)
+    request = message({"to_destination": {"domain": 2}, "from_destination": {"routing_address": b"a" * 16},
+                       "session_info_request": {"public_key": b"\x04" * 65}, "uuid": b"u" * 16})  # fmt: skip
+    slept = []
+    sleep = asyncio.sleep_ms
+
+    async def sleep_ms(ms):
+        slept.append(ms)
+        await sleep(0)
+
+    async def act():
+        agent = Agent()
+        await start.assemble(agent)
+        conn = Conn()
+        agent.links[0].router.handle(conn, request)
+        told = decode(messages.ROUTABLE_MESSAGE, conn.sent[-1])
+        assert told["signedMessageStatus"]["signed_message_fault"] == 1, "BUSY"
+        assert agent.car is None and agent.started == ["waiting"]
+        while agent.car is None:
+            await sleep(1)
+        agent.links[0].router.handle(conn, request)
+        assert conn.sent[-1] == b"the car" and agent.car.number == 7
+
+    try:
+        start.asyncio.sleep_ms = sleep_ms
+        asyncio.run(act())
+    finally:
+        start.asyncio.sleep_ms = sleep
+        module.Car, start.SerialLink, start.boots.count = real
+    assert slept and 1000 <= slept[0] <= 10000
+
+
+def test_an_identity_that_cannot_be_written_down_makes_no_car_yet():
+    draws = []
+
+    async def draw():
+        draws.append(1)
+        return PRIVATE, CAR
+
+    async def refuse(root, private, public):
+        raise OSError(28)
+
+    real = unprovisioned.new_identity, start.provisioning.set_identity
+    unprovisioned.new_identity, start.provisioning.set_identity = draw, refuse
+    try:
+        agent = Agent()
+        agent.number, agent.identity = 3, None
+        keys = []
+        assert not asyncio.run(start._check(agent, keys)) and not asyncio.run(start._check(agent, keys))
+        assert agent.identity is None and len(draws) == 1, "it is drawn once: that takes long"
+    finally:
+        unprovisioned.new_identity, start.provisioning.set_identity = real
