@@ -40,6 +40,8 @@ def table(entries: list[dict[str, Any]], labels: dict[str, str]) -> Table:
         ended = entry.get("fault", "done") + (f", {entry['count']} times" if entry["count"] > 1 else "")
         if entry["kind"] == "collision":
             what, ended = "two asked to be enrolled", ended.replace("done", "no tap counted")
+        if entry["kind"] == "identity":
+            what, ended = "the car lost its identity and drew another", "pair anew with the card"
         if entry["kind"] == "dropped":
             what, ended = f"{entry['count']} entries found no room", ""
         found.add_row(str(entry["seq"]), str(entry["boot"]), f"{entry['at']} s", what, who, entry["conn"], ended)

@@ -31,13 +31,14 @@ def image(simulated: SimulatedBoard, tmp_path: Path) -> Path:
 
 def works(car: Bench, phone: Phone) -> bool:
     """Whether the car obeys it."""
-    again = stranger(car, phone.key)
-    try:
-        again.unlock()
-        again.lock()
-    except Refused:
-        return False
-    return True
+    with car.connect() as connection:
+        again = Phone(connection, VIN, phone.key)
+        try:
+            again.unlock()
+            again.lock()
+        except Refused:
+            return False
+        return True
 
 
 @pytest.mark.parametrize("free", [0, 1, 2, 3])
