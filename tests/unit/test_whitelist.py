@@ -79,6 +79,17 @@ def test_a_full_keychain_says_so():
     assert code(whitelist.plan_pairing, operation(ADD), keys) == faults.KEY_WHITELIST_FULL
 
 
+def test_the_last_slots_are_the_cards_so_that_a_full_keychain_without_an_owner_can_be_paired_with():
+    actor = owner(other_key(1))
+    keys = Keys(actor, *[owner(other_key(n), role=DRIVER) for n in range(2, 5)])
+    keys.CAPACITY = 12  # eight of them the card's
+    for name in (ADD, "addImpermanentKey"):
+        assert code(whitelist.plan, operation(name), actor, keys) == faults.KEY_WHITELIST_FULL
+    assert whitelist.plan_pairing(operation(ADD), keys).record
+    keys.CAPACITY = 13
+    assert whitelist.plan(operation(ADD), actor, keys).record
+
+
 def test_a_label_that_is_not_text_is_refused():
     actor, friend = owner(other_key(1)), owner(other_key(2), role=DRIVER)
     keys = Keys(actor, friend)

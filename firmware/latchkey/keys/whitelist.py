@@ -4,6 +4,8 @@
 `plan` decides and touches nothing; `enrolment` carries the Change out. Every refusal has the protocol's own code.
 """
 
+from micropython import const
+
 from latchkey.crypto import publickey
 from latchkey.faults import KeyRefused
 from latchkey.keys import labels, policy
@@ -32,6 +34,7 @@ if TYPE_CHECKING:
 
     from latchkey.wire.pb import Fields
 
+_FOR_THE_CARD = const(8)  # slots that only a card tap fills: who has lost every owner key must find one
 _NO_KEY = bytes(16)  # stands for K until the change is carried out
 
 
@@ -193,7 +196,8 @@ def _added(
         raise KeyRefused(Refusal.INVALID_PUBLIC_KEY, "not a point of P-256")
     if keychain.find(public) is not None:
         raise KeyRefused(Refusal.ATTEMPTING_TO_ADD_KEY_THAT_IS_ALREADY_ON_THE_WHITELIST, "enrolled already")
-    if keychain.count - freed >= keychain.CAPACITY and keychain.find(public, True) is None:  # a stale key has its slot
+    room = keychain.CAPACITY if freed or origin == Origin.CARD_TAP else keychain.CAPACITY - _FOR_THE_CARD
+    if keychain.count - freed >= room and keychain.find(public, True) is None:  # a stale key has its slot
         raise KeyRefused(Refusal.WHITELIST_FULL, "full")
     return Record(
         public,
