@@ -1,7 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the agent does when it is ended from outside."""
+"""What the agent does when it is ended from outside, and when a part of it dies."""
+
+import asyncio
 
 from latchkey import agent, prompt
+from latchkey.clock import Clock
+from latchkey.store.formats import StoreError
 
 
 class _Pins:
@@ -57,3 +61,173 @@ def test_ctrl_c_makes_the_outputs_safe_and_gives_the_prompt_a_watchdog_that_lets
 
 def test_without_a_prompt_an_interrupt_goes_no_further():
     assert _main(None) == (1, [], None)
+
+
+class _Bare(agent.Agent):
+    """An agent whose parts a test gives it."""
+
+    def __init__(self, pins):
+        self.pins = pins
+        self.clock = Clock()
+        self._tasks = []
+
+
+class _Board:
+    """Outputs and a reset that only take note, in the order in which they were asked for."""
+
+    def __init__(self):
+        self.done = []
+
+    def safe(self):
+        self.done.append("safe")
+
+    def reset(self):
+        self.done.append("reset")
+
+
+def _guarded(task, ends=False, tell=None):
+    """What an agent did by the time that one of its tasks was over."""
+    board = _Board()
+    guard = _Bare(board)
+    real = agent.machine, agent.time, agent.tell
+    agent.machine, agent.time, agent.tell = board, _Time(board), tell or (lambda error: board.done.append(str(error)))
+
+    async def act():
+        guard.start("part", task, ends)
+        for _ in range(3):
+            await asyncio.sleep_ms(0)
+
+    try:
+        asyncio.run(act())
+    except MemoryError:
+        pass  # of a task, to which nobody listens
+    finally:
+        agent.machine, agent.time, agent.tell = real
+    return board.done
+
+
+class _Time:
+    def __init__(self, board):
+        self._board = board
+
+    def sleep_ms(self, ms):
+        self._board.done.append(ms)
+
+
+async def _dies(error):
+    raise error
+
+
+async def _ends():
+    pass
+
+
+SAFE_THEN_RESET = ["safe", "gone", 1000, "safe", "reset"]
+
+
+def test_a_task_that_dies_makes_the_outputs_safe_and_resets_the_board():
+    assert _guarded(_dies(ValueError("gone"))) == SAFE_THEN_RESET
+    assert _guarded(_dies(asyncio.CancelledError("gone"))) == SAFE_THEN_RESET, "one that is cancelled is as dead"
+
+
+def test_a_task_that_should_never_end_resets_the_board_when_it_does():
+    assert _guarded(_ends()) == ["safe", 1000, "safe", "reset"]
+
+
+def test_a_task_that_may_end_resets_the_board_only_when_it_dies():
+    assert _guarded(_ends(), ends=True) == []
+    assert _guarded(_dies(ValueError("gone")), ends=True) == SAFE_THEN_RESET
+
+
+def test_a_death_that_there_is_no_memory_to_tell_of_resets_the_board_all_the_same():
+    def tell(error):
+        raise MemoryError
+
+    assert _guarded(_dies(ValueError("gone")), tell=tell) == ["safe", "safe", "reset"]
+
+
+class _Watched:
+    """What housekeeping touches: it counts, and ends the test after some rounds."""
+
+    def __init__(self, rounds):
+        self.rounds = rounds
+        self.fed = self.polled = self.ticked = 0
+        self.timeout = None
+        self.tight = False
+
+    def WDT(self, timeout):
+        self.timeout = timeout
+        return self
+
+    def feed(self):
+        if self.fed == self.rounds:
+            raise KeyboardInterrupt
+        self.fed += 1
+
+    def read_inputs(self):
+        self.polled += 1
+
+    def tick(self):
+        self.ticked += 1
+        if self.tight:
+            raise MemoryError
+
+
+async def _at_once(ms):
+    pass
+
+
+def _kept_house(watched, with_car=True):
+    keeper = _Bare(watched)
+    keeper.links, keeper.car = [watched], watched if with_car else None
+    real, sleep = agent.machine, asyncio.sleep_ms
+    agent.machine, agent.asyncio.sleep_ms = watched, _at_once
+    try:
+        asyncio.run(keeper._housekeeping())
+    except KeyboardInterrupt:
+        pass
+    finally:
+        agent.machine, agent.asyncio.sleep_ms = real, sleep
+    return watched
+
+
+def test_each_round_feeds_the_watchdog_ticks_car_and_port_and_polls_the_contacts():
+    house = _kept_house(_Watched(3))
+    assert house.timeout == 8000
+    assert (house.fed, house.ticked, house.polled) == (3, 6, 150)
+    house = _kept_house(_Watched(3), with_car=False)
+    assert (house.fed, house.ticked, house.polled) == (3, 3, 150)
+
+
+def test_housekeeping_goes_on_without_memory():
+    house = _Watched(4)
+    house.tight = True
+    assert _kept_house(house).fed == 4 and house.polled == 0
+
+
+def _failed(error):
+    """What became of a board whose agent raised this: what it did, and what was told."""
+    board = _Board()
+    told = []
+    real = agent.Agent, agent.asyncio, agent.machine, agent.time, agent.tell
+
+    class Asyncio:
+        def run(self, task):
+            raise error
+
+    agent.Agent, agent.asyncio, agent.machine, agent.time = _Agent, Asyncio(), board, _Time(board)
+    agent.tell = told.append
+    try:
+        agent.main(board, prompt)
+    finally:
+        agent.Agent, agent.asyncio, agent.machine, agent.time, agent.tell = real
+    return board.done, told
+
+
+def test_an_agent_that_raises_is_told_made_safe_and_begins_anew():
+    error = ValueError("gone")
+    assert _failed(error) == (["safe", 1000, "reset", "safe"], [error])
+
+
+def test_what_no_restart_mends_is_said_in_one_line_and_the_board_stays_safe():
+    assert _failed(StoreError("settings.json: wrong")) == (["safe"], [])

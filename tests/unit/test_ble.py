@@ -449,6 +449,18 @@ def test_a_phone_that_was_sent_away_holds_no_buffer():
     assert not router.handled
 
 
+def test_what_waited_for_a_phone_goes_with_it():
+    for leave in (lambda phone: phone.drop(), lambda phone: disconnect()):
+        fresh()
+        phone = _subscribed()
+        for _ in range(3):
+            phone.send(b"answer")
+        write(b"\x00\x08half")
+        leave(phone)
+        turn()
+        assert not stack.sent and not phone._replies and not phone._writes and phone._assembler is None
+
+
 def test_of_broadcasts_a_phone_that_is_behind_gets_the_newest():
     fresh()
     phone = _subscribed()

@@ -70,6 +70,14 @@ def test_a_gap_of_a_second_or_less_does_not():
     assert got == [b"slow"]
 
 
+def test_a_write_that_came_a_moment_after_the_look_at_the_clock_is_no_gap():
+    for early in (1, 60_000):
+        assembler = Assembler()
+        assert _feed(assembler, encode(b"whole")[:4], 100_000) == []
+        assembler.tick(100_000 - early)  # an interrupt was between the clock and the look
+        assert _feed(assembler, encode(b"whole")[4:], 100_000 - early) == [b"whole"], early
+
+
 def test_a_gap_between_messages_is_no_matter():
     assembler = Assembler()
     assert _feed(assembler, encode(b"one"), 0) == [b"one"]

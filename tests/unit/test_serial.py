@@ -463,11 +463,13 @@ async def test_a_bench_request_that_there_is_no_memory_for_is_answered_so_and_th
 
 async def test_closing_a_connection_tells_the_router_and_drops_what_waits():
     host = await _Host().begin()
-    host.router.answer = lambda conn, message: conn.send(b"late")
-    host.line("V", 4, 41, WHOLE, b"x")
-    host.line("C", 4, 42)
+    host.router.answer = lambda conn, message: (conn.send(b"late"), conn.tell(b"news"))
+    host.line("V", 3, 41, WHOLE, b"x")
+    host.line("V", 4, 42, WHOLE, b"x")
+    host.line("C", 4, 43)
     await host.settle()
     assert host.router.ended == [4]
+    assert host.messages("v") == [(3, b"late"), (3, b"news")], "of the one that is there still, and of no other"
 
 
 async def test_a_late_answer_goes_to_nobody_once_its_connection_is_gone_and_its_number_somebody_elses():

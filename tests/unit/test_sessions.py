@@ -231,3 +231,16 @@ def test_a_timed_key_works_for_its_seconds_and_not_after_a_reset():
     assert twin.id == early.record.id and not sessions.active(early), "ids are four bytes: they can be ground"
     after_reset, _ = sessions_of(owner(seconds=60))
     assert not after_reset.active(after_reset.find(CLIENT_PUBLIC))
+
+
+def test_the_times_of_keys_that_are_over_are_not_kept():
+    guests = [owner(other_key(n), seconds=60 + n) for n in range(50)]
+    sessions, clock = sessions_of(*guests)
+    for guest in guests[:40]:
+        sessions.start_time(guest)
+    clock.advance(60 + 20)
+    assert [bool(sessions.active(sessions.find(guest.public))) for guest in guests] == [False] * 21 + [True] * 19 + [
+        False
+    ] * 10
+    sessions.start_time(guests[45])
+    assert sorted(sessions._deadlines) == sorted([guest.public for guest in guests[21:40]] + [guests[45].public])

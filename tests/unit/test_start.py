@@ -4,15 +4,16 @@
 import asyncio
 import sys
 
+import board
 import esp32
 
 import named as messages
-from latchkey import crypto, start, unprovisioned
+from latchkey import agent, crypto, start, unprovisioned
 from latchkey.clock import Clock
 from latchkey.crypto import random
 from latchkey.keys.keychain import Keychain
 from latchkey.session.sessions import Sessions
-from latchkey.store import boots, provisioning
+from latchkey.store import boots, files, formats, provisioning
 from named import decode
 from ramflash import ROOT, RamFlash, fresh, key, mount, public
 from support import VIN, Conn, message
@@ -98,6 +99,70 @@ def test_on_a_flash_that_cannot_be_written_nvs_counts_and_without_that_there_is_
             sys.modules["esp32"] = real
 
     with_repeats(do)
+
+
+def drawn_at_boot(flash):
+    """The first random bytes that an agent draws, with a source that says the same after every reset."""
+    mount(flash)
+    random.urandom, random._pool, random._drawn, random._healthy = Repeating(), b"", 0, False
+    return agent.Agent(board, ROOT).boot
+
+
+def test_each_start_stirs_its_number_in_before_anything_random_is_drawn():
+    def do():
+        flash = prepared()
+        assert len({drawn_at_boot(flash) for _ in range(5)}) == 5
+        esp32.ram.clear()
+        bare = fresh()
+        assert len({drawn_at_boot(bare) for _ in range(3)}) == 3, "a board that is not provisioned, too"
+
+    with_repeats(do)
+
+
+def test_the_secret_of_the_board_is_stirred_in_too():
+    def do():
+        boots_of_two = []
+        for secret in (PRIVATE, b"q" * 32):
+            esp32.ram.clear()
+            flash = fresh()
+            asyncio.run(provisioning.provision(ROOT, SETTINGS, secret, CAR))
+            boots_of_two.append(drawn_at_boot(flash))
+        assert boots_of_two[0] != boots_of_two[1], "two boards with one source, at the same number of start"
+
+    with_repeats(do)
+
+
+def test_the_number_of_a_start_is_written_down_before_it_is_used():
+    flash = prepared()
+    used = []
+    stir = crypto.stir
+
+    def looked_at(secret, number):
+        kept = [bytes(files.read_sealed(path, 1)) for path in files.places(ROOT, "boot")]
+        used.append((number, kept, esp32.ram.get("latchkey.boot")))
+        stir(secret, number)
+
+    crypto.stir = looked_at
+    try:
+        for _ in range(2):
+            mount(flash)
+            agent.Agent(board, ROOT)
+    finally:
+        crypto.stir = stir
+    assert used == [(n, [n.to_bytes(4, "little")] * 2, n) for n in (1, 2)]
+
+
+def test_a_store_that_is_damaged_makes_the_start_say_which_file():
+    flash = prepared()
+    for path in files.places(ROOT, "identity"):
+        files.run(files.write_sealed(path, 9, PRIVATE + CAR))
+    mount(flash)
+    try:
+        agent.Agent(board, ROOT)
+    except formats.StoreError as error:
+        assert "identity" in str(error) and "9" in str(error)
+    else:
+        raise AssertionError("an identity of another version was taken")
 
 
 class Agent:
@@ -205,3 +270,24 @@ def test_an_identity_that_cannot_be_written_down_makes_no_car_yet():
         assert agent.identity is None and len(draws) == 1, "it is drawn once: that takes long"
     finally:
         unprovisioned.new_identity, start.provisioning.set_identity = real
+
+
+def test_a_number_that_was_found_late_and_an_identity_that_is_new_are_stirred_in():
+    async def draw():
+        return PRIVATE, CAR
+
+    async def keep(root, private, public):
+        return private, public
+
+    stirred = []
+    real = unprovisioned.new_identity, start.provisioning.set_identity, start.boots.count, crypto.stir
+    unprovisioned.new_identity, start.provisioning.set_identity = draw, keep
+    start.boots.count = lambda root, report: 7
+    crypto.stir = lambda secret, number: stirred.append((secret, number))
+    try:
+        agent = Agent()
+        agent.identity = None
+        assert asyncio.run(start._check(agent, []))
+    finally:
+        unprovisioned.new_identity, start.provisioning.set_identity, start.boots.count, crypto.stir = real
+    assert stirred == [(b"", 7), (PRIVATE, 7)] and agent.identity == (PRIVATE, CAR)
