@@ -79,11 +79,8 @@ def _held(phone: Phone) -> str | None:
 
 def tap_card(car: Bench) -> None:
     """Tap the card as soon as the car waits for it."""
-    deadline = time.monotonic() + _CARD_PATIENCE
-    while car.tap()["approved"] is None:
-        if time.monotonic() > deadline:
-            raise Misuse("the car waits for no card", "nothing asked to be enrolled")
-        time.sleep(0.1)
+    if car.tap_for(patience=_CARD_PATIENCE) is None:
+        raise Misuse("the car waits for no card", "nothing asked to be enrolled")
 
 
 @phone_command

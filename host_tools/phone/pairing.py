@@ -25,7 +25,7 @@ def pair(
     role: str = "owner",
     label: str = "",
     form: str = "envelope",
-    on_wait: Callable[[], None] = lambda: None,
+    on_wait: Callable[[], object] = lambda: None,
     window: float | None = None,
 ) -> bool:
     """Enrol this phone's key. `on_wait` is called once, when the car waits for the card.
@@ -59,7 +59,7 @@ def _enrolled(phone: Phone, timeout: float) -> bool:
     return True
 
 
-def _ask_in_envelope(phone: Phone, request: vcsec.UnsignedMessage, on_wait: Callable[[], None], window: float) -> None:
+def _ask_in_envelope(phone: Phone, request: vcsec.UnsignedMessage, on_wait: Callable[[], object], window: float) -> None:
     """The unsigned request in an envelope: the car says that it waits, and later how it went."""
     uuid, address = os.urandom(16), os.urandom(16)
     phone.connection.send(messages.routable(request, address, uuid).SerializeToString())
@@ -88,7 +88,7 @@ def _ask_in_envelope(phone: Phone, request: vcsec.UnsignedMessage, on_wait: Call
     raise Refused("LOCAL_ENTITY_AUTH_FAILED_TIMED_OUT_WAITING_FOR_TAP")
 
 
-def _ask_bare(phone: Phone, request: vcsec.UnsignedMessage, on_wait: Callable[[], None], window: float) -> None:
+def _ask_bare(phone: Phone, request: vcsec.UnsignedMessage, on_wait: Callable[[], object], window: float) -> None:
     """The present-key form: nobody answers, so the new key tries the handshake until it works."""
     refusals: list[Refused] = []
     previous = phone.on_broadcast

@@ -33,6 +33,8 @@ _KEYS, _ENTRIES = 8, 16  # in one answer
 _SHORT_PAGES = 16  # answers with less than was asked for, before the end: keys and entries may go meanwhile
 _MOST_KEYS, _MOST_ENTRIES = 8192, 32768  # more than any board has room for
 _LONGEST_ERROR = 500
+_LOOK = 0.05  # seconds between looks at whether a key waits for the card
+_SAME_TAP = 4.0  # seconds after which a tap is another one
 
 Witness = Callable[[int, str, bytes], None]
 """Called with a phone connection's number, "sent" or "received", and the message."""
@@ -184,6 +186,23 @@ class Bench:
     def tap(self) -> dict[str, Any]:
         """Tap the card."""
         return self._dict("tap")
+
+    def tap_for(self, key: str | None = None, patience: float = 15.0) -> str | None:
+        """Tap the card once a key waits for it, or that one, by its id. The id that was approved; None: none came.
+
+        Taps that follow each other closely are one to the car: after one that meant nobody this pauses.
+        """
+        deadline = time.monotonic() + patience
+        while time.monotonic() < deadline:
+            pending = self.state()["pending"]
+            if pending is None or key not in (None, pending["key"]):
+                time.sleep(_LOOK)
+            elif approved := self.tap()["approved"]:
+                return str(approved)
+            else:
+                time.sleep(_SAME_TAP)
+                deadline += _SAME_TAP
+        return None
 
     def brake(self, pressed: bool) -> None:
         """Press or let go of the brake."""

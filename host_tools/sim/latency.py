@@ -97,13 +97,8 @@ def main(count: int) -> None:
         contextlib.closing(BleConnection(_VIN, board.air)) as connection,
     ):
         phone = Phone(connection, _VIN, keyfile.generate())
-        pair(phone, on_wait=lambda: _tap(car))
+        pair(phone, on_wait=lambda: car.tap_for())
         print(measure(car, phone, count))
-
-
-def _tap(car: Bench) -> None:
-    while car.tap()["approved"] is None:
-        time.sleep(0.05)
 
 
 if __name__ == "__main__":

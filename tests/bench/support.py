@@ -181,7 +181,4 @@ def refusals(car: Bench, since: int) -> list[dict[str, Any]]:
 
 def tap(car: Bench, phone: Phone) -> None:
     """Tap the card as soon as the car waits for this phone."""
-    deadline = time.monotonic() + ANSWER
-    while (approved := car.tap()["approved"]) is None and time.monotonic() < deadline:
-        time.sleep(0.05)
-    assert approved == phone.key.id
+    assert car.tap_for(phone.key.id, 4 * ANSWER) == phone.key.id

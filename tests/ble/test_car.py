@@ -80,7 +80,7 @@ async def succeeded(phone: AttPhone) -> bool:
 def test_a_phone_pairs_and_drives_over_the_radio(air: str, car: Bench, mtu: int | None) -> None:
     with contextlib.closing(BleConnection(VIN, air, mtu=mtu)) as connection:
         phone = Phone(connection, VIN, keyfile.generate())
-        pair(phone, "driver", on_wait=lambda: tap(car))
+        pair(phone, "driver", on_wait=lambda: car.tap_for(phone.key.id))
         phone.unlock()
         assert car.state()["locked"] is False
         phone.start()
@@ -88,11 +88,6 @@ def test_a_phone_pairs_and_drives_over_the_radio(air: str, car: Bench, mtu: int 
         phone.lock()
         assert car.pins()["start"] == 0
         assert phone.status().vehicleLockState == vcsec.VEHICLELOCKSTATE_LOCKED
-
-
-def tap(car: Bench) -> None:
-    while car.tap()["approved"] is None:
-        time.sleep(0.05)
 
 
 @in_loop
@@ -103,7 +98,7 @@ async def test_a_phone_that_asks_to_be_enrolled_need_not_wait_for_the_answer(air
         await phone.connect(subscribe=False)
         await phone.send(messages.present_key(messages.add_key(key.public, "driver")).SerializeToString())
         await phone.hang_up()
-    await asyncio.to_thread(tap, car)
+    await asyncio.to_thread(car.tap_for, key.id)
     await asyncio.to_thread(car.wait_event, "enrolled", key=key.id)
 
 

@@ -76,10 +76,9 @@ Library = Callable[[str, pytest.MonkeyPatch, Kept], contextlib.AbstractAsyncCont
 
 async def pair(client: Client, car: Bench) -> None:
     """The library waits for the card; a person brings it."""
-    pairing = asyncio.create_task(client.pair())
-    while car.tap()["approved"] is None and not pairing.done():
-        await asyncio.sleep(0.1)
-    await pairing
+    card = asyncio.create_task(asyncio.to_thread(car.tap_for, None, 60.0))
+    await client.pair()
+    await card
 
 
 class FleetClient:

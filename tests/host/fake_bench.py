@@ -88,6 +88,10 @@ class FakeBench:
             self.connections[-1].inbox.extend(answers)
         return {"approved": approved}
 
+    def tap_for(self, key: str | None = None, patience: float = 0) -> str | None:
+        approved: str | None = self.tap()["approved"]
+        return approved
+
     def brake(self, pressed: bool) -> None:
         self.calls.append(("brake", pressed))
 
