@@ -59,7 +59,9 @@ def _enrolled(phone: Phone, timeout: float) -> bool:
     return True
 
 
-def _ask_in_envelope(phone: Phone, request: vcsec.UnsignedMessage, on_wait: Callable[[], object], window: float) -> None:
+def _ask_in_envelope(
+    phone: Phone, request: vcsec.UnsignedMessage, on_wait: Callable[[], object], window: float
+) -> None:
     """The unsigned request in an envelope: the car says that it waits, and later how it went."""
     uuid, address = os.urandom(16), os.urandom(16)
     phone.connection.send(messages.routable(request, address, uuid).SerializeToString())
