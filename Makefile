@@ -17,7 +17,7 @@ FIRMWARE_PATH := firmware:tests/stubs:$(STUBS)
 MYPY_FIRMWARE = $(BIN)/mypy --custom-typeshed-dir $(STUBS) --no-site-packages --follow-imports silent
 
 .DEFAULT_GOAL := help
-.PHONY: help setup lint test clients faults bench demo flash size heap schema stage package clean
+.PHONY: help setup lint test clients faults mutants bench demo flash size heap schema stage package clean
 
 ifneq ($(MICROPYTHON),)
 export MICROPYTHON
@@ -71,6 +71,9 @@ clients: ## the newest client libraries from PyPI on a newer Python, and old one
 
 faults: setup ## every flash operation and every read of every change fails (an hour), not a share of them
 	@FAULTS=all $(BIN)/python -m pytest -n 2 -o micropython_timeout=7200 -o timeout=7200 $(ARGS) tests/faults
+
+mutants: setup ## is a firmware that is a little wrong noticed? (ARGS='--only session/', ARGS='--share 0.1')
+	@$(BIN)/python -m tests.mutants $(ARGS)
 
 bench: setup ## the acceptance run: make bench PORT=/dev/ttyUSB0 (a simulated car without PORT)
 	@$(BIN)/latchkey bench run $(if $(PORT),--port $(PORT)) $(ARGS) $(TESTS)

@@ -152,8 +152,13 @@ class _Watched:
     def __init__(self, rounds):
         self.rounds = rounds
         self.fed = self.polled = self.ticked = 0
+        self.looked = 0
         self.timeout = None
         self.tight = False
+        self.slept = []
+
+    def now(self):
+        self.looked += 1
 
     def WDT(self, timeout):
         self.timeout = timeout
@@ -173,15 +178,16 @@ class _Watched:
             raise MemoryError
 
 
-async def _at_once(ms):
-    pass
-
-
 def _kept_house(watched, with_car=True):
     keeper = _Bare(watched)
+    keeper.clock = watched
     keeper.links, keeper.car = [watched], watched if with_car else None
     real, sleep = agent.machine, asyncio.sleep_ms
-    agent.machine, agent.asyncio.sleep_ms = watched, _at_once
+
+    async def at_once(ms):
+        watched.slept.append(ms)
+
+    agent.machine, agent.asyncio.sleep_ms = watched, at_once
     try:
         asyncio.run(keeper._housekeeping())
     except KeyboardInterrupt:
@@ -194,7 +200,8 @@ def _kept_house(watched, with_car=True):
 def test_each_round_feeds_the_watchdog_ticks_car_and_port_and_polls_the_contacts():
     house = _kept_house(_Watched(3))
     assert house.timeout == 8000
-    assert (house.fed, house.ticked, house.polled) == (3, 6, 150)
+    assert (house.fed, house.looked, house.ticked, house.polled) == (3, 3, 6, 150), "of the clock too: ticks come round"
+    assert house.slept == [10] * 150
     house = _kept_house(_Watched(3), with_car=False)
     assert (house.fed, house.ticked, house.polled) == (3, 3, 150)
 
@@ -203,6 +210,7 @@ def test_housekeeping_goes_on_without_memory():
     house = _Watched(4)
     house.tight = True
     assert _kept_house(house).fed == 4 and house.polled == 0
+    assert house.slept == [10] * 4, "others have their turn"
 
 
 def _failed(error):
@@ -231,3 +239,96 @@ def test_an_agent_that_raises_is_told_made_safe_and_begins_anew():
 
 def test_what_no_restart_mends_is_said_in_one_line_and_the_board_stays_safe():
     assert _failed(StoreError("settings.json: wrong")) == (["safe"], [])
+
+
+def test_a_board_whose_agent_cannot_even_be_made_is_told_of_and_begins_anew():
+    class Broken:
+        def __init__(self, board):
+            raise ValueError
+
+    board = _Board()
+    told = []
+    real = agent.Agent, agent.machine, agent.time, agent.tell
+    agent.Agent, agent.machine, agent.time, agent.tell = Broken, board, _Time(board), told.append
+    try:
+        agent.main(board, prompt)
+    finally:
+        agent.Agent, agent.machine, agent.time, agent.tell = real
+    assert board.done == [1000, "reset"] and len(told) == 1, "no output was ever driven"
+
+
+def test_a_task_that_goes_on_is_held_and_one_that_ends_is_not():
+    async def act():
+        one = _Bare(_Board())
+        one.start("for ever", asyncio.Event().wait())
+        one.start("soon over", _ends(), True)
+        return len(one._tasks)
+
+    assert asyncio.run(act()) == 1
+
+
+def test_it_is_put_together_then_what_did_that_is_dropped_and_then_it_keeps_house():
+    from latchkey import start
+
+    done = []
+
+    class One(_Bare):
+        def forget(self, *names):
+            done.extend(names)
+
+        async def _housekeeping(self):
+            done.append("housekeeping")
+
+    async def assemble(made):
+        done.append("assembled")
+
+    real, start.assemble = start.assemble, assemble
+    try:
+        asyncio.run(One(None).run())
+    finally:
+        start.assemble = real
+    assert done[0] == "assembled" and done[-1] == "housekeeping"
+    gone = set(done[1:-1])
+    assert {"latchkey.start", "latchkey.config", "latchkey.keys.changes", "latchkey.store.files"} <= gone
+    assert all(name.startswith("latchkey.") for name in gone)
+
+
+class _Link:
+    def __init__(self):
+        self.events = []
+
+    def event(self, event):
+        self.events.append(event)
+
+
+def test_events_go_to_the_bench_where_there_is_one():
+    for links, bench, told in (([_Link()], object(), 1), ([_Link()], None, 0), ([], object(), 0)):
+        one = _Bare(None)
+        one.links, one.bench = links, bench
+        one.emit({"event": "x"})
+        assert [len(link.events) for link in links] == [told] * len(links)
+
+
+def test_what_is_done_with_is_dropped_and_loaded_again_by_whoever_needs_it():
+    import sys
+
+    import latchkey.prompt
+
+    one = _Bare(None)
+    one.forget("latchkey.prompt", "latchkey.not_there")
+    try:
+        assert "latchkey.prompt" not in sys.modules and not hasattr(sys.modules["latchkey"], "prompt")
+    finally:
+        sys.modules["latchkey.prompt"] = sys.modules["latchkey"].prompt = prompt
+    assert latchkey.prompt is prompt
+
+
+def test_a_lost_identity_is_in_what_a_board_says_of_itself():
+    class Board:
+        NAME = "board"
+
+    for lost in (False, True):
+        one = _Bare(None)
+        one.board, one.vin, one.boot, one.lost = Board, None, "abcd", lost
+        hello = one.hello()
+        assert hello.get("identity_lost", False) is lost and hello["board"] == "board" and hello["boot"] == "abcd"

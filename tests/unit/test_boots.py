@@ -90,7 +90,8 @@ def test_numbers_that_no_board_gets_to_are_damage():
 
 def test_the_highest_number_of_all_makes_no_other():
     start()
-    files.run(files.write_sealed(COPIES[0], 1, (0x3FFFFFFE).to_bytes(4, "little")))
+    files.run(files.write_sealed(COPIES[0], 1, (0x3FFFFFFD).to_bytes(4, "little")))
+    assert count() == 0x3FFFFFFE
     assert count() is None and told
 
 
@@ -107,6 +108,13 @@ def test_an_absurd_number_in_nvs_does_not_stop_the_car():
     esp32.ram["latchkey.boot"] = 0x7FFFFF
     flash.fail_after(1, 28, forever=True)
     assert count() is None, "and NVS alone does not"
+
+
+def test_nvs_alone_counts_up_to_its_highest():
+    flash = start()
+    esp32.ram["latchkey.boot"] = 0x7FFFFE
+    flash.fail_after(1, 28, forever=True)
+    assert [count(), count()] == [0x7FFFFF, None]
 
 
 def test_one_place_that_can_be_written_is_enough():
@@ -155,7 +163,7 @@ def test_what_is_in_the_way_is_set_aside():
 
 def test_a_simulated_nvs_that_is_none_holds_nothing():
     start()
-    path = "/tmp/latchkey-test-%d" % id(told)
+    path = "/tmp/latchkey-test-" + os.urandom(8).hex()
     os.putenv("LATCHKEY_IMAGE", path)
     try:
         for text in ("", "[1]", "null", "5", '{"latchkey.boot": "x"}', '{"latchkey.boot": null}', "\xff"):

@@ -36,6 +36,29 @@ def test_a_record_has_its_fixed_size():
     assert unpack(key(1, label="").pack()).slot == NO_SLOT
 
 
+def test_a_record_says_its_version_and_one_of_another_is_refused_by_its_number():
+    raw = full().pack()
+    assert bytes(raw[:4]) == b"Lk\x01\xfe", "records that lie in cars begin so"
+    assert raw[9] == IMPERMANENT == 1, "as does the flag in them"
+    raw[2:4] = b"\x02\xfd"
+    try:
+        unpack(raw)
+    except files.UnknownVersion as error:
+        assert error.version == 2
+    else:
+        raise AssertionError("read as version 1")
+
+
+def test_a_field_of_another_size_makes_no_record():
+    good = public(1)
+    for public_key, shared, signer in ((good[1:], K, b"sign"), (good, K[1:], b"sign"), (good, K, b"sig")):
+        try:
+            Record(public_key, shared, 3, signer=signer)
+        except ValueError:
+            continue
+        raise AssertionError((public_key, shared, signer))
+
+
 def test_a_key_is_named_by_the_hash_of_its_uncompressed_point():
     published = bytes.fromhex(
         "04c7a1f47138486aa4729971494878d33b1a24e39571f748a6e16c5955b3d877d3"

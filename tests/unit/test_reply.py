@@ -71,12 +71,25 @@ def test_an_answer_goes_back_to_its_sender_by_whatever_it_gave():
 def test_session_info_goes_with_a_fault_only_when_there_is_a_session():
     _, reply, conn, sessions = asked(verified=False)
     reply.fault(6)
-    assert "session_info" not in conn.last()
+    assert "session_info" not in conn.last() and "protobuf_message_as_bytes" not in conn.last()
     session = sessions.find(CLIENT_PUBLIC)
     reply.fault(6, session, sessions.public, 9)
     info = decode(messages.SESSION_INFO, conn.last()["session_info"])
     assert info["epoch"] == session.epoch and info["clock_time"] == 9
     assert len(conn.last()["signature_data"]["session_info_tag"]["tag"]) == 32
+
+
+def test_one_who_is_known_gets_session_info_with_a_fault_that_is_about_the_session():
+    _, reply, conn, sessions = asked()
+    reply.fault(6, sessions.find(CLIENT_PUBLIC), sessions.public, 9)
+    assert decode(messages.SESSION_INFO, conn.last()["session_info"])["clock_time"] == 9
+    assert conn.last()["signedMessageStatus"]["signed_message_fault"] == 6
+
+
+def test_a_request_without_sender_and_name_is_answered_without_them():
+    _, reply, conn, _ = asked(flags=0, from_destination=None, uuid=None)
+    reply.payload(b"x")
+    assert "to_destination" not in conn.last() and "request_uuid" not in conn.last()
 
 
 def test_that_the_card_is_waited_for_is_no_end_of_a_request():

@@ -244,3 +244,78 @@ def test_the_times_of_keys_that_are_over_are_not_kept():
     ] * 10
     sessions.start_time(guests[45])
     assert sorted(sessions._deadlines) == sorted([guest.public for guest in guests[21:40]] + [guests[45].public])
+
+
+def test_a_proven_session_is_found_by_its_handle_in_its_own_domain():
+    keys = [owner(), owner(other_key(1))]
+    sessions, _ = sessions_of(*keys)
+    proven = []
+    for record in keys:
+        for domain in (2, 3):
+            session = sessions.find(record.public, domain)
+            sessions.spend(session, 7)
+            proven.append(session)
+    for session in proven:
+        assert sessions.find_handle(session.handle, session.domain) is session
+    assert sessions.find_handle(9, 2) is None
+
+
+def proven_full(count=8):
+    """A full table of proven sessions, the last one used most recently."""
+    sessions, _ = sessions_of(*[owner(other_key(n)) for n in range(12)])
+    live = [sessions.find(other_key(n)) for n in range(count)]
+    for session in live:
+        sessions.spend(session, 5)
+    return sessions, live
+
+
+def alive(sessions, live):
+    return [sessions.find(session.record.public) is session for session in live]
+
+
+def test_whoever_goes_on_commanding_ends_nobody_elses_session():
+    for who in (7, 0, 3):
+        sessions, live = proven_full()
+        for counter in range(6, 30):
+            sessions.spend(live[who], counter)
+        assert alive(sessions, live) == [True] * 8
+
+
+def test_a_key_that_is_dropped_leaves_the_others_theirs_and_its_place_free():
+    for gone in (0, 4, 7):
+        sessions, live = proven_full()
+        sessions.drop(live[gone].record.public)
+        assert alive(sessions, live) == [n != gone for n in range(8)]
+        newcomer = sessions.find(other_key(9))
+        sessions.spend(newcomer, 1)
+        assert alive(sessions, live + [newcomer]) == [n != gone for n in range(9)], "there was room for it"
+    sessions, live = proven_full()
+    sessions.drop()
+    assert alive(sessions, live) == [False] * 8
+
+
+def test_no_epoch_of_a_key_comes_back_however_often_its_sessions_end():
+    last = 0xFFFFFFFF
+    for between in (0, 1, 3):
+        sessions, _ = sessions_of(owner(), owner(other_key(1)))
+        seen = set()
+        for n in range(700):
+            session = sessions.find(CLIENT_PUBLIC)
+            assert session.epoch not in seen, n
+            seen.add(session.epoch)
+            sessions.spend(session, last)
+            if n > 5:
+                for _ in range(between):
+                    sessions.spend(sessions.find(other_key(1)), last)
+    sessions, _ = sessions_of(owner(), owner(other_key(1)))
+    for _ in range(5):
+        sessions.spend(sessions.find(CLIENT_PUBLIC), last)
+    secret = sessions._secret
+    while sessions._secret == secret:
+        sessions.spend(sessions.find(other_key(1)), last)
+    seen = set()
+    for _ in range(20):  # with another secret its place begins anew, and is not left where it was
+        session = sessions.find(CLIENT_PUBLIC)
+        assert session.epoch not in seen
+        seen.add(session.epoch)
+        sessions.spend(session, last)

@@ -7,6 +7,7 @@ import sys
 import board
 import esp32
 
+import codes as faults
 import named as messages
 from latchkey import agent, crypto, start, unprovisioned
 from latchkey.clock import Clock
@@ -174,19 +175,21 @@ class Agent:
     bench = False
     lost = False
 
-    def __init__(self):
+    def __init__(self, **other):
         self.number = None
         self.identity = (PRIVATE, CAR)
         self.car = None
         self.links = []
         self.started = []
+        for name in other:
+            setattr(self, name, other[name])
 
     def hello(self):
         return {}
 
     def start(self, name, task):
         self.started.append(name)
-        asyncio.create_task(task)
+        self.task = asyncio.create_task(task)
 
 
 class Serial:
@@ -240,6 +243,8 @@ def test_a_car_whose_start_cannot_be_counted_says_busy_and_is_one_as_soon_as_it_
             await sleep(1)
         agent.links[0].router.handle(conn, request)
         assert conn.sent[-1] == b"the car" and agent.car.number == 7
+        await sleep(1)
+        assert not agent.task.done(), "a task's end is the agent's"
 
     try:
         start.asyncio.sleep_ms = sleep_ms
@@ -291,3 +296,158 @@ def test_a_number_that_was_found_late_and_an_identity_that_is_new_are_stirred_in
     finally:
         unprovisioned.new_identity, start.provisioning.set_identity, start.boots.count, crypto.stir = real
     assert stirred == [(b"", 7), (PRIVATE, 7)] and agent.identity == (PRIVATE, CAR)
+
+
+def test_settings_are_what_the_agent_goes_by():
+    for text, radio, bench, led in (
+        (b'{"vin": "5YJ30123456789ABC"}', True, True, board.PINS["led"]),
+        (b'{"vin": "5YJ30123456789ABC", "radio": false, "bench": false, "pins": {"led": 4}}', False, False, 4),
+    ):
+        esp32.ram.clear()
+        mount(fresh())
+        asyncio.run(provisioning.provision(ROOT, text, PRIVATE, CAR))
+        made = agent.Agent(board, ROOT)
+        assert (made.vin, made.radio, made.bench) == (VIN.decode(), radio, bench)
+        assert made.identity == (PRIVATE, CAR) and not made.lost
+        assert made.pins._outputs["led"].number == led
+        assert board.PINS["led"] == 2, "the board's own table is not written to"
+
+
+def test_a_new_board_is_no_car_and_has_its_bench_and_no_radio():
+    esp32.ram.clear()
+    fresh()
+    made = agent.Agent(board, ROOT)
+    assert (made.vin, made.radio, made.bench, made.lost) == (None, False, True, False)
+    assert (made.car, made.links, made.identity, made.number) == (None, [], None, 1)
+    assert made.clock.now() >= 0 and made.root == ROOT and made.board is board
+
+
+def test_a_start_that_is_not_counted_stirs_nothing_in():
+    flash = prepared()
+    mount(flash)
+    real, start.boots.count = start.boots.count, lambda root, report: None
+    stir, crypto.stir = crypto.stir, None
+    try:
+        made = agent.Agent(board, ROOT)
+    finally:
+        start.boots.count, crypto.stir = real, stir
+    assert made.number is None and made.vin == VIN.decode()
+
+
+class Log:
+    def __init__(self):
+        self.kinds = []
+
+    def append(self, kind, *rest):
+        self.kinds.append(kind)
+
+
+async def _forever():
+    await asyncio.Event().wait()
+
+
+class Tasked(Serial):
+    def tasks(self):
+        return (("serial in", _forever()),)
+
+
+class TaskedCar(Car):
+    def __init__(self, *args):
+        super().__init__(*args)
+        self.log = Log()
+
+    def tasks(self):
+        return (("log", _forever()),)
+
+
+class Radio:
+    def __init__(self, agent, router):
+        self.router = router
+
+    def run(self):
+        return _forever()
+
+
+def assembled(**settings):
+    """An agent that has been put together, of parts that only take note."""
+    import latchkey.bench
+    import latchkey.car
+    import latchkey.link.radio
+
+    real = latchkey.car.Car, start.SerialLink, latchkey.link.radio.Radio, start.boots.count, latchkey.bench.Bench
+    latchkey.car.Car, start.SerialLink, latchkey.link.radio.Radio = TaskedCar, Tasked, Radio
+    start.boots.count = lambda root, report: None
+    latchkey.bench.Bench = lambda agent: "bench"
+    try:
+        made = Agent(**settings)
+        asyncio.run(start.assemble(made))
+    finally:
+        latchkey.car.Car, start.SerialLink, latchkey.link.radio.Radio, start.boots.count, latchkey.bench.Bench = real
+    return made
+
+
+def test_a_car_has_its_tasks_the_port_and_the_radio_that_its_settings_allow():
+    made = assembled(number=3, radio=True, bench=True)
+    assert made.started == ["log", "serial in", "radio"] and made.car.number == 3
+    assert [type(link) for link in made.links] == [Tasked, Radio] and made.bench == "bench"
+    assert made.car.log.kinds == []
+    made = assembled(number=3)
+    assert made.started == ["log", "serial in"] and len(made.links) == 1 and made.bench is None
+
+
+def test_a_board_that_is_no_car_has_the_port_alone_and_waits_for_nothing():
+    made = assembled(number=3, vin=None, radio=True)
+    assert made.started == ["serial in"] and made.car is None and len(made.links) == 1
+    assert answer(made) == faults.NOT_PROVISIONED
+
+
+def test_a_car_that_cannot_be_counted_waits_beside_its_links():
+    made = assembled(radio=True)
+    assert made.started == ["serial in", "waiting", "radio"] and made.car is None
+    assert answer(made) == faults.BUSY
+
+
+def answer(made):
+    """The fault that the board answers a handshake with."""
+    conn = Conn()
+    fields = {"to_destination": {"domain": 2}, "from_destination": {"routing_address": b"a" * 16}}
+    made.links[0].router.handle(conn, message(dict(fields, session_info_request={"public_key": b"\x04" * 65})))
+    return decode(messages.ROUTABLE_MESSAGE, conn.sent[-1])["signedMessageStatus"]["signed_message_fault"]
+
+
+def test_a_lost_identity_is_in_the_log_of_the_car_that_drew_another():
+    made = assembled(number=3, lost=True)
+    assert made.car.log.kinds == ["identity"]
+
+
+def test_an_identity_is_lost_only_when_another_one_is_used():
+    kept = PRIVATE, CAR
+    other = b"q" * 32, CAR
+    real = unprovisioned.new_identity, start.provisioning.set_identity
+
+    async def draw():
+        return other
+
+    unprovisioned.new_identity = draw
+    try:
+        for found, lost, said in ((kept, True, False), (other, True, True), (other, False, False)):
+
+            async def set_identity(root, private, public, found=found):
+                return found
+
+            start.provisioning.set_identity = set_identity
+            made = Agent(number=3, identity=None, lost=lost)
+            assert asyncio.run(start._check(made, []))
+            assert (made.identity, made.lost) == (found, said)
+    finally:
+        unprovisioned.new_identity, start.provisioning.set_identity = real
+
+
+def test_no_car_is_made_without_an_identity_or_a_number():
+    for missing in ({"identity": None, "number": 3}, {"number": None}):
+        made = Agent(**missing)
+        try:
+            start._start(made, VIN.decode())
+        except ValueError:
+            continue
+        raise AssertionError(missing)

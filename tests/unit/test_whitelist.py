@@ -4,7 +4,7 @@
 import codes as faults
 from latchkey.faults import KeyRefused
 from latchkey.keys import whitelist
-from latchkey.keys.record import IMPERMANENT
+from latchkey.keys.record import IMPERMANENT, key_id
 from latchkey.wire.schema import Origin
 from named import WHITELIST_OPERATION, encode
 from support import CLIENT_PUBLIC, DRIVER, GUEST, OWNER, VEHICLE_PUBLIC, Keys, other_key, owner
@@ -116,6 +116,53 @@ def test_only_owners_add_keys():
     assert not change.record.flags & IMPERMANENT
 
 
+def test_whoever_is_no_owner_changes_no_key_in_any_way():
+    """With owners to spare, so that no other rule refuses it: nobody raises oneself, or makes room for a friend."""
+    for role in (0, 1, DRIVER, 4, 5, 6, GUEST):
+        actor = owner(other_key(1), role=role)
+        friend = owner(other_key(4), role=DRIVER)
+        passing = owner(other_key(5), role=DRIVER, flags=IMPERMANENT)
+        keys = Keys(actor, owner(other_key(2)), owner(other_key(3)), friend, passing)
+        for whose in (actor.public, other_key(2), friend.public):
+            for name in ("updateKeyAndPermissions", "addPermissionsToPublicKey"):
+                update = operation(name, whose, OWNER)
+                assert code(whitelist.plan, update, actor, keys) == faults.KEY_NO_PERMISSION_TO_CHANGE, role
+            assert code(whitelist.plan, replacement(whose), actor, keys) == faults.KEY_NO_PERMISSION_TO_ADD, role
+            if role != 1:  # service removes some: see below
+                assert code(whitelist.plan, removal(whose), actor, keys) == faults.KEY_NO_PERMISSION_TO_REMOVE, role
+        for name in (ADD, "addImpermanentKey", "addImpermanentKeyAndRemoveExisting"):
+            assert code(whitelist.plan, operation(name), actor, keys) == faults.KEY_NO_PERMISSION_TO_ADD, role
+        every = message({"removeAllImpermanentKeys": 1})
+        assert code(whitelist.plan, every, actor, keys) == faults.KEY_NO_PERMISSION_TO_REMOVE, role
+
+
+def test_a_change_says_which_key_it_is_about_and_in_which_role():
+    actor, friend = owner(other_key(1)), owner(other_key(2), role=DRIVER)
+    keys = Keys(actor, friend)
+    added = whitelist.plan(operation(ADD, role=GUEST), actor, keys)
+    assert (added.public, added.key_id, added.role) == (CLIENT_PUBLIC, key_id(CLIENT_PUBLIC), GUEST)
+    removed = whitelist.plan(removal(friend.public), actor, keys)
+    assert (removed.public, removed.key_id, removed.role) == (friend.public, friend.id, 0)
+    assert not removed.needs_agreement
+    many = whitelist.plan(message({"removeAllImpermanentKeys": 1}), actor, keys)
+    assert (many.public, many.key_id, many.role) == (b"", None, 0)
+
+
+def test_a_stale_key_has_its_slot_in_a_full_keychain():
+    class WithStale(Keys):
+        """One key was agreed with an identity that is lost: found as an old one only."""
+
+        def find(self, public, old=False):
+            return super().find(public) if old or public != CLIENT_PUBLIC else None
+
+    keys = WithStale(owner(), owner(other_key(1)))
+    keys.CAPACITY = 2
+    assert whitelist.plan_pairing(operation(ADD), keys).record
+    keys = WithStale(owner(other_key(2)), owner(other_key(1)))
+    keys.CAPACITY = 2
+    assert code(whitelist.plan_pairing, operation(ADD), keys) == faults.KEY_WHITELIST_FULL
+
+
 def test_impermanent_keys_are_marked_and_may_replace_those_before():
     actor = owner(other_key(1))
     change = whitelist.plan(operation("addImpermanentKey", role=DRIVER), actor, Keys(actor))
@@ -169,6 +216,7 @@ def test_an_update_keeps_the_key_and_changes_its_role():
     change = whitelist.plan(operation("updateKeyAndPermissions", friend.public, GUEST), actor, keys)
     assert (change.record.public, change.record.role, change.record.label) == (friend.public, GUEST, "Bo")
     assert change.record.shared == friend.shared and not change.needs_agreement
+    assert change.record.origin == Origin.CARD_TAP, "it came by the card, and still did"
     demotion = operation("updateKeyAndPermissions", actor.public, DRIVER)
     assert code(whitelist.plan, demotion, actor, keys) == faults.KEY_REMOVES_OWN_PERMISSIONS
     unknown = operation("updateKeyAndPermissions", other_key(9), DRIVER)
@@ -233,6 +281,7 @@ def test_one_rule_keeps_the_last_owner_that_a_card_enrolled_whatever_the_operati
             assert refused == refusal or (actor is last and refused in oneself)
         for name in ("addImpermanentKey", "addImpermanentKeyAndRemoveExisting"):
             assert whitelist.plan(operation(name, role=DRIVER), actor, keys), "no owner that lasts goes with these"
+    assert whitelist.plan(removal(commanded.public), last, keys), "an owner that no card enrolled may go"
     keys.put(spare)  # with another card tap there is room for all of them
     for actor in (commanded, passing, timed):
         for asked, _ in changes(last):
