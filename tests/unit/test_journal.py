@@ -3,7 +3,7 @@
 
 import os
 
-from latchkey.store import files, journal
+from latchkey.store import files, journal, reserve
 from ramflash import ROOT, flip, fresh
 
 REDO = ROOT + "/journal/redo"
@@ -28,6 +28,13 @@ def test_a_committed_change_is_pending_until_it_is_cleared():
     journal.clear(ROOT)
     assert pending() == (None, [])
     journal.clear(ROOT)
+
+
+def test_the_folder_of_all_is_made_where_it_is_not_there_yet():
+    fresh()
+    root = ROOT + "/folder"
+    files.run(journal.commit(root, journal.KEYS, b"change"))
+    assert journal.pending(root, print)[0] == journal.KEYS
 
 
 def test_a_change_is_committed_by_its_last_step():
@@ -71,6 +78,73 @@ def test_a_journal_of_another_version_is_refused_and_kept():
             raise AssertionError("taken for version 1")
 
 
+def test_the_journals_that_lie_in_cars_are_read_and_a_kind_that_nobody_knows_is_kept():
+    fresh()
+    files.make_folder(ROOT + "/journal")
+    for number, kind in ((1, journal.KEYS), (2, journal.PROVISION)):
+        files.run(files.write_sealed(REDO, 1, bytes((number,)) + b"change"))
+        assert pending() == ((kind, b"change"), []) and kind == number
+    for number in (0, 3, 255):
+        files.run(files.write_sealed(REDO, 1, bytes((number,)) + b"change"))
+        for _ in range(2):
+            try:
+                pending()
+            except files.UnknownVersion as error:
+                assert error.version == number
+            else:
+                raise AssertionError("carried out as if it were known")
+
+
+def test_a_read_that_fails_twice_costs_no_change_and_a_third_time_it_is_set_aside():
+    for failures in (1, 2, 3):
+        fresh()
+        files.run(journal.commit(ROOT, journal.KEYS, b"change"))
+        left = [failures]
+        real = files.read_sealed
+
+        def read_sealed(path, version, left=left, real=real):
+            left[0] -= 1
+            if left[0] >= 0:
+                raise OSError(5)
+            return real(path, version)
+
+        files.read_sealed = read_sealed
+        try:
+            change, reports = pending()
+        finally:
+            files.read_sealed = real
+        if failures < 3:
+            assert change == (journal.KEYS, b"change") and reports == []
+        else:
+            assert change is None and len(reports) == 1
+
+
+def test_only_a_change_that_may_spend_the_reserve_does():
+    for spend in (True, False):
+        fresh()
+        files.run(reserve.make(ROOT))
+        real = files.prepare
+        calls = []
+
+        def prepare(folder, chunks, calls=calls, real=real):
+            calls.append(folder)
+            if len(calls) == 1:
+                raise OSError(28)
+            yield from real(folder, chunks)
+
+        files.prepare = prepare
+        try:
+            files.run(journal.commit(ROOT, journal.KEYS, b"change", spend))
+        except OSError as error:
+            assert not spend and error.errno == 28
+        else:
+            assert spend
+        finally:
+            files.prepare = real
+        assert reserve.whole(ROOT) is not spend
+        assert pending()[0] == ((journal.KEYS, b"change") if spend else None)
+
+
 def test_what_an_interrupted_commit_left_is_written_over():
     fresh()
     files.make_folder(ROOT + "/journal")
@@ -112,6 +186,7 @@ def test_a_commit_that_fails_in_its_last_step_is_none_whether_it_was_done_or_not
         finally:
             files.os = real
         assert pending() == (None, [])
+        assert os.listdir(ROOT + "/journal") == [], "and nothing is left of it"
 
 
 def test_a_commit_of_which_nobody_can_say_whether_it_was_done_is_told_so():

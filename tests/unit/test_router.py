@@ -469,3 +469,29 @@ def test_a_start_is_verified_and_answered_within_8_kb_of_heap():
     assert used <= 8192, used
 
 
+
+
+def test_only_a_bad_tag_costs_of_the_allowance_of_a_connection():
+    car = Car(owner())
+    for n in range(20):
+        assert fault(car.command(UNLOCK, sent_epoch=bytes(16))[1]) == faults.INCORRECT_EPOCH, n
+    _, reply = car.command(UNLOCK)
+    assert "signedMessageStatus" not in reply
+
+
+def test_a_connection_that_has_given_a_command_is_known_to_have():
+    car = Car(owner())
+    car.conn.authenticated_ms = None
+    car.command(UNLOCK, tag=bytes(16))
+    assert car.conn.authenticated_ms is None, "a bad tag is no command"
+    car.command(UNLOCK)
+    assert car.conn.authenticated_ms is not None
+
+
+def test_a_signed_change_of_keys_comes_with_the_key_that_signed_it():
+    car = Car(owner())
+    asked = []
+    car.router._enrol = lambda operation, reply, actor: asked.append((bytes(operation), actor.public))
+    operation = encode(messages.WHITELIST_OPERATION, {"removeAllImpermanentKeys": 1})
+    car.command(encode(messages.UNSIGNED_MESSAGE, {"WhitelistOperation": {"removeAllImpermanentKeys": 1}}))
+    assert asked == [(operation, CLIENT_PUBLIC)]
