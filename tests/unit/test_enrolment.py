@@ -9,11 +9,12 @@ from latchkey.clock import Clock
 from latchkey.faults import Fault, KeyRefused
 from latchkey.keys.enrolment import TAP_WINDOW, Enrolment
 from latchkey.keys.keychain import KeychainFull
+from latchkey.keys.record import IMPERMANENT
 from latchkey.keys.report import Report
 from latchkey.session.sessions import Sessions
 from named import decode
 from support import CLIENT_PUBLIC, OWNER, VEHICLE_PRIVATE, VEHICLE_PUBLIC, Conn, K, Keys, other_key, owner
-from test_whitelist import ADD, operation, removal
+from test_whitelist import ADD, message, operation, removal
 
 
 class Reply:
@@ -388,12 +389,29 @@ async def test_no_room_for_a_plan_costs_one_request():
 async def test_a_removed_keys_session_ends():
     friend = owner(other_key(2), role=3)
     bench, reply = Bench(Keys(owner(), friend)), Reply()
-    bench.sessions.find(friend.public)
+    bench.sessions.spend(bench.sessions.find(friend.public), 1)  # it is kept, as that of a key in use is
     bench.enrolment.manage(removal(friend.public), reply, owner())
     await bench.settle()
     assert reply.information() == 0
     assert reply.statuses[-1]["whitelistOperationStatus"]["signerOfOperation"]["publicKeySHA1"] == owner().id
     assert bench.sessions.find(friend.public) is None
+
+
+async def test_the_sessions_of_impermanent_keys_end_with_them():
+    passing = owner(other_key(2), role=3, flags=IMPERMANENT)
+    bench, reply = Bench(Keys(owner(), passing)), Reply()
+    bench.sessions.spend(bench.sessions.find(passing.public), 1)
+    bench.enrolment.manage(message({"removeAllImpermanentKeys": 1}), reply, owner())
+    await bench.settle()
+    assert reply.information() == 0 and bench.sessions.find(passing.public) is None
+
+
+async def test_the_time_of_a_timed_key_starts_with_its_enrolment():
+    bench, reply = Bench(Keys()), Reply()
+    bench.enrolment.pair(operation(ADD, secondsToBeActive=60), reply)
+    bench.enrolment.tap()
+    await bench.settle()
+    assert reply.information() == 0 and bench.sessions.active(bench.sessions.find(CLIENT_PUBLIC))
 
 
 async def test_a_changed_role_begins_a_new_session():
