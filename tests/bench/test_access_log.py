@@ -87,11 +87,13 @@ def test_the_log_outlives(car: Bench, owner: Phone, how: str, request: pytest.Fi
 def test_the_log_is_a_ring_and_numbers_go_on(car: Bench, owner: Phone, simulated: SimulatedBoard) -> None:
     """On a simulated flash: no need to wear a real one."""
     first = since(car)
-    for _ in range(RING + 20):
-        owner.wake()
     entries = car.log()
+    while entries[-1]["seq"] < first + RING:  # commands that come faster than a flash writes are counted, and left out
+        for _ in range(50):
+            owner.wake()
+        entries = car.log()
     numbers = [entry["seq"] for entry in entries]
-    assert numbers == sorted(set(numbers)) and numbers[-1] >= first + RING
+    assert numbers == sorted(set(numbers))
     assert RING - 100 <= len(entries) <= RING + 16
 
 

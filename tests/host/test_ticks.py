@@ -14,6 +14,7 @@ from host_tools.build.staging import SOURCES
 REVIEWED = {
     "latchkey/clock.py": {"ticks_ms"},  # `elapsed` and the Clock themselves
     "latchkey/router.py": {"ticks_ms", "ticks_us"},  # stamps a command; times one message, which ends at once
+    "latchkey/car.py": {"ticks_ms"},  # is a phone commanding? One that came round is told later
     "latchkey/keys/loading.py": {"ticks_ms"},  # times one import
     "latchkey/link/serial.py": {"ticks_ms"},  # _heard: looked at twice a second, and not at all once it is old
     "latchkey/link/ble.py": {"ticks_ms"},  # only passed on
