@@ -114,7 +114,7 @@ def test_a_good_command_after_days_of_silence_is_not_told_to_wait(
         async with AttPhone(board.air) as phone:
             await phone.connect()
             told = []
-            for _ in range(9):
+            while told[-1:] != ["BUSY"]:  # the allowance comes back by one a second meanwhile
                 await phone.send(forge(owner, WAKE, change=spoilt).SerializeToString())
                 told.append(await answered(phone))
             await loop.run_in_executor(None, days_pass, car, stepped, days)
@@ -125,5 +125,5 @@ def test_a_good_command_after_days_of_silence_is_not_told_to_wait(
         owner = new_phone(car, "owner")
         owner.handshake()
         told, after = asyncio.run(story(car, owner))
-    assert told == ["INVALID_SIGNATURE"] * 8 + ["BUSY"]
+    assert set(told[:-1]) == {"INVALID_SIGNATURE"}
     assert after == "no fault"
