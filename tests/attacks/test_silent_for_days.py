@@ -113,7 +113,7 @@ def test_a_good_command_after_days_of_silence_is_not_told_to_wait(
 
         async with AttPhone(board.air) as phone:
             await phone.connect()
-            told = []
+            told: list[str] = []
             while told[-1:] != ["BUSY"]:  # the allowance comes back by one a second meanwhile
                 await phone.send(forge(owner, WAKE, change=spoilt).SerializeToString())
                 told.append(await answered(phone))
