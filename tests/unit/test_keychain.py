@@ -245,6 +245,29 @@ def test_a_change_gives_way_between_flash_blocks():
     assert max(stretches) <= 40, "a block of 4096 bytes is one erase and 32 programs of 128 bytes"
 
 
+def test_a_change_of_all_buckets_gives_way_between_their_reads():
+    flash = mount(RamFlash(None, 512), fresh=True)
+    _fill(opened(), 768)  # 12 in each
+    keys = opened()
+    apply(keys, key(1000, DRIVER, flags=IMPERMANENT))
+    stretches = []
+
+    async def watch():
+        while True:
+            before = flash.bytes_read
+            await asyncio.sleep_ms(0)
+            stretches.append(flash.bytes_read - before)
+
+    async def change():
+        task = asyncio.create_task(watch())
+        await keys.apply(None, (), True)
+        task.cancel()
+
+    asyncio.run(change())
+    print("note: at most %d bytes read without a pause" % max(stretches))
+    assert max(stretches) <= 65_536, "a bucket, and what littlefs reads to find room for it"
+
+
 def test_changes_wait_for_each_other():
     keys = made()
 

@@ -101,9 +101,10 @@ class Buckets:
         with open(where, "rb") as f:
             for at in range(_HEAD, self.load(f, where, self._index), 8):
                 id4, slot, _, flags = struct.unpack_from(_ENTRY, self._index, at)
-                if change or flags & LASTING_OWNER:
+                hidden = change and change.may_hide(id4, flags)
+                if hidden or flags & LASTING_OWNER:
                     record = self.record(f, where, at)
-                    if change and change.dropped(record, id4):
+                    if change and hidden and change.dropped(record, id4):
                         continue
                     if not record or not record.lasting_owner or not self.active(record):
                         flags &= ~LASTING_OWNER

@@ -6,14 +6,13 @@ carried out bucket by bucket, now or, when the flash fails, before the next chan
 """
 
 import asyncio
-import os
 import struct
 
 from micropython import const
 
 from latchkey import store
 from latchkey.keys import buckets
-from latchkey.keys.keychain import KeychainFull
+from latchkey.keys.keychain import KeychainFull, missing
 from latchkey.keys.record import NO_SLOT, SIZE, Record, key_id, unpack
 from latchkey.store import files, formats, journal, reserve
 
@@ -83,7 +82,7 @@ def prepare(keychain: Keychain) -> None:
     """For a boot: make what is missing, and finish what was interrupted. What fails is reported."""
     root = keychain.root
     files.attempt(files.make_folder, root, keychain.report)
-    if _missing(buckets.path(root, buckets.COUNT - 1)):
+    if missing(buckets.path(root, buckets.COUNT - 1)):
         create(root, keychain.report)
     for bucket in range(buckets.FOLDERS):
         files.attempt(files.sweep, buckets.folder(root, bucket), keychain.report)
@@ -137,7 +136,10 @@ async def _apply(keychain: Keychain, add: Record | None, gone: list[bytes], drop
     await files.pace(journal.commit(root, journal.KEYS, body, not grows))
     keychain.buckets.pending = change  # from here on it is made
     try:
-        _learn(keychain, change)
+        for bucket in range(buckets.COUNT):  # look-ups in between see the change all the same: it is pending
+            if change.touches(bucket):
+                keychain.take(bucket)
+                await asyncio.sleep_ms(0)
     except (MemoryError, OSError):
         raise journal.Unclear  # RAM does not know it: let a restart read all of it
     try:
@@ -161,13 +163,8 @@ def recover(keychain: Keychain) -> Generator[None]:
                     keychain.take(bucket)
                 except OSError as e:
                     keychain.report(str(e))
+                yield
     yield from _carry_out(keychain.buckets, keychain.root, change)
-
-
-def _learn(keychain: Keychain, change: Change) -> None:
-    for bucket in range(buckets.COUNT):
-        if change.touches(bucket):
-            keychain.take(bucket)
 
 
 def _carry_out(keys: Buckets, root: str, change: Change) -> Generator[None]:
@@ -277,25 +274,18 @@ def _chunks(f: BufferedReader, keep: list[int], add: Record | None) -> Iterator[
 
 def create(root: str, report: Callable[[str], None]) -> None:
     """Make the bucket files that are not there; in a keychain that had others, each is told: it was lost."""
-    missing = []
+    lost = []
     for bucket in range(buckets.COUNT):
         if bucket < buckets.FOLDERS:
             files.attempt(files.make_folder, buckets.folder(root, bucket), report)
         where = buckets.path(root, bucket)
         files.attempt(files.clear, where, report)
-        if _missing(where):
-            missing.append(where)
-    for where in missing:
-        if len(missing) < buckets.COUNT:
+        if missing(where):
+            lost.append(where)
+    for where in lost:
+        if len(lost) < buckets.COUNT:
             report(f"{where}: lost, and its keys with it")
         files.attempt(lambda path: open(path, "ab").close(), where, report)
-
-
-def _missing(path: str) -> bool:
-    try:
-        return not os.stat(path)
-    except OSError as e:
-        return bool(e.errno == _ENOENT)
 
 
 def wipe(root: str) -> Generator[None]:

@@ -50,7 +50,7 @@ class Keychain:
         for slot in range(self.CAPACITY):
             self.slots[slot] = 0xFF
         last = buckets.path(root, buckets.COUNT - 1)  # the last one made
-        if _missing(last) or _missing(root + "/reserve") or not _missing(root + "/journal/redo"):
+        if missing(last) or missing(root + "/reserve") or not missing(root + "/journal/redo"):
             from latchkey.keys import changes  # rare
 
             changes.prepare(self)
@@ -153,7 +153,8 @@ class Keychain:
         self._lasting[bucket + buckets.COUNT] = by_card
 
 
-def _missing(path: str) -> bool:
+def missing(path: str) -> bool:
+    """Whether nothing is there; False also for what cannot be looked at."""
     try:
         os.stat(path)
     except OSError as e:
