@@ -2,9 +2,8 @@
 """Protocol faults: exceptions that carry their wire code.
 
 `Fault` is the message layer's (universal_message.proto, MessageFault_E), `KeyRefused` the keychain's (vcsec.proto,
-WhitelistOperation_information_E).
-A module has the codes that it raises as constants of its own, which cost no heap. `router` alone turns them into
-replies; `why`, `expected` and `got` go to bench events and never onto the wire.
+WhitelistOperation_information_E). `router` alone turns them into replies; `why`, `expected` and `got` go to bench
+events and never onto the wire.
 """
 
 import sys

@@ -55,7 +55,7 @@ if TYPE_CHECKING:
         def send(self, message: bytes) -> None: ...
 
 _BARE = const(0x0A)  # how a ToVCSECMessage begins, and no RoutableMessage: it has no field 1 to 5
-_UNANSWERABLE = const(0)  # a fault that is met with silence
+_UNANSWERABLE = const(MessageFault.NONE)  # met with silence
 _NOMINAL = const(0x100)  # marks a GenericError where a refusal's detail may be a whitelist information
 _BAD_TAGS = const(8)  # in a row, before a connection is made to wait a second for each
 _SPARE = const(1024)  # bytes, for all that follows a change of the vehicle: its entry in the log, its answer
@@ -197,7 +197,7 @@ class Router:
         conn.authenticated_ms = time.ticks_ms()
         reply.verified = verified
         if request.domain == Domain.INFOTAINMENT:
-            from latchkey.vehicle import infotainment  # rare
+            from latchkey import infotainment  # rare
 
             infotainment.act(self, verified, reply)
         else:
@@ -249,18 +249,23 @@ class Router:
         elif kind == UnsignedMessage.RKEAction and command in policy.RKE:
             needed, method = policy.RKE[command]
             policy.check(record, needed)
-            self.perform(getattr(self.vehicle, method), command, reply, answers.vehicle_status)
+            self._act(getattr(self.vehicle, method), command, reply)
         elif kind == UnsignedMessage.closureMoveRequest and max(command.values(), default=0) <= ClosureMoveType.CLOSE:
             needed = policy.closures(command)
             policy.check(record, needed)
-            self.perform(lambda: self.vehicle.move(command), needed, reply, answers.vehicle_status)
+            self._act(lambda: self.vehicle.move(command), needed, reply)
         else:
             raise Fault(MessageFault.INVALID_COMMAND, "command")
 
+    def _act(self, change: Callable[[], None], command: int, reply: Reply) -> None:
+        """Answer a command with the vehicle's state, which clients take for its end: its phone has been told then."""
+        if self.perform(change, command, reply, answers.vehicle_status):
+            reply.conn.untold = False
+
     def perform(
         self, change: Callable[[], None], command: int, reply: Reply, answer: Callable[[Vehicle], bytes]
-    ) -> None:
-        """Change the vehicle, log it, and answer with its state: clients take that for the end of a command.
+    ) -> bool:
+        """Change the vehicle, log it, and answer. Whether the answer is on its way.
 
         What runs out of memory does so before the change, which allocates nothing; after it only an answer can be lost.
         """
@@ -269,13 +274,14 @@ class Router:
         bytearray(_SPARE)
         change()
         self._record("command", reply.conn, key_id, command, 0, 0)
+        told = False
         try:
             reply.payload(answer(self.vehicle))
-            if answer == answers.vehicle_status:
-                reply.conn.untold = False
+            told = True
             self._emit(event)
         except MemoryError:
             pass  # it is done, whoever could not be told
+        return told
 
     def refuse(
         self,
