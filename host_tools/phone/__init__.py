@@ -2,7 +2,7 @@
 """A phone: the other side of the car, written apart from the firmware so that the two check each other.
 
 A command flows: `messages` builds the request, `client` gives it, `contact` signs it with the `session` whose counter
-the `cache` has already put on disk, the connection carries it, and the answer comes back through `contact`, which
-believes only what is proven, to `outcome`, which says what it means (`refusals` has the names of that). `pairing` is
-the one thing that happens before there is a session; `keyfile` is where a key lives.
+the `cache` has already put on disk, the connection carries it, and the answer comes back over its `inbox` through
+`contact`, which believes only what is proven, to `outcome`, which says what it means (`refusals` has the names of
+that). `pairing` is the one thing that happens before there is a session; `keyfile` is where a key lives.
 """

@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import hashlib
-import queue
 import threading
 import time
 from collections.abc import Coroutine
@@ -21,6 +20,7 @@ from bleak import BleakClient, BleakScanner
 from bleak.exc import BleakError
 
 from host_tools.faults import LatchkeyError, NoAnswer
+from host_tools.phone.inbox import Inbox
 from host_tools.radio import frames
 from host_tools.radio.adapter import Adapter
 
@@ -46,8 +46,7 @@ class BleConnection:
     def __init__(self, vin: str, radio: str | None = None, timeout: float = 10.0, mtu: int | None = 517) -> None:
         self.vin = vin
         self._timeout = timeout
-        self._arrived: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
-        self._ended = False
+        self._inbox = Inbox()
         self._assembler = frames.Assembler()
         if radio and Path(radio).is_socket():
             radio = f"unix:{Path(radio).resolve()}"
@@ -68,14 +67,7 @@ class BleConnection:
 
     def receive(self, timeout: float = 5.0) -> bytes | None:
         """The next message from the car, or None when none came in time."""
-        try:
-            message = None if self._ended else self._arrived.get(timeout=max(0.0, timeout))
-        except queue.Empty:
-            return None
-        if message is None:
-            self._ended = True
-            raise NoAnswer("this phone connection has ended", "make a new one: the car may have restarted")
-        return message
+        return self._inbox.receive(timeout)
 
     def close(self) -> None:
         """Hang up."""
@@ -85,7 +77,7 @@ class BleConnection:
             self._loop.call_soon_threadsafe(self._loop.stop)
             self._thread.join()
             self._loop.close()
-        self._ended = True
+        self._inbox.ended = True
 
     def __enter__(self) -> Self:
         return self
@@ -120,12 +112,12 @@ class BleConnection:
         await client.start_notify(READ, self._heard)
 
     def _lost(self, _: BleakClient) -> None:
-        self._arrived.put(None)
+        self._inbox.put(None)
 
     def _heard(self, _: object, data: bytearray) -> None:
         try:
             for message in self._assembler.feed(bytes(data), time.monotonic()):
-                self._arrived.put(message)
+                self._inbox.put(message)
         except frames.TooLong:
             self._assembler = frames.Assembler()
 

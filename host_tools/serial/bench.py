@@ -12,7 +12,6 @@ from __future__ import annotations
 import contextlib
 import itertools
 import json
-import queue
 import threading
 import time
 from collections import deque
@@ -21,6 +20,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from host_tools.faults import LatchkeyError, NoAnswer
+from host_tools.phone.inbox import Inbox
 from host_tools.serial import shape
 from host_tools.serial.attachment import Attachment, Channel, Listener
 from host_tools.serial.port import PortBusy
@@ -53,8 +53,7 @@ class VehicleConnection:
         self._channel = channel
         self._timeout = timeout
         self._witness = witness
-        self._arrived: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
-        self._ended = False
+        self._inbox = Inbox()
         self.number = channel.open(self._take)
 
     def send(self, message: bytes) -> None:
@@ -65,20 +64,12 @@ class VehicleConnection:
 
     def receive(self, timeout: float = 5.0) -> bytes | None:
         """The next message from the car, or None when none came in time."""
-        try:
-            message = None if self._ended else self._arrived.get(timeout=max(0.0, timeout))
-        except queue.Empty:
-            return None
-        if message is None:
-            self._ended = True
-            raise NoAnswer("this phone connection has ended", "make a new one: the car may have restarted")
-        return message
+        return self._inbox.receive(timeout)
 
     def close(self) -> None:
         """Hang up."""
-        if not self._ended:
-            self._ended = True
-            self._arrived.put(None)
+        if not self._inbox.ended:
+            self._inbox.end()
             self._channel.close_connection(self.number)
 
     def __enter__(self) -> Self:
@@ -90,7 +81,7 @@ class VehicleConnection:
     def _take(self, message: bytes | None) -> None:
         if self._witness and message is not None:
             self._witness(self.number, "received", message)
-        self._arrived.put(message)
+        self._inbox.put(message)
 
 
 class Bench:
