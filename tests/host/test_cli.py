@@ -11,16 +11,14 @@ from typing import Any, get_args
 import pytest
 from tesla_protocol.command import universal_message_pb2 as universal
 from tesla_protocol.command import vcsec_pb2 as vcsec
-from typer.testing import CliRunner, Result
 
-from host_tools import cli
 from host_tools.cli import options
 from host_tools.faults import NoAnswer
 from host_tools.phone import keyfile, messages
 from host_tools.phone.keyfile import Key
-from host_tools.serial.bench import Bench
 from host_tools.serial.port import PortMissing
 from tests.host.car_model import VIN
+from tests.host.command import run
 from tests.host.fake_bench import CLOSURES, FakeBench
 
 COMMANDS = [
@@ -45,29 +43,6 @@ COMMANDS = [
     "bridge",
     "demo",
 ]
-
-
-@pytest.fixture
-def bench(monkeypatch: pytest.MonkeyPatch) -> FakeBench:
-    fake = FakeBench()
-    monkeypatch.setattr(Bench, "open", fake.open)
-    monkeypatch.setenv("LATCHKEY_PORT", "PORT")
-    monkeypatch.delenv("LATCHKEY_KEY", raising=False)
-    return fake
-
-
-@pytest.fixture
-def owner(bench: FakeBench, tmp_path: Path) -> Key:
-    key = keyfile.create(tmp_path / "owner.pem")
-    bench.car.enrol(key.public, label="Ann")
-    return key
-
-
-def run(*arguments: str | Path) -> Result:
-    result = CliRunner().invoke(cli.app, [str(argument) for argument in arguments])
-    if result.exception is not None and not isinstance(result.exception, SystemExit):
-        raise result.exception
-    return result
 
 
 def ran(*arguments: str | Path) -> dict[str, Any]:

@@ -7,39 +7,14 @@ import json
 from pathlib import Path
 
 import pytest
-from typer.testing import CliRunner, Result
 
-from host_tools import cli
 from host_tools.phone import keyfile
 from host_tools.phone.keyfile import Key
-from host_tools.serial.bench import Bench
 from tests.host.car_model import VIN
+from tests.host.command import run
 from tests.host.fake_bench import FakeBench
 
 OTHER = "5YJS0000000000000"
-
-
-@pytest.fixture
-def bench(monkeypatch: pytest.MonkeyPatch) -> FakeBench:
-    fake = FakeBench()
-    monkeypatch.setattr(Bench, "open", fake.open)
-    monkeypatch.setenv("LATCHKEY_PORT", "PORT")
-    monkeypatch.delenv("LATCHKEY_KEY", raising=False)
-    return fake
-
-
-@pytest.fixture
-def owner(bench: FakeBench, tmp_path: Path) -> Key:
-    key = keyfile.create(tmp_path / "owner.pem")
-    bench.car.enrol(key.public, label="Ann")
-    return key
-
-
-def run(*arguments: str | Path) -> Result:
-    result = CliRunner().invoke(cli.app, [str(argument) for argument in arguments])
-    if result.exception is not None and not isinstance(result.exception, SystemExit):
-        raise result.exception
-    return result
 
 
 COMMANDS = [

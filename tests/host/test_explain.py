@@ -12,23 +12,20 @@ from typing import Any
 import pytest
 from tesla_protocol.command import keys_pb2 as roles
 from tesla_protocol.command import universal_message_pb2 as universal
-from typer.testing import CliRunner, Result
+from typer.testing import Result
 
-from host_tools import cli
 from host_tools.explain import checks, explanation
 from host_tools.faults import KEYCHAIN_FAULTS, MESSAGE_FAULTS, NOMINAL_ERRORS
 from host_tools.phone import keyfile, messages
 from host_tools.phone.client import Phone
+from tests.host import command
 from tests.host.car_model import VIN, CarModel, ModelConnection
 
 UNLOCK = messages.action("unlock")
 
 
 def run(*arguments: str | Path) -> Result:
-    result = CliRunner().invoke(cli.app, ["explain", *map(str, arguments)])
-    if result.exception is not None and not isinstance(result.exception, SystemExit):
-        raise result.exception
-    return result
+    return command.run("explain", *arguments)
 
 
 def explained(*arguments: str | Path) -> dict[str, Any]:

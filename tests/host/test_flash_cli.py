@@ -14,15 +14,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from typer.testing import CliRunner, Result
+from typer.testing import Result
 
-from host_tools import cli
 from host_tools.build import boards
 from host_tools.flash.install import install as installing
 from host_tools.flash.repl import Repl
 from host_tools.serial.bench import Bench
 from host_tools.sim.board import SimulatedBoard
 from tests import interrupts
+from tests.host import command
 from tests.host.bare_board import bare_board, files_on, kind
 
 VIN = "5YJ3E1EA7KF000316"
@@ -45,9 +45,7 @@ def board(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, image: Path) -> Itera
 
 
 def run(*arguments: str | Path, code: int = 0, typed: str | None = None) -> Result:
-    result = CliRunner().invoke(cli.app, [str(argument) for argument in arguments], input=typed)
-    if result.exception is not None and not isinstance(result.exception, SystemExit):
-        raise result.exception
+    result = command.run(*arguments, typed=typed)
     assert result.exit_code == code, result.output
     return result
 

@@ -15,14 +15,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from typer.testing import CliRunner, Result
+from typer.testing import Result
 
-from host_tools import cli
 from host_tools.report import plots, results
 from host_tools.report.page import page
 from host_tools.report.run import ROOT
 from host_tools.serial.bench import Bench
 from tests import interrupts
+from tests.host import command
 from tests.host.fake_bench import FakeBench
 
 GOOD = '''# SPDX-License-Identifier: Apache-2.0
@@ -68,10 +68,7 @@ def test_slow():
 
 
 def run(*arguments: str | Path) -> Result:
-    result = CliRunner().invoke(cli.app, ["bench", "run", *map(str, arguments)])
-    if result.exception is not None and not isinstance(result.exception, SystemExit):
-        raise result.exception
-    return result
+    return command.run("bench", "run", *arguments)
 
 
 @pytest.fixture(scope="module")

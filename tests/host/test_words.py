@@ -12,13 +12,13 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from typer.testing import CliRunner, Result
 
 from host_tools import cli
 from host_tools.phone import keyfile, messages
 from host_tools.phone.keyfile import Key
-from host_tools.serial.bench import Bench, BenchError
+from host_tools.serial.bench import BenchError
 from tests.host.car_model import VIN
+from tests.host.command import at_port, run
 from tests.host.fake_bench import FakeBench
 
 HOSTILE = [
@@ -80,11 +80,7 @@ class HostileBench(FakeBench):
 
 @pytest.fixture
 def bench(monkeypatch: pytest.MonkeyPatch) -> HostileBench:
-    fake = HostileBench()
-    monkeypatch.setattr(Bench, "open", fake.open)
-    monkeypatch.setenv("LATCHKEY_PORT", "PORT")
-    monkeypatch.delenv("LATCHKEY_KEY", raising=False)
-    return fake
+    return at_port(monkeypatch, HostileBench())
 
 
 @pytest.fixture
@@ -92,12 +88,6 @@ def owner(bench: HostileBench, tmp_path: Path) -> Key:
     key = keyfile.create(tmp_path / "owner.pem")
     bench.car.enrol(key.public)
     return key
-
-
-def run(*arguments: str | Path) -> Result:
-    result = CliRunner().invoke(cli.app, [str(argument) for argument in arguments])
-    assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
-    return result
 
 
 def harmless(text: str) -> None:
