@@ -58,7 +58,8 @@ _BARE = const(0x0A)  # how a ToVCSECMessage begins, and no RoutableMessage: it h
 _UNANSWERABLE = const(MessageFault.NONE)  # met with silence
 _NOMINAL = const(0x100)  # marks a GenericError where a refusal's detail may be a whitelist information
 _BAD_TAGS = const(8)  # in a row, before a connection is made to wait a second for each
-_SPARE = const(1024)  # bytes, for all that follows a change of the vehicle: its entry in the log, its answer
+_SPARE = const(4)  # pieces of heap, for all that follows a change of the vehicle: its entry in the log, its answer
+_PIECE = const(256)
 
 
 class Limiter:
@@ -271,7 +272,7 @@ class Router:
         """
         key_id = reply.verified.session.record.id  # type: ignore[union-attr]
         event = {"event": "command", "conn": reply.conn.name, "key": key_id.hex(), "command": command}
-        bytearray(_SPARE)
+        [bytearray(_PIECE) for _ in range(_SPARE)]  # not in one: a heap in use may have no longer piece left
         change()
         self._record("command", reply.conn, key_id, command, 0, 0)
         told = False

@@ -104,6 +104,32 @@ def test_a_command_happens_or_does_not_and_is_told_as_what_it_was():
     assert counts["done and told"] and counts["refused"] and counts["nothing"]
 
 
+def test_a_command_works_on_a_heap_that_is_in_pieces():
+    flash = prepared()
+    squeeze = Squeeze()
+
+    async def run():
+        car = Board(flash).car
+        for payload in (UNLOCK, START, LOCK):
+            conn = Conn()
+            fields = command(car, payload, 2)
+            data = message(fields)
+            squeeze.crumble()
+            try:
+                bytearray(1024)
+                largest = 1024
+            except MemoryError:
+                largest = 0
+            try:
+                car.router.handle(conn, data)
+            finally:
+                squeeze.release()
+            assert not largest, "not in pieces"
+            assert verdict(conn.last()) == "done", payload
+
+    asyncio.run(run())
+
+
 def command(car, payload, domain):
     session = car.sessions.find(CLIENT_PUBLIC, domain)
     until = car.sessions._clock.now() + 60
