@@ -56,6 +56,7 @@ $(FRESH): pyproject.toml
 
 lint: setup ## ruff, who imports whom, and mypy strict over the host code, the firmware and each board
 	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check --quiet . || { echo "Not as the formatter writes it: run $(BIN)/ruff format" >&2; exit 1; }
 	@$(BIN)/python -m host_tools.build.schema --check
 	@$(BIN)/mypy host_tools tests
 	@said=$$($(BIN)/lint-imports --no-cache --no-logo) || { echo "$$said"; exit 1; }

@@ -115,9 +115,7 @@ class MicroPythonTest(pytest.Item):
         if result.error is not None:
             raise MicroPythonError(result.error)
 
-    def repr_failure(
-        self, excinfo: pytest.ExceptionInfo[BaseException], style: str | None = None
-    ) -> str:
+    def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: str | None = None) -> str:
         if isinstance(excinfo.value, MicroPythonError):
             return excinfo.value.shown()
         return str(super().repr_failure(excinfo))

@@ -48,9 +48,7 @@ class Target:
         folders = [str(folder) for folder in (test_file.parent, _RUNNER.parent, *self.path)]
         if self.port:
             folders = ["/remote"]  # where mpremote mounts
-        code = (
-            f"import sys; sys.path[:1] = {folders!r}; import runner; runner.run({test_file.stem!r}, {names!r})"
-        )
+        code = f"import sys; sys.path[:1] = {folders!r}; import runner; runner.run({test_file.stem!r}, {names!r})"
         if self.port:
             return self._mpremote("mount", str(self._stage(test_file)), "exec", code)
         wanted = _HEAP.search(test_file.read_bytes())

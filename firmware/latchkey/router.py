@@ -54,6 +54,7 @@ if TYPE_CHECKING:
 
         def send(self, message: bytes) -> None: ...
 
+
 _BARE = const(0x0A)  # how a ToVCSECMessage begins, and no RoutableMessage: it has no field 1 to 5
 _UNANSWERABLE = const(MessageFault.NONE)  # met with silence
 _NOMINAL = const(0x100)  # marks a GenericError where a refusal's detail may be a whitelist information

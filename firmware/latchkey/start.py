@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from latchkey.agent import Agent
+
     Identity = tuple[bytes, bytes]
 
 

@@ -61,9 +61,7 @@ def _blank(node: ast.stmt, lines: list[bytes]) -> None:
     lines[node.lineno - 1 : node.end_lineno] = [b"\n"] * (node.end_lineno - node.lineno + 1)
 
 
-def _inline(
-    tree: ast.Module, lines: list[bytes], schema: dict[str, dict[str, int]], name: str, skip: set[int]
-) -> None:
+def _inline(tree: ast.Module, lines: list[bytes], schema: dict[str, dict[str, int]], name: str, skip: set[int]) -> None:
     imports = [node for node in tree.body if isinstance(node, ast.ImportFrom) and node.module == SCHEMA]
     known = {alias.asname or alias.name: alias.name for node in imports for alias in node.names}
     inside_text = {id(inner) for node in ast.walk(tree) if isinstance(node, ast.JoinedStr) for inner in ast.walk(node)}

@@ -133,6 +133,7 @@ class Commands(TyperGroup):
             return answer.tell(error, "--json" in given)
         return 0
 
+
 app = typer.Typer(
     name=_NAME,
     cls=Commands,
@@ -140,6 +141,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+
 
 def _version(wanted: bool) -> None:
     if wanted:

@@ -27,9 +27,7 @@ Form = Annotated[
 
 
 @phone_command
-def pair(
-    asked: Asked, role: Role = "owner", label: Label = "", tap: Tap = False, form: Form = "envelope"
-) -> None:
+def pair(asked: Asked, role: Role = "owner", label: Label = "", tap: Tap = False, form: Form = "envelope") -> None:
     """Enrol a phone's key: make the key file if it is missing, ask the car, wait for the card."""
     answer, key, reach = asked.answer, asked.key, asked.reach
     messages.permission_change(bytes(65), role, label)  # a label that is too long is found before a file is made

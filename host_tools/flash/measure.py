@@ -145,9 +145,7 @@ def _reset(repl: Repl, port: str) -> tuple[dict[str, Any] | None, int | None]:
             time.sleep(0.2)
 
 
-def _phone(
-    car: Bench, settings: dict[str, Any], key: Key | None, say: Callable[[str], None]
-) -> dict[str, Any] | str:
+def _phone(car: Bench, settings: dict[str, Any], key: Key | None, say: Callable[[str], None]) -> dict[str, Any] | str:
     vin = settings.pop("vin", None)
     if not vin:
         return "not measured: this board is no car yet"

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The harness as a library: a car on a serial port, and a hand that can touch it.
 
+For example::
+
     with Bench.open("/dev/ttyUSB0") as car:
         phone = car.connect()
         car.tap()

@@ -242,7 +242,7 @@ def run_foreground(
     """`latchkey sim`: run a board until Ctrl-C, printing what it prints. Raises BoardDied if it ends by itself."""
 
     def show(text: str) -> None:
-        sys.stdout.write(words.lines(text))
+        sys.stdout.write(words.lines(text))  # in one piece: the board speaks from a thread of its own
         sys.stdout.flush()
 
     def interrupt(*_: Any) -> None:
@@ -252,9 +252,9 @@ def run_foreground(
     board = SimulatedBoard(image, heap, vin, port=port, radio=radio, micropython=micropython, on_text=show)
     try:
         with board:
-            print(f"{port} is the serial port of a simulated board on {image}; Ctrl-C ends it", flush=True)
+            show(f"{port} is the serial port of a simulated board on {image}; Ctrl-C ends it\n")
             if radio == "virtual":
-                print(f"{port}.radio is its radio, for phones with --ble --radio {port}.radio", flush=True)
+                show(f"{port}.radio is its radio, for phones with --ble --radio {port}.radio\n")
             while not board.wait(0.5):
                 pass
     except KeyboardInterrupt:

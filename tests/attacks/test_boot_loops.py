@@ -59,9 +59,7 @@ DAMAGE = {
 
 
 @pytest.fixture(scope="module")
-def paired(
-    simulated: SimulatedBoard, tmp_path_factory: pytest.TempPathFactory
-) -> tuple[Path, keyfile.Key]:
+def paired(simulated: SimulatedBoard, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, keyfile.Key]:
     """A car that is off, and its owner's key."""
     image = tmp_path_factory.mktemp("off") / "flash.img"
     with SimulatedBoard(image, vin=VIN) as board, Bench.open(board.port, 30) as car:
@@ -73,9 +71,7 @@ def paired(
 
 
 @pytest.mark.parametrize("name", DAMAGE)
-def test_the_owner_gets_in_and_the_car_starts_once(
-    paired: tuple[Path, keyfile.Key], tmp_path: Path, name: str
-) -> None:
+def test_the_owner_gets_in_and_the_car_starts_once(paired: tuple[Path, keyfile.Key], tmp_path: Path, name: str) -> None:
     image, key = paired
     shutil.copy(image, tmp_path / "flash.img")
     others = (int(key.id[:2], 16) % 8 + 1) % 8  # a folder that has not the owner's key

@@ -153,9 +153,7 @@ def test_what_talks_to_prompts_finds_none_and_says_what_it_is(road: Road) -> Non
     road.shows_no_prompt()
 
 
-def test_a_car_that_cannot_live_gives_no_prompt_either(
-    flash: tuple[Path, keyfile.Key], tmp_path: Path
-) -> None:
+def test_a_car_that_cannot_live_gives_no_prompt_either(flash: tuple[Path, keyfile.Key], tmp_path: Path) -> None:
     image, broken = tmp_path / "flash.img", tmp_path / "firmware"
     image.write_bytes(flash[0].read_bytes())
     shutil.copytree(build_firmware(find_micropython(), production=True), broken)

@@ -44,9 +44,7 @@ def drive_by_radio(board: SimulatedBoard, owner: Phone) -> None:
 
 
 @pytest.fixture
-def board(
-    request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> Iterator[SimulatedBoard]:
+def board(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[SimulatedBoard]:
     if request.config.getoption("--port"):
         pytest.skip("only a simulated radio breaks when it is told to")
     monkeypatch.setattr(CarRadio, "trouble", errno.ETIMEDOUT)

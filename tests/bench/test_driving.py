@@ -92,9 +92,7 @@ def test_unlocking_starts_nothing_and_starting_unlocks_nothing(car: Bench, owner
 
 @pytest.mark.parametrize("door", DOORS)
 @pytest.mark.parametrize("command", ["lock", "secure"])
-def test_a_car_with_an_open_door_does_not_lock_and_says_why(
-    car: Bench, owner: Phone, door: str, command: str
-) -> None:
+def test_a_car_with_an_open_door_does_not_lock_and_says_why(car: Bench, owner: Phone, door: str, command: str) -> None:
     owner.unlock()
     car.door(door, True)
     since = len(car.events)

@@ -84,9 +84,7 @@ KEY_NONSENSE = {
 
 
 @pytest.mark.parametrize("name", KEY_NONSENSE)
-def test_a_key_operation_that_makes_no_sense_is_refused_with_its_own_code(
-    car: Bench, owner: Phone, name: str
-) -> None:
+def test_a_key_operation_that_makes_no_sense_is_refused_with_its_own_code(car: Bench, owner: Phone, name: str) -> None:
     request, refusal = KEY_NONSENSE[name]
     since = len(car.events)
     with nothing_changes(car, owner):

@@ -18,9 +18,7 @@ from tests.bench.support import VIN, Property, new_phone
 OTHER_VIN = "5YJS0000000000000"
 
 
-def test_provisioning_anew(
-    car: Bench, owner: Phone, simulated: SimulatedBoard, record_property: Property
-) -> None:
+def test_provisioning_anew(car: Bench, owner: Phone, simulated: SimulatedBoard, record_property: Property) -> None:
     """The identity, the settings and the keys change together or not at all."""
     cuts = Cuts(car, owner, simulated)
     vins = {"now": VIN, "then": OTHER_VIN}

@@ -37,9 +37,7 @@ WRONG_VINS = ["", VIN[:-1], VIN + "D", VIN.lower(), "5YJ3O123456789ABC", "5YJ301
 
 @pytest.mark.parametrize("name", WRONG)
 @pytest.mark.usefixtures("resting")
-def test_a_wrong_setting_is_refused_by_name_and_the_car_stays_as_it_was(
-    car: Bench, owner: Phone, name: str
-) -> None:
+def test_a_wrong_setting_is_refused_by_name_and_the_car_stays_as_it_was(car: Bench, owner: Phone, name: str) -> None:
     settings, named = WRONG[name]
     with nothing_changes(car, owner), pytest.raises(BenchError) as caught:
         car.provision(VIN, settings, force=True)

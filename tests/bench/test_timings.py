@@ -57,9 +57,7 @@ def test_handshakes(car: Bench, owner: Phone, record_property: Property) -> None
     record_property("measure", {"name": "handshake of a known key", "unit": "ms", "values": values})
 
 
-def test_a_key_is_added_and_others_are_served_meanwhile(
-    car: Bench, owner: Phone, record_property: Property
-) -> None:
+def test_a_key_is_added_and_others_are_served_meanwhile(car: Bench, owner: Phone, record_property: Property) -> None:
     driver = new_phone(car, "driver", by=owner)
     driver.wake()
     waits: list[float] = []

@@ -464,7 +464,9 @@ def test_half_an_aioble_is_repaired(powered: BoardMaker, job: Job, tmp_path: Pat
 
 def test_settings_without_a_radio_install_nothing_for_it(powered: BoardMaker, job: Job) -> None:
     with powered(BARE_BLUETOOTH="1") as board:
-        done = install(board.port, replace(job, radio=True, vin=VIN, settings={"radio": False}, index="http://127.0.0.1:9"))
+        done = install(
+            board.port, replace(job, radio=True, vin=VIN, settings={"radio": False}, index="http://127.0.0.1:9")
+        )
     assert done.aioble == "skipped"
 
 

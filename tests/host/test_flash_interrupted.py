@@ -226,9 +226,7 @@ def test_a_board_whose_cable_is_pulled_is_started_again_by_its_watchdog(
     assert "watchdog" in board.text
 
 
-def test_what_is_on_another_chip_goes_on(
-    board: SimulatedBoard, job: Job, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_what_is_on_another_chip_goes_on(board: SimulatedBoard, job: Job, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(chip, "_MPY", 7)
     before = files_on(board.image)
     with pytest.raises(chip.WrongChip):

@@ -167,9 +167,7 @@ def test_messages_come_back_from_their_lines(sent: list[tuple[str, int, bytes]],
     st.lists(st.tuples(st.sampled_from("vbe"), st.integers(0, 3), st.binary(max_size=400)), max_size=8),
     st.sets(st.integers(0, 40)),
 )
-def test_a_missing_line_loses_its_message_and_no_other(
-    sent: list[tuple[str, int, bytes]], missing: set[int]
-) -> None:
+def test_a_missing_line_loses_its_message_and_no_other(sent: list[tuple[str, int, bytes]], missing: set[int]) -> None:
     numbers, joiner = Numbers(), Joiner()
     joiner.add(Frame("s", 0, numbers.next(), ".", b""))  # so that a missing first line is noticed too
     expected, got, count = [], [], 0

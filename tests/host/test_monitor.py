@@ -168,9 +168,7 @@ def test_the_heap_is_counted_seldom(car: Watched, monitor: Monitor) -> None:
     assert car.asked == ["stats", "heap"]
 
 
-def test_once_prints_one_frame_and_draws_it(
-    car: Watched, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+def test_once_prints_one_frame_and_draws_it(car: Watched, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(Bench, "open", car.open)
     drawn = tmp_path / "monitor.svg"
     result = CliRunner().invoke(cli.app, ["monitor", "--port", "PORT", "--once", "--picture", str(drawn)])

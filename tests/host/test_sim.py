@@ -361,9 +361,7 @@ def test_what_finds_the_input_buffer_full_is_lost_and_the_protocol_recovers(boar
     assert 1000 - 260 <= board.input_lost < 1200
 
 
-def test_mpremote_reaches_the_prompt_and_a_reset_brings_the_agent_back(
-    board: SimulatedBoard, tmp_path: Path
-) -> None:
+def test_mpremote_reaches_the_prompt_and_a_reset_brings_the_agent_back(board: SimulatedBoard, tmp_path: Path) -> None:
     with Bench.open(board.port) as car:
         car.request("write", text="seen")
     (tmp_path / "mounted").mkdir()
@@ -391,7 +389,7 @@ spawned = life.subprocess.Popen
 def popen(*arguments, **options):
     process = spawned(*arguments, **options)
     if str(life.START) in arguments[0]:
-        print("pid", process.pid, flush=True)
+        Path(sys.argv[4]).write_text(f"{process.pid}\\n")
     return process
 life.subprocess.Popen = popen
 board.build_firmware = lambda interpreter: Path(sys.argv[3])
@@ -401,16 +399,14 @@ board.run_foreground(sys.argv[1], sys.argv[2])
 
 
 @contextlib.contextmanager
-def foreground(tmp_path: Path, firmware: Path) -> Iterator[tuple[subprocess.Popen[str], int, Path]]:
+def foreground(tmp_path: Path, firmware: Path) -> Iterator[tuple[subprocess.Popen[bytes], int, Path]]:
     """`latchkey sim` in a process of its own, the pid of its board's process, and its link."""
-    link = tmp_path / "port"
-    command = [sys.executable, "-c", SCRIPT, str(tmp_path / "image"), str(link), str(firmware)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, preexec_fn=interrupts.obeyed) as process:
-        assert process.stdout
+    link, told = tmp_path / "port", tmp_path / "pid"  # a file, because what it prints has the board's text in it
+    command = [sys.executable, "-c", SCRIPT, str(tmp_path / "image"), str(link), str(firmware), str(told)]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, preexec_fn=interrupts.obeyed) as process:
         try:
-            pid = int(next(line for line in process.stdout if line.startswith("pid")).split()[1])
-            assert until(link.exists)
-            yield process, pid, link
+            assert until(lambda: link.exists() and told.exists() and told.read_text().endswith("\n"))
+            yield process, int(told.read_text()), link
         finally:
             process.kill()
 

@@ -11,6 +11,8 @@ _UINT = 0
 _BYTES = 2
 _FIXED32 = 5
 
+# A field a line:
+# fmt: off
 DESTINATION = (
     1, "domain", _UINT, "sub_destination",
     2, "routing_address", _BYTES, "sub_destination",

@@ -73,9 +73,7 @@ class Keys:
 
     async def apply(self, add, remove=(), drop_impermanent=False):
         gone = [bytes(public) for public in remove]
-        self.records = [
-            r for r in self.records if r.public not in gone and not (drop_impermanent and r.impermanent)
-        ]
+        self.records = [r for r in self.records if r.public not in gone and not (drop_impermanent and r.impermanent)]
         if add:
             self.put(add)
 

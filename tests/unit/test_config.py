@@ -14,7 +14,6 @@ class Board:
     INPUTS = bytes((14,))
 
 
-
 def refusal(settings):
     text = settings if isinstance(settings, bytes) else json.dumps(settings).encode()
     try:

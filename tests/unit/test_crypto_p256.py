@@ -242,7 +242,7 @@ def test_every_scalar_is_the_same_sequence_of_operations():
 
     seen = []
     with _Replaced("_double", doubled), _Replaced("_add", added):
-        for k in (1 << 40, 1 << 255, p256.N - 1 - (1 << 100), 0x5555 << 200, 3 ** 161):
+        for k in (1 << 40, 1 << 255, p256.N - 1 - (1 << 100), 0x5555 << 200, 3**161):
             trace.clear()
             _, given = _run(p256.multiply(k, p256.GX, p256.GY))
             seen.append((bytes(trace), given))

@@ -469,8 +469,6 @@ def test_a_start_is_verified_and_answered_within_8_kb_of_heap():
     assert used <= 8192, used
 
 
-
-
 def test_only_a_bad_tag_costs_of_the_allowance_of_a_connection():
     car = Car(owner())
     for n in range(20):
