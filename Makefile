@@ -17,14 +17,14 @@ FIRMWARE_PATH := firmware:tests/stubs:$(STUBS)
 MYPY_FIRMWARE = $(BIN)/mypy --custom-typeshed-dir $(STUBS) --no-site-packages --follow-imports silent
 
 .DEFAULT_GOAL := help
-.PHONY: help setup lint test clients faults mutants bench demo flash size heap schema stage package clean
+.PHONY: help setup lint test clients faults mutants coverage bench demo flash size heap schema stage package clean
 
 ifneq ($(MICROPYTHON),)
 export MICROPYTHON
 endif
 
 help: ## list these targets
-	@$(PYTHON) -c 'import re; [print(f"make {n:<8}{t}") for n, t in re.findall(r"(?m)^([a-z]+):.*?## (.+)$$", open("Makefile").read())]'
+	@$(PYTHON) -c 'import re; [print(f"make {n:<10}{t}") for n, t in re.findall(r"(?m)^([a-z]+):.*?## (.+)$$", open("Makefile").read())]'
 
 # A name that is not there is told, also when .venv needs nothing: whoever gives one wants to have it used.
 HAVE_PYTHON = command -v $(PYTHON) >/dev/null || { \
@@ -75,6 +75,9 @@ faults: setup ## every flash operation and every read of every change fails (an 
 
 mutants: setup ## is a firmware that is a little wrong noticed? (ARGS='--only session/', ARGS='--share 0.1')
 	@$(BIN)/python -m tests.mutants $(ARGS)
+
+coverage: setup ## which lines do the tests run? HTML and JSON in build/coverage
+	@$(BIN)/python -m tests.coverage $(ARGS) $(TESTS)
 
 bench: setup ## the acceptance run: make bench PORT=/dev/ttyUSB0 (a simulated car without PORT)
 	@$(BIN)/latchkey bench run $(if $(PORT),--port $(PORT)) $(ARGS) $(TESTS)

@@ -7,6 +7,8 @@ import micropython
 
 import latchkey
 
+FIRMWARE = latchkey.__file__[: -len("latchkey/__init__.py")]
+
 
 class Reset(BaseException):
     """The board has been reset."""
@@ -74,7 +76,7 @@ class Broken:
 
 def run(name, agent=None, prompt=None):
     """Execute an entry point as a board does. Returns what it ended by, or None."""
-    with open("build/stage/" + name) as file:
+    with open(FIRMWARE + name) as file:
         code = compile(file.read(), name, "exec")
     names = ("machine", "time", "board", "latchkey.agent", "latchkey.prompt", "latchkey")
     before = {name: sys.modules.get(name) for name in names}
