@@ -8,10 +8,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from host_tools import places
 from host_tools.faults import Misuse
 
-FOLDER = places.ROOT / "boards"
+FOLDER = Path(__file__).parents[2] / "boards"
 
 
 @dataclass(frozen=True)
@@ -36,7 +35,7 @@ class Board:
     @property
     def readme(self) -> str:
         """Where its wiring and how MicroPython gets onto it are written down."""
-        return str(FOLDER / self.name / "README.md")
+        return f"boards/{self.name}/README.md"
 
 
 def names() -> list[str]:

@@ -14,10 +14,9 @@ import stat
 import subprocess
 from pathlib import Path
 
-from host_tools import places
 from host_tools.faults import LatchkeyError, Misuse
 
-_SIMULATED = places.ROOT / "boards" / "UNIX"
+_SIMULATED = Path(__file__).parents[2] / "boards" / "UNIX"
 _BLOCK = 4096
 _LEAST = 4  # blocks: littlefs takes two for each folder
 _ANOTHER = "give another --image"

@@ -183,7 +183,10 @@ def plain(table):
 
 
 def numbered(table, values):
-    """The fields by number, as the firmware has them."""
+    """The fields by number, as the firmware has them. A name that is not in the table is a mistake of the test."""
+    known = [table[at + part] for at in range(0, len(table), 4) for part in (1, 3)]  # what was decoded names its oneofs
+    for name in values:
+        assert name in known, name
     out = {}
     for at in range(0, len(table), 4):
         number, name, kind, group = table[at : at + 4]

@@ -122,11 +122,17 @@ def sessions_of(*records):
     return Sessions(Keys(*records), clock, VEHICLE_PUBLIC), clock
 
 
+BENT = ("method", "vin", "epoch", "domain", "flags", "key", "nonce", "tag", "identity")
+SENT = ("sent_epoch", "sent_counter", "sent_domain")
+
+
 def signed(payload, session, counter, expires_at, **bent):
     """The fields of a signed RoutableMessage, as a phone makes it; `bent` replaces what is signed or sent.
 
-    method "gcm" or "hmac"; vin, epoch, domain, flags; sent_*: what is put into the message instead of what was signed.
+    BENT is signed and sent (method: "gcm" or "hmac"); SENT is put into the message instead of what was signed.
     """
+    for name in bent:
+        assert name in BENT + SENT, name
     method = bent.get("method", "gcm")
     flags = bent.get("flags", 0)
     epoch = bent.get("epoch", session.epoch)

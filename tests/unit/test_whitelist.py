@@ -50,8 +50,12 @@ def test_nothing_but_adding_itself_may_be_asked_unsigned():
     assert code(plan, message({"removeAllImpermanentKeys": 1}), keys) == faults.KEY_NO_PERMISSION_TO_REMOVE
     update = operation("updateKeyAndPermissions")
     assert code(plan, update, keys) == faults.KEY_NO_PERMISSION_TO_CHANGE
-    for name in ("addImpermanentKey", "addImpermanentKeyAndRemoveExisting", "replaceKey", "addPublicKeyToWhitelist"):
-        assert code(plan, operation(name, VEHICLE_PUBLIC), keys) == faults.KEY_NO_PERMISSION_TO_ADD
+    public = {"PublicKeyRaw": VEHICLE_PUBLIC}
+    others = [operation(name, VEHICLE_PUBLIC) for name in ("addImpermanentKey", "addImpermanentKeyAndRemoveExisting")]
+    others.append(message({"replaceKey": {"keyToAdd": public, "slotToReplace": 0, "keyRole": OWNER}}))
+    others.append(message({"addPublicKeyToWhitelist": public}))
+    for other in others:
+        assert code(plan, other, keys) == faults.KEY_NO_PERMISSION_TO_ADD
     assert code(plan, message({}), keys) == faults.KEY_NO_PERMISSION_TO_ADD
 
 
