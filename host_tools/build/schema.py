@@ -28,7 +28,9 @@ from tesla_protocol.command import (
     vcsec_pb2,
 )
 
-WIRE = Path(__file__).parents[2] / "firmware" / "latchkey" / "wire"
+from host_tools.build.staging import SOURCES
+
+WIRE = SOURCES / "latchkey" / "wire"
 OURS = WIRE / "latchkey.proto"
 _PUBLISHED = (
     universal_message_pb2, signatures_pb2, vcsec_pb2, keys_pb2, errors_pb2, common_pb2, car_server_pb2,

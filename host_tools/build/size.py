@@ -11,7 +11,7 @@ from pathlib import Path
 from rich.table import Table
 
 from host_tools import words
-from host_tools.build.compiling import BOARD_MARCHES, build
+from host_tools.build.compiling import BOARD_MARCHES, build, compiled
 from host_tools.build.staging import BENCH_ONLY
 
 BUDGET = 96 * 1024
@@ -30,7 +30,7 @@ def main() -> int:
     modules = {march: sizes(march) for march in BOARD_MARCHES}
     totals = {march: sum(found.values()) for march, found in modules.items()}
     tightest = max(totals, key=lambda march: totals[march])
-    bench = {name.removesuffix(".py") + ".mpy" for name in BENCH_ONLY}
+    bench = {compiled(name) for name in BENCH_ONLY}
     table = Table(title="bytes of .mpy on a board")
     table.add_column("module")
     for march in modules:

@@ -8,10 +8,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from host_tools import places
 from host_tools.build.stage import StageError, numbers, stage
 
-SOURCES = Path(__file__).parents[2] / "firmware"
-STAGE = SOURCES.parent / "build" / "stage"
+SOURCES = places.ROOT / "firmware"
+STAGE = places.ROOT / "build" / "stage"
 SCHEMA = "latchkey/wire/schema.py"  # the names that the stage puts numbers for: staged for tests, never on a board
 # The harness's hand inside the board, and the prompt: a car on the road is built without them.
 BENCH_ONLY = ("latchkey/bench.py", "latchkey/link/requests.py", "latchkey/prompt.py")

@@ -13,6 +13,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn
 
 from host_tools.cli.answer import Answer
 from host_tools.cli.options import PATIENCE, Json, Port, Timeout
+from host_tools.places import ROOT
 from host_tools.report import run as acceptance
 from host_tools.report.results import FAILED, Result, Run, purpose, sentence
 from host_tools.words import Screen
@@ -85,7 +86,7 @@ def _progress(answer: Answer) -> Iterator[acceptance.Follow]:
         def follow(run: Run, result: Result | None, test: str, file: str) -> None:
             if file and file not in begun:
                 begun.add(file)
-                answer.say(purpose(acceptance.ROOT / file))
+                answer.say(purpose(ROOT / file))
             if result is None:
                 bar.update(task, total=run.total or None, description=sentence(test)[:60] or "collected")
                 return

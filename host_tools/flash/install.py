@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from host_tools.build import compiling, staging
+from host_tools.build import firmware
 from host_tools.build.boards import Board
 from host_tools.faults import Misuse, Refused
 from host_tools.flash import aioble, chip, interrupts
@@ -23,7 +23,6 @@ from host_tools.flash.files import CopyDamaged, Files, Found, check_room
 from host_tools.flash.listen import first_words
 from host_tools.flash.repl import Repl, ScriptFailed
 
-BUILD = staging.SOURCES.parent / "build"
 _LAST = "/main.py"
 _ROOT_FILES = ("/boot.py", _LAST, "/board.mpy")
 _IN_THE_WAY = ["/board.py", *(f"{path}.new" for path in _ROOT_FILES)]
@@ -47,17 +46,15 @@ class Job:
     """Install what the radio needs when it is missing."""
     index: str = ""
     """Where mip finds packages, if not where it looks by itself."""
-    sources: Path = field(default_factory=staging.staged)
-    build: Path | None = None
+    sources: Path | None = None
+    """Another firmware than the project's own, staged."""
+    build: Path = firmware.BUILD
     """Where compiled files are kept from one run to the next."""
 
     def compile(self) -> dict[str, bytes]:
         """What goes onto the board, by its path there."""
-        out = self.build or BUILD / (self.board.name + ("-production" if self.production else ""))
-        files = compiling.build(
-            out, self.board.march, self.production, self.sources, board=self.board.source, small=True
-        )
-        return {f"/{file.relative_to(out).as_posix()}": file.read_bytes() for file in files}
+        files = firmware.for_board(self.board, self.production, self.sources, self.build)
+        return {f"/{name}": file.read_bytes() for name, file in files.items()}
 
 
 @dataclass

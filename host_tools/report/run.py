@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import contextlib
 import importlib.metadata
-import importlib.util
 import json
 import os
 import platform
@@ -18,13 +17,14 @@ from pathlib import Path
 from typing import TextIO
 
 from host_tools.faults import LatchkeyError, Misuse, Refused
+from host_tools.places import ROOT
 from host_tools.report.page import page
 from host_tools.report.results import Result, Run
 from host_tools.serial.bench import Bench
 
-ROOT = Path(__file__).parents[2]
 SUITE = "tests/bench"
-_PLUGINS = ("tests.micropython_plugin", "host_tools.report.recorder")
+_PLUGINS = ("tests.micropython_plugin", "host_tools.report.recorder", "pytest_timeout", "no:cacheprovider")
+_OPTIONS = "-ra --import-mode=importlib"
 _LOG = "pytest.log"
 _FAILURES, _NOTHING = 1, 5  # as pytest's exit code tells them
 _CLEANUP = 20.0  # seconds to end when interrupted: a board is let go of
@@ -63,11 +63,6 @@ def run(
 
     `follow` is told of every test that begins, with its file, and of every result.
     """
-    for needed in ("pytest", "pytest_timeout"):
-        if importlib.util.find_spec(needed) is None:
-            raise Misuse(f"{needed} is not installed", "run this in the repository, after `make setup`")
-    if not (ROOT / SUITE).is_dir():
-        raise Misuse(f"there is no {SUITE} in {ROOT}", "run this in the repository")
     out.mkdir(parents=True, exist_ok=True)
     done = Run(port, time.strftime("%Y-%m-%d %H:%M"), _versions())
     began = time.monotonic()
@@ -83,7 +78,7 @@ def run(
                 done.take(json.loads(line))
     done.seconds = time.monotonic() - began
     if process.returncode == _NOTHING:
-        raise Misuse("no test is selected", f"see `ls {SUITE}`")
+        raise Misuse("no test is selected", f"see `ls {ROOT / SUITE}`")
     if process.returncode not in {0, _FAILURES} and not done.interrupted:
         raise LatchkeyError(f"the suite cannot be run: {_last_line(out / _LOG)}", f"see {out / _LOG}")
     (out / "report.html").write_text(page(done, ROOT), encoding="utf-8")
@@ -96,15 +91,16 @@ def _pytest(
 ) -> Iterator[tuple[subprocess.Popen[bytes], TextIO]]:
     """pytest at work, and the lines that it tells."""
     reading, writing = os.pipe()
-    command = [sys.executable, "-m", "pytest", "-c", "pyproject.toml", "--rootdir", str(ROOT)]
-    command += [f"-p{name}" for name in _PLUGINS]
-    command += [*(tests or [SUITE]), "--results", f"/dev/fd/{writing}"]
+    command = [sys.executable, "-B", "-m", "pytest", "-c", "pyproject.toml", "--rootdir", str(ROOT)]
+    command += ["-o", f"addopts={_OPTIONS}", *(f"-p{name}" for name in _PLUGINS)]
+    command += [*map(_whole, tests or [SUITE]), "--results", f"/dev/fd/{writing}"]
     command += ["--junitxml", str((out / "junit.xml").absolute()), *(["--port", port] if port else [])]
     command += ["-k", select] if select else []
     with os.fdopen(reading, encoding="utf-8") as told, (out / _LOG).open("wb") as log:
         process = subprocess.Popen(
             command,
             cwd=ROOT,
+            env={**os.environ, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"},  # what else is installed does not matter
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=subprocess.STDOUT,
@@ -119,6 +115,11 @@ def _pytest(
             if process.poll() is None:
                 process.kill()
                 process.wait()
+
+
+def _whole(test: str) -> str:
+    """A test of the caller's folder by its whole path, for pytest works in another; any other is the suite's."""
+    return str(Path(test).absolute()) if Path(test.partition("::")[0]).exists() else test
 
 
 def _last_line(log: Path) -> str:

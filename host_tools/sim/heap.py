@@ -15,13 +15,13 @@ from pathlib import Path
 
 from rich.table import Table
 
-from host_tools import words
+from host_tools import places, words
 from host_tools.build import compiling, staging
 from host_tools.sim.interpreter import WIDER, ask, find_micropython
 
 BOARD = 134 * 1024
 """Bytes of heap that a stock ESP32 has when boot.py begins."""
-_SCRIPT = staging.SOURCES.parent / "boards" / "UNIX" / "heap.py"
+_SCRIPT = places.ROOT / "boards" / "UNIX" / "heap.py"
 
 
 @dataclass

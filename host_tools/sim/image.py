@@ -14,9 +14,10 @@ import stat
 import subprocess
 from pathlib import Path
 
+from host_tools import places
 from host_tools.faults import LatchkeyError, Misuse
 
-_SIMULATED = Path(__file__).parents[2] / "boards" / "UNIX"
+_SIMULATED = places.ROOT / "boards" / "UNIX"
 _BLOCK = 4096
 _LEAST = 4  # blocks: littlefs takes two for each folder
 _ANOTHER = "give another --image"

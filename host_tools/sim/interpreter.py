@@ -11,7 +11,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from host_tools.build import compiling, staging
+from host_tools.build import firmware
 from host_tools.faults import Misuse
 
 WIDER = 1.46
@@ -27,7 +27,10 @@ def find_micropython(given: str | None = None) -> str:
     wanted = given or os.environ.get("MICROPYTHON") or (beside if os.path.exists(beside) else "micropython")
     found = shutil.which(wanted)
     if found is None:
-        raise Misuse(f"no MicroPython interpreter at {wanted}", "run `make setup`, or set MICROPYTHON")
+        raise Misuse(
+            f"no MicroPython interpreter at {wanted}",
+            "`make setup` and `pipx reinstall latchkey` bring one; or set MICROPYTHON",
+        )
     return found
 
 
@@ -53,7 +56,4 @@ def ask(interpreter: str) -> tuple[str | None, int]:
 @functools.cache
 def build_firmware(interpreter: str, production: bool = False) -> Path:
     """The folder of the firmware, compiled for this interpreter."""
-    march, _ = ask(interpreter)
-    out = staging.SOURCES.parent / "build" / f"sim-{march or 'bytecode'}{'-production' if production else ''}"
-    compiling.build(out, march, production)
-    return out
+    return firmware.for_interpreter(ask(interpreter)[0], production)

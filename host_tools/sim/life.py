@@ -14,10 +14,11 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from host_tools import places
 from host_tools.serial import lines
 from host_tools.sim.pump import Input, Output
 
-START = Path(__file__).parents[2] / "boards" / "UNIX" / "start.py"
+START = places.ROOT / "boards" / "UNIX" / "start.py"
 
 # As machine.reset_cause() tells them.
 PWRON, HARD, WATCHDOG, SOFT = 1, 2, 3, 5

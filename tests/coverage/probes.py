@@ -40,6 +40,7 @@ class Probes:
             target = self.firmware / name
             target.parent.mkdir(parents=True, exist_ok=True)
             target.write_text(self._probed(name, (stage / name).read_text("utf-8")), "utf-8")
+        (self.firmware / SCHEMA).parent.mkdir(parents=True, exist_ok=True)
         (self.firmware / SCHEMA).write_bytes((stage / SCHEMA).read_bytes())
         (self.firmware / "_probe.py").write_text(_PROBE.format(count=len(self._places), hits=str(self._hits)), "utf-8")
 

@@ -31,7 +31,7 @@ def bare_board(monkeypatch: pytest.MonkeyPatch, image: Path, **environment: str)
         image.write_bytes(b"\xff" * 4096 * 512)
     with monkeypatch.context() as patch:
         patch.setattr(life, "START", START)
-        for name in ("BARE_MACHINE", "BARE_VERSION", "BARE_CUT", "BARE_BLUETOOTH"):
+        for name in ("BARE_MACHINE", "BARE_VERSION", "BARE_MPY", "BARE_CUT", "BARE_BLUETOOTH"):
             patch.delenv(name, raising=False)
         for name, value in environment.items():
             patch.setenv(name, value)

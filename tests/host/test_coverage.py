@@ -13,12 +13,12 @@ from host_tools.sim.interpreter import find_micropython
 from tests.coverage.probes import Probes
 
 SOURCE = '''"""A car."""
-from micropython import const, heap_lock, heap_unlock
+import micropython
 
-_LIMIT = const(2)
+_LIMIT = micropython.const(2)
 
 
-@staticmethod
+@micropython.bytecode
 def door(n):
     """No line that runs."""
     try:
@@ -30,9 +30,9 @@ def door(n):
             )
     except ValueError:
         n = 0
-    heap_lock()
+    micropython.heap_lock()
     n = 1
-    heap_unlock()
+    micropython.heap_unlock()
     while n:
         n -= 1
     else:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from host_tools.build import compiling, size, stage, staging
+from host_tools.build import boards, compiling, firmware, size, stage, staging
 
 _MICROPYTHON = Path(sys.executable).parent / "micropython"
 _VIPER = """
@@ -167,14 +167,20 @@ def test_a_small_build_has_no_line_numbers_and_no_paths(sources: Path, tmp_path:
     assert 'File "car", line 1, in doors' in _run(tmp_path / "out", code)
 
 
-def test_a_board_s_pins_are_part_of_its_build(sources: Path, tmp_path: Path) -> None:
-    board = tmp_path / "board.py"
-    board.write_text("NAME = 'ONE'\n")
-    files = compiling.build(tmp_path / "out", None, sources=sources, board=board)
-    assert "board.mpy" in _names(files, tmp_path / "out")
-    assert _run(tmp_path / "out", "import board; print(board.NAME)") == "ONE"
-    compiling.build(tmp_path / "out", None, sources=sources)
-    assert not (tmp_path / "out" / "board.mpy").exists()
+@pytest.mark.parametrize("production", [False, True])
+def test_a_board_loads_its_own_pins_and_a_bench_only_before_production(
+    production: bool, sources: Path, tmp_path: Path
+) -> None:
+    source = tmp_path / "board.py"
+    source.write_text("NAME = 'ONE'\n")
+    board = boards.Board("ONE", "ESP32", "x64", "uart", 240, source)
+    files = firmware.for_board(board, production, sources, tmp_path / "out")
+    for name, file in files.items():
+        (tmp_path / "board" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "board" / name).write_bytes(file.read_bytes())
+    assert _run(tmp_path / "board", "import board; print(board.NAME)") == "ONE"
+    bench = {"latchkey/bench.mpy", "latchkey/link/requests.mpy"}
+    assert set(files) == {"main.py", "board.mpy", "latchkey/car.mpy"} | (set() if production else bench)
 
 
 def test_sizes_count_compiled_modules_only(sources: Path) -> None:

@@ -73,8 +73,13 @@ def job(tmp_path: Path) -> Job:
     return Job(kind(tmp_path), radio=False, sources=sources, build=tmp_path / "build")
 
 
+def source(job: Job, name: str) -> Path:
+    assert job.sources is not None
+    return job.sources / name
+
+
 def change(job: Job, name: str = "latchkey/link/radio.py") -> None:
-    (job.sources / name).write_text("DATA = 'other'\n" if name.endswith("radio.py") else SOURCES[name] + "\nX = 1\n")
+    source(job, name).write_text("DATA = 'other'\n" if name.endswith("radio.py") else SOURCES[name] + "\nX = 1\n")
 
 
 def latest(job: Job, image: Path) -> bool:
@@ -117,7 +122,7 @@ def test_only_what_changed_is_copied_and_what_has_no_source_any_more_goes(
     with powered() as board:
         install(board.port, job)
         change(job)
-        (job.sources / "latchkey/bench.py").unlink()
+        source(job, "latchkey/bench.py").unlink()
         done = install(board.port, job)
     assert done.copied == ["/latchkey/link/radio.mpy", "/main.py"]
     assert done.removed == ["/latchkey/bench.mpy"]
@@ -197,8 +202,8 @@ def test_a_power_cut_anywhere_leaves_the_old_version_or_no_agent_and_the_next_ru
         with powered() as board:
             install(board.port, job)
         before = files_on(image)
-        (job.sources / "latchkey/link/radio.py").write_text(f"DATA = '{os.urandom(3000).hex()}'\n")
-        (job.sources / "latchkey/config.py").write_text(SOURCES["latchkey/config.py"] + f"X = {operation}\n")
+        source(job, "latchkey/link/radio.py").write_text(f"DATA = '{os.urandom(3000).hex()}'\n")
+        source(job, "latchkey/config.py").write_text(SOURCES["latchkey/config.py"] + f"X = {operation}\n")
         with powered(BARE_CUT=str(operation)) as board:
             try:
                 install(board.port, job)
@@ -318,7 +323,7 @@ def test_a_full_file_system_is_seen_before_anything_changes(
         before = files_on(image)
         for name in SOURCES:
             change(job, name)
-        (job.sources / "latchkey/link/radio.py").write_text(f"DATA = '{os.urandom(20_000).hex()}'\n")
+        source(job, "latchkey/link/radio.py").write_text(f"DATA = '{os.urandom(20_000).hex()}'\n")
         with pytest.raises(files.NoRoom, match=r"needs \d+ KB more on the board, and \d+ KB are free") as full:
             install(board.port, job)
     assert "mpremote rm" in full.value.hint
@@ -392,7 +397,7 @@ def test_a_port_in_use_is_told(powered: BoardMaker, job: Job) -> None:
 def test_an_agent_that_does_not_start_is_told_with_what_it_said(
     powered: BoardMaker, job: Job, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (job.sources / "main.py").write_text("print('latchkey: settings refused: colour: unknown setting')\n")
+    source(job, "main.py").write_text("print('latchkey: settings refused: colour: unknown setting')\n")
     with powered() as board, pytest.raises(listen.AgentFailed, match="settings refused: colour: unknown setting"):
         install(board.port, job)
 

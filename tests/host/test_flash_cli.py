@@ -17,7 +17,6 @@ import pytest
 from typer.testing import Result
 
 from host_tools.build import boards
-from host_tools.flash.install import install as installing
 from host_tools.flash.repl import Repl
 from host_tools.serial.bench import Bench
 from host_tools.sim.board import SimulatedBoard
@@ -37,7 +36,6 @@ def image(tmp_path: Path) -> Path:
 def board(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, image: Path) -> Iterator[SimulatedBoard]:
     """A bare board that the command line knows as BARE."""
     monkeypatch.setattr(boards, "find", lambda name: kind(tmp_path))
-    monkeypatch.setitem(installing.__globals__, "BUILD", tmp_path)
     monkeypatch.delenv("LATCHKEY_KEY", raising=False)
     with bare_board(monkeypatch, image) as there:
         monkeypatch.setenv("LATCHKEY_PORT", there.port)

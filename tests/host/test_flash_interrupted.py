@@ -39,6 +39,11 @@ def job(tmp_path: Path) -> Job:
     return Job(kind(tmp_path), radio=False, sources=sources, build=tmp_path / "build")
 
 
+def source(job: Job, name: str) -> Path:
+    assert job.sources is not None
+    return job.sources / name
+
+
 @pytest.fixture
 def image(tmp_path: Path) -> Path:
     return tmp_path / "flash.img"
@@ -122,13 +127,13 @@ def test_an_install_that_is_interrupted_anywhere_leaves_an_agent_or_says_that_th
     record_property: Callable[[str, object], None],
 ) -> None:
     ports = interrupt(10**6)
-    (job.sources / "latchkey/radio.py").write_text("DATA = 0\n")
+    source(job, "latchkey/radio.py").write_text("DATA = 0\n")
     put(board, job)
     total = ports[0].count
     cut = 0
     for number in points(total):
         interrupt(0)
-        (job.sources / "latchkey/radio.py").write_text(f"DATA = '{str(number) * 4000}'\n")
+        source(job, "latchkey/radio.py").write_text(f"DATA = '{str(number) * 4000}'\n")
         interrupt(number, error)
         try:
             put(board, job)

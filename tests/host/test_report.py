@@ -17,9 +17,9 @@ from typing import Any
 import pytest
 from typer.testing import Result
 
+from host_tools.places import ROOT
 from host_tools.report import plots, results
 from host_tools.report.page import page
-from host_tools.report.run import ROOT
 from host_tools.serial.bench import Bench
 from tests import interrupts
 from tests.host import command
@@ -142,6 +142,14 @@ def test_a_selection_that_leaves_nothing_is_wrong_use(suites: dict[str, Path], t
 def test_a_file_that_is_not_there_ends_in_one_line(tmp_path: Path) -> None:
     result = run(tmp_path / "test_nothing.py", "--out", tmp_path)
     assert result.exit_code == 1 and "test_nothing.py" in result.stderr and result.stderr.count("\n") == 1
+
+
+def test_a_file_of_the_caller_s_folder_is_found_by_its_name_there(
+    suites: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(suites["good"].parent)
+    result = run(f"{suites['good'].name}::test_one_and_one", "--out", tmp_path)
+    assert result.exit_code == 0 and "1 tests passed" in result.stdout, result.output
 
 
 def test_a_car_with_keys_is_left_alone_without_force(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """A board with MicroPython and nothing else: its root is a littlefs on an image file, as on a stock ESP32.
 
-For tests of what is done to boards. BARE_MACHINE, BARE_VERSION and BARE_CUT (a flash operation at which the power
-fails) come from the environment; the rest as for the simulated board.
+For tests of what is done to boards. BARE_MACHINE, BARE_VERSION, BARE_MPY (of sys.implementation) and BARE_CUT (a flash
+operation at which the power fails) come from the environment; the rest as for the simulated board.
 """
 
 import os
@@ -34,7 +34,7 @@ class _Implementation:
     name = "micropython"
     version = tuple(int(part) for part in (os.getenv("BARE_VERSION") or "1.28.0").split("."))
     _machine = os.getenv("BARE_MACHINE") or "Generic ESP32 module with ESP32"
-    _mpy = sys.implementation._mpy
+    _mpy = int(os.getenv("BARE_MPY") or sys.implementation._mpy)
 
     def __getitem__(self, index):
         return (self.name, self.version, self._machine, self._mpy)[index]
