@@ -17,7 +17,7 @@ FIRMWARE_PATH := firmware:tests/stubs:$(STUBS)
 MYPY_FIRMWARE = $(BIN)/mypy --custom-typeshed-dir $(STUBS) --no-site-packages --follow-imports silent
 
 .DEFAULT_GOAL := help
-.PHONY: help setup lint test clients faults mutants coverage bench demo flash size heap schema stage package clean
+.PHONY: help setup lint test clients faults mutants coverage count bench demo flash size heap schema stage package clean
 
 ifneq ($(MICROPYTHON),)
 export MICROPYTHON
@@ -78,6 +78,9 @@ mutants: setup ## is a firmware that is a little wrong noticed? (ARGS='--only se
 
 coverage: setup ## which lines do the tests run? HTML and JSON in build/coverage
 	@$(BIN)/python -m tests.coverage $(ARGS) $(TESTS)
+
+count: setup ## instructions of P-256's native code on the boards' processors, and its speed beside the plain version
+	@$(BIN)/python -m tests.native
 
 bench: setup ## the acceptance run: make bench PORT=/dev/ttyUSB0 (a simulated car without PORT)
 	@$(BIN)/latchkey bench run $(if $(PORT),--port $(PORT)) $(ARGS) $(TESTS)

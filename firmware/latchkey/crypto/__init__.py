@@ -2,9 +2,10 @@
 """All of the car's cryptography, behind two doors.
 
 A message needs what is loaded here: hashes (`hmac`), AES-GCM (`gcm` over the native loops of `ghash`) and the checked
-random source. Public-key work is rare (a key's first contact, signatures): `publickey` has it, and is loaded late by
-whoever needs it. Nothing outside this folder imports any other module of it, so each can become C or native code by
-itself. Everything that fails raises a CryptoError.
+random source. Public-key work is rare (a key's first contact, signatures): `publickey` has it (`p256` and `ecdsa`, over
+`points` and the native arithmetic of `field`), and is loaded late by whoever needs it. Native code has a plain version
+beside it for interpreters that cannot run it. Nothing outside this folder imports any other module of it, so each can
+become C or native code by itself. Everything that fails raises a CryptoError.
 """
 
 from latchkey.crypto.base import AuthError as AuthError

@@ -2,17 +2,20 @@
 """P-256 in steps: scalar multiplication is a generator, and every `yield` is a place to let the event loop run.
 
 Points are Jacobian. A scalar is made odd and written as 4-bit signed odd digits, none of them zero, so that every
-scalar is the same sequence: four doublings, one addition, again. What that cannot hide is that Python's integers
-take longer when they are longer, and that a digit picks its table entry by index; so a secret scalar is also
-blinded by a random multiple of the order, and its point by a random Z: no two runs compute with the same numbers.
-
-With 100 us for a multiplication modulo p on an ESP32, a step of 46 takes 5 ms, and none is over 80; an inversion is
-worth 90. `%` does the reduction: folding by the shape of p takes 2.6 times as long in Python, and Fermat's inversion
-4.5 times as long as Euclid's.
+scalar is the same sequence: four doublings, one addition, again. A secret one's point gets a random Z, so that no two
+runs compute with the same numbers. `points` does it in native code where this interpreter can run it, `points_plain` in
+Python's integers where it cannot.
 """
 
 from latchkey.crypto.base import CryptoError
 from latchkey.crypto.random import random_bytes
+
+try:
+    from latchkey.crypto.points import BLINDING, walk
+    from latchkey.crypto.points import P as P
+except (ImportError, SyntaxError, ValueError, MemoryError):  # as in `base`
+    from latchkey.crypto.points_plain import BLINDING, walk
+    from latchkey.crypto.points_plain import P as P
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -21,9 +24,7 @@ if TYPE_CHECKING:
     from latchkey.crypto.base import Buffer
 
     Jacobian = tuple[int, int, int]
-    Entry = tuple[int, int, int, int, int]
 
-P = 0xFFFFFFFF00000001000000000000000000000000FFFFFFFFFFFFFFFFFFFFFFFF
 N = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
 _B = 0x5AC635D8AA3A93E7B3EBBD55769886BC651D06B0CC53B0F63BCE3C3E27D2604B
 GX = 0x6B17D1F2E12C4247F8BCE6E563A440F277037D812DEB33A0F4A13945D898C296
@@ -74,84 +75,16 @@ def inverse(a: int, m: int) -> int:
     return t0 % m
 
 
-def _double(x: int, y: int, z: int, times: int) -> Jacobian:
-    p = P
-    for _ in range(times):
-        delta = z * z % p
-        gamma = y * y % p
-        beta = x * gamma % p
-        alpha = (x - delta) * (x + delta) * 3 % p
-        z = y * z * 2 % p
-        x = (alpha * alpha - beta * 8) % p
-        y = (alpha * (beta * 4 - x) - gamma * gamma * 8) % p
-    return x, y, z
-
-
-def _add(x: int, y: int, z: int, entry: Entry) -> Jacobian:
-    p = P
-    x2, y2, z2, zz2, zzz2 = entry
-    if not z:
-        return x2, y2, z2
-    zz = z * z % p
-    u = x * zz2 % p
-    s = y * zzz2 % p
-    h = (x2 * zz - u) % p
-    r = (y2 * z % p * zz - s) % p
-    if not h:  # the same x: the same point, or its opposite
-        return (1, 1, 0) if r else _double(x, y, z, 1)
-    hh = h * h % p
-    hhh = hh * h % p
-    v = u * hh % p
-    x = (r * r - hhh - v * 2) % p
-    return x, (r * (v - x) - s * hhh) % p, z * z2 % p * h % p
-
-
-def _entry(x: int, y: int, z: int) -> Entry:
-    zz = z * z % P
-    return x, y, z, zz, zz * z % P
-
-
-def _table(x: int, y: int, z: int) -> "Generator[None, None, list[Entry]]":
-    """-15, -13 … -1, 1 … 15 times the point, with Z as its third coordinate."""
-    zz = z * z % P
-    x = x * zz % P
-    y = y * zz % P * z % P
-    twice = _entry(*_double(x, y, z, 1))
-    low: list[Entry] = []
-    high: list[Entry] = []
-    while True:
-        entry = _entry(x, y, z)
-        high.append(entry)
-        low.append((x, P - y) + entry[2:])
-        if len(high) == 8:
-            low.reverse()
-            return low + high
-        yield
-        x, y, z = _add(x, y, z, twice)
-
-
-def _walk(size: int, *terms: tuple[int, int, int, int]) -> "Generator[None, None, Jacobian]":
-    """The sum of odd scalar times point for each (scalar, x, y, z); every scalar is below 256 ** size."""
-    rows = []
-    for k, x, y, z in terms:
-        digits = (k >> 1 | 1 << 8 * size - 1).to_bytes(size, "big")  # digit d stands for 2 d - 15
-        rows.append((digits, (yield from _table(x, y, z))))
-    x, y, z = 1, 1, 0
-    for i in range(size):
-        for shift in (4, 0):
-            x, y, z = _double(x, y, z, 4)
-            for digits, table in rows:
-                x, y, z = _add(x, y, z, table[digits[i] >> shift & 15])
-            yield
-    return x, y, z
+def _odd(k: int, y: int) -> tuple[int, int]:
+    """The scalar or its opposite, whichever is odd, and the y that goes with it."""
+    return (k, y) if k & 1 else (N - k, P - y)
 
 
 def multiply(k: int, x: int, y: int) -> "Generator[None, None, tuple[int, int]]":
     """A secret scalar in [1, n - 1] times a point."""
-    k += int.from_bytes(random_bytes(8), "big") * N
-    if not k & 1:
-        k += N
-    x, y, z = yield from _walk(40, (k, x, y, random_scalar()))
+    k, y = _odd(k, y)
+    k += (int.from_bytes(random_bytes(BLINDING), "big") >> 1 << 1) * N
+    x, y, z = yield from walk(32 + BLINDING, (k, x, y, random_scalar()))
     blind = random_scalar()
     z = inverse(z * blind % P, P) * blind % P
     zz = z * z % P
@@ -164,14 +97,9 @@ def multiply(k: int, x: int, y: int) -> "Generator[None, None, tuple[int, int]]"
 
 def multiply_sum(u: int, v: int, x: int, y: int) -> "Generator[None, None, Jacobian]":
     """u times the base point plus v times (x, y): everything here is public."""
-    gy = GY
-    if not u & 1:
-        u = N - u
-        gy = P - gy
-    if not v & 1:
-        v = N - v
-        y = P - y
-    return (yield from _walk(32, (u, GX, gy, 1), (v, x, y, 1)))
+    u, gy = _odd(u, GY)
+    v, y = _odd(v, y)
+    return (yield from walk(32, (u, GX, gy, 1), (v, x, y, 1)))
 
 
 def public_key(private: Buffer) -> "Generator[None, None, bytes]":
