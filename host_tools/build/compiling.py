@@ -48,6 +48,7 @@ def build(
                 target = compiled(name)
                 digest = _digest(source, march, small)
                 if before.get(target) != digest or not (out / target).exists():
+                    (out / _MADE).unlink(missing_ok=True)  # says nothing of it if this is killed
                     _make(source, out / target, march, name, small)
                 made[target] = digest
         finally:

@@ -16,6 +16,7 @@ from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 # The suite is run with the settings of pyproject.toml, and with the plugin that knows --port.
 _SUITE = (
     "pyproject.toml",
+    "tests/__init__.py",
     "tests/bench",
     "tests/interrupts.py",
     "tests/micropython_plugin.py",

@@ -63,7 +63,13 @@ def run(
 
     `follow` is told of every test that begins, with its file, and of every result.
     """
-    out.mkdir(parents=True, exist_ok=True)
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        (out / _LOG).touch()
+    except OSError as error:
+        raise Misuse(
+            f"no report can be written into {out}: {error.strerror}", "say with --out where it may go"
+        ) from None
     done = Run(port, time.strftime("%Y-%m-%d %H:%M"), _versions())
     began = time.monotonic()
     with _pytest(port, out, tests, select) as (process, told):
@@ -96,11 +102,14 @@ def _pytest(
     command += [*map(_whole, tests or [SUITE]), "--results", f"/dev/fd/{writing}"]
     command += ["--junitxml", str((out / "junit.xml").absolute()), *(["--port", port] if port else [])]
     command += ["-k", select] if select else []
+    # What is installed beside it, or set for other suites, does not matter.
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
+    environment["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
     with os.fdopen(reading, encoding="utf-8") as told, (out / _LOG).open("wb") as log:
         process = subprocess.Popen(
             command,
             cwd=ROOT,
-            env={**os.environ, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"},  # what else is installed does not matter
+            env=environment,
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=subprocess.STDOUT,

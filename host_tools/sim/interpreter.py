@@ -47,8 +47,10 @@ def heap_option(heap: str, bits: int) -> str:
 @functools.cache
 def ask(interpreter: str) -> tuple[str | None, int]:
     """What native code it runs, if any, and its bits."""
-    code = "import sys; print(getattr(sys.implementation, '_mpy', 0) >> 10, 64 if sys.maxsize >> 32 else 32)"
-    asked = subprocess.run([interpreter, "-c", code], capture_output=True, text=True, check=True)
+    code = "import sys; print(sys.implementation._mpy >> 10, 64 if sys.maxsize >> 32 else 32)"
+    asked = subprocess.run([interpreter, "-c", code], capture_output=True, text=True, check=False)
+    if asked.returncode:
+        raise Misuse(f"{interpreter} is no MicroPython that loads .mpy files", "set MICROPYTHON to one, or to nothing")
     architecture, bits = asked.stdout.split()
     return _ARCHITECTURES.get(int(architecture)), int(bits)
 

@@ -134,6 +134,26 @@ def test_an_output_without_a_source_is_removed(sources: Path, tmp_path: Path) ->
     assert not (out / "main.py").exists()
 
 
+def test_a_build_that_is_killed_leaves_nothing_that_passes_for_another(
+    sources: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out, car = tmp_path / "out", sources / "latchkey" / "car.py"
+    compiling.build(out, None, sources=sources)
+    before = car.read_text()
+    car.write_text("def doors():\n    return 5\n")
+    with monkeypatch.context() as patch:
+        patch.setattr(compiling, "replace", killed)  # before what was made can be written down
+        with pytest.raises(KeyboardInterrupt):
+            compiling.build(out, None, sources=sources)
+    car.write_text(before)
+    compiling.build(out, None, sources=sources)
+    assert _run(out, "from latchkey import car; print(car.doors())") == "4"
+
+
+def killed(path: Path, content: bytes) -> None:
+    raise KeyboardInterrupt
+
+
 def test_a_module_that_does_not_compile_is_named_and_not_left_as_it_was(sources: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     compiling.build(out, None, sources=sources)

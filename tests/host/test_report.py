@@ -152,6 +152,24 @@ def test_a_file_of_the_caller_s_folder_is_found_by_its_name_there(
     assert result.exit_code == 0 and "1 tests passed" in result.stdout, result.output
 
 
+def test_what_is_set_for_other_suites_does_not_matter(
+    suites: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "tests").mkdir()
+    (tmp_path / "tests" / "__init__.py").touch()
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    monkeypatch.setenv("PYTEST_ADDOPTS", "-n 2 --cov")
+    monkeypatch.setenv("PYTEST_PLUGINS", "nobodys_plugin")
+    result = run(suites["good"], "--out", tmp_path)
+    assert result.exit_code == 0, result.output
+
+
+def test_where_nothing_can_be_written_another_place_is_asked_for(suites: dict[str, Path], tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    result = run(suites["good"], "--out", tmp_path / "file" / "out")
+    assert result.exit_code == 2 and "--out" in result.stderr and result.stderr.count("\n") == 1
+
+
 def test_a_car_with_keys_is_left_alone_without_force(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     fake = FakeBench()
     monkeypatch.setattr(Bench, "open", fake.open)

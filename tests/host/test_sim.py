@@ -24,7 +24,7 @@ from host_tools.serial.wire import Restarted
 from host_tools.sim import board as simulated
 from host_tools.sim import image
 from host_tools.sim.board import BoardDied, SimulatedBoard
-from host_tools.sim.interpreter import WIDER, find_micropython, heap_option
+from host_tools.sim.interpreter import WIDER, ask, find_micropython, heap_option
 from tests import interrupts
 from tests.host.echo import make_firmware
 
@@ -270,6 +270,12 @@ def test_the_heap_is_as_large_as_asked_in_a_boards_kilobytes(tmp_path: Path, fir
             sizes.append(sum(car.heap().values()))
     assert sizes[0] == pytest.approx((128 + 14) * 1024 * WIDER, rel=0.05)
     assert sizes[1] == pytest.approx((256 + 14) * 1024 * WIDER, rel=0.05)
+
+
+@pytest.mark.parametrize("program", ["/bin/ls", sys.executable])
+def test_a_program_that_is_no_micropython_is_refused_by_name(program: str) -> None:
+    with pytest.raises(Misuse, match=rf"{program} is no MicroPython"):
+        ask(program)
 
 
 def test_a_heap_size_is_a_number() -> None:
