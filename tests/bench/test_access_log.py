@@ -18,6 +18,7 @@ from host_tools.phone.client import Phone
 from host_tools.serial.bench import Bench
 from host_tools.sim.board import SimulatedBoard
 from tests.bench import flash_image
+from tests.bench.cuts import settle
 from tests.bench.support import ask, forge, new_phone, stranger
 
 pytestmark = pytest.mark.usefixtures("resting")
@@ -95,6 +96,27 @@ def test_the_log_is_a_ring_and_numbers_go_on(car: Bench, owner: Phone, simulated
     numbers = [entry["seq"] for entry in entries]
     assert numbers == sorted(set(numbers))
     assert RING - 100 <= len(entries) <= RING + 16
+
+
+@pytest.mark.parametrize("error", [5, 28])
+def test_a_command_is_obeyed_though_its_entry_cannot_be_written_and_is_written_later(
+    car: Bench, owner: Phone, simulated: SimulatedBoard, error: int
+) -> None:
+    """Each operation that a flush may fail at: tests/faults."""
+    settle(car)
+    after = since(car)
+    for at in (1, 3):
+        car.request("flash_error", after=at, error=error, forever=True)
+        owner.unlock()
+        settle(car)
+        assert not car.state()["locked"]
+        car.request("flash_error", after=0)
+        owner.lock()
+        settle(car)
+    car.reboot()
+    owner.connection = car.connect()
+    done = written(car, after, kind="command")
+    assert [entry["command"] for entry in done] == [UNLOCK, messages.ACTIONS["lock"]] * 2
 
 
 def test_no_secret_leaves_the_car(car: Bench, owner: Phone, simulated: SimulatedBoard, tmp_path: Path) -> None:

@@ -151,7 +151,9 @@ class AccessLog:
             struct.pack_into("<I", self._waiting, at + _CRC, crc32(memoryview(self._waiting)[at : at + _CRC]))
         self._writing = n * _SIZE
         data = bytes(memoryview(self._waiting)[: n * _SIZE])
-        with open(f"{self.folder}/{first // _PLACES % _SEGMENTS}", "ab" if first % _PLACES else "wb") as f:
+        place = first % _PLACES
+        with open(f"{self.folder}/{first // _PLACES % _SEGMENTS}", "r+b" if place else "wb") as f:
+            f.seek(place * _SIZE)
             f.write(data)
             await asyncio.sleep_ms(0)
         left = self._n - n
