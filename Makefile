@@ -59,7 +59,7 @@ lint: setup ## ruff, who imports whom, and mypy strict over the host code, the f
 	@$(BIN)/ruff format --check --quiet . || { echo "Not as the formatter writes it: run $(BIN)/ruff format" >&2; exit 1; }
 	@$(BIN)/python -m host_tools.build.schema --check
 	@$(BIN)/mypy host_tools tests
-	@said=$$($(BIN)/lint-imports --no-cache --no-logo) || { echo "$$said"; exit 1; }
+	@said=$$(PYTHONPATH=firmware $(BIN)/lint-imports --no-cache --no-logo) || { echo "$$said"; exit 1; }
 	@MYPYPATH=$(FIRMWARE_PATH):boards/UNIX/radio $(MYPY_FIRMWARE) firmware
 	@for board in boards/*/; do \
 	  MYPYPATH=$$board:$${board}radio:$(FIRMWARE_PATH) $(MYPY_FIRMWARE) $$board || exit 1; done

@@ -72,7 +72,7 @@ def weighed(name: str, *rest: Any) -> Any:
 def provision() -> None:
     import asyncio
 
-    from latchkey.store import provisioning
+    from latchkey import provisioning
 
     generator = "6b17d1f2e12c4247f8bce6e563a440f277037d812deb33a0f4a13945d898c296"
     generator += "4fe342e2fe1a7f9b8ee7eb4a7c0f9e162bce33576b315ececbb6406837bf51f5"

@@ -4,7 +4,18 @@
 Bytes come in through `link`, which hands whole messages to `router`. The router decodes the envelope (`wire`), finds
 and verifies the session (`session`), asks `keys.policy` whether the role may do it, and drives `vehicle`; the signed
 reply goes back out through the link the request came from. Key operations leave at `keys.enrolment`, whose one worker
-does what takes long (P-256, flash) and answers later. `agent` is where all of it is put together.
+does what takes long (P-256, flash) and answers later. `assemble` is where all of it is put together.
 """
 
+import sys
+
 VERSION = "0.1.0"
+
+
+def forget(*names: str) -> None:
+    """Drop modules that are done with: nothing else holds them, and whoever needs one again loads it again."""
+    for name in names:
+        if name in sys.modules:
+            package, _, last = name.rpartition(".")
+            delattr(sys.modules[package], last)
+            del sys.modules[name]

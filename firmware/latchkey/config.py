@@ -5,6 +5,7 @@ Unknown and mistyped settings are refused by name: a typing error must not silen
 """
 
 import json
+from collections import namedtuple
 
 from latchkey.store.formats import StoreError
 from latchkey.vehicle.pins import OUTPUTS
@@ -20,17 +21,14 @@ class ConfigError(StoreError):
     what = "settings"
 
 
-class Config:
-    """vin: 17 characters (ISO 3779). radio: advertise over BLE. bench: the harness's channel on the serial port.
-    pins: name to GPIO number or null, over the board's own table."""
+# vin: 17 characters (ISO 3779), None for a board that is no car. radio: advertise over BLE. bench: the harness's
+# channel on the serial port. pins: name to GPIO number or None, all those of the board.
+Settings = namedtuple("Settings", ("vin", "radio", "bench", "pins"))
 
-    def __init__(
-        self, vin: str, radio: bool = True, bench: bool = True, pins: dict[str, int | None] | None = None
-    ) -> None:
-        self.vin = vin
-        self.radio = radio
-        self.bench = bench
-        self.pins = pins or {}
+
+def unprovisioned(board: Any) -> Settings:
+    """What is in force while there are none."""
+    return Settings(None, False, True, board.PINS)
 
 
 def check_vin(vin: object) -> str:
@@ -42,8 +40,8 @@ def check_vin(vin: object) -> str:
     return vin
 
 
-def parse(text: bytes, board: Any) -> Config:
-    """Config from JSON text, for that board. Raises ConfigError."""
+def parse(text: bytes, board: Any) -> Settings:
+    """Settings from JSON text, for that board. Raises ConfigError."""
     try:
         settings = json.loads(text)
     except ValueError:
@@ -61,7 +59,9 @@ def parse(text: bytes, board: Any) -> Config:
             _check_pins(value, board)
         elif name != "vin":
             raise ConfigError("%s: unknown setting" % name)
-    return Config(check_vin(settings.get("vin")), known["radio"], known["bench"], settings.get("pins"))
+    pins = dict(board.PINS)
+    pins.update(settings.get("pins", {}))
+    return Settings(check_vin(settings.get("vin")), known["radio"], known["bench"], pins)
 
 
 def _check_pins(pins: object, board: Any) -> None:

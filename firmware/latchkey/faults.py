@@ -12,22 +12,17 @@ import sys
 # memory or room before it could be read. It names no request, and takes no memory to make.
 BUSY = b"\x3a\x02\x08\x02\x62\x04\x08\x02\x10\x01"
 
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from latchkey.session.sessions import Session
-
 
 class Fault(Exception):
-    """A message-layer refusal. With `session` set, the reply carries that session's fresh, signed session info. Code 0
-    is for what names nobody to answer: it is dropped, with an event in bench builds."""
+    """A message-layer refusal. Code 0 is for what names nobody to answer: it is dropped, with an event in bench builds.
+    `answer`, where its domain has a word of its own for "no", is the payload to say it with."""
 
-    def __init__(
-        self, code: int, why: str, session: Session | None = None, expected: object = None, got: object = None
-    ) -> None:
+    answer: bytes | None = None
+
+    def __init__(self, code: int, why: str, expected: object = None, got: object = None) -> None:
         super().__init__(why)
         self.code = code
         self.why = why
-        self.session = session
         self.expected = expected
         self.got = got
 

@@ -4,6 +4,7 @@
 Official clients send here what real cars do without vehicle security. Loaded when somebody signs the first of them.
 """
 
+from latchkey.faults import Fault
 from latchkey.keys import policy
 from latchkey.wire import carmessages
 from latchkey.wire.pb import decode, encode
@@ -23,30 +24,29 @@ from latchkey.wire.schema import (
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from latchkey.router import Router
+    from latchkey.security import Security
     from latchkey.session.reply import Reply
     from latchkey.session.verify import Verified
     from latchkey.vehicle.state import Vehicle
 
 
-def act(router: Router, verified: Verified, reply: Reply) -> None:
-    """Answer a signed Action. Raises Fault: it cannot be decoded, or the role has it not."""
-    record = verified.session.record
+def act(security: Security, verified: Verified, reply: Reply) -> None:
+    """Answer a signed Action. Raises Fault: it cannot be decoded, the role has it not, or nobody here does it."""
     action = decode(carmessages.ACTION, verified.plaintext).get(Action.vehicleAction, {})
     kind = action.get(Wire.ONE_OF)
     if kind == VehicleAction.ping:
-        policy.check(record, Permission.READ)
+        policy.check(verified.session.record, Permission.READ)
         reply.payload(encode(carmessages.RESPONSE, {Response.actionStatus: {}, Response.ping: action[kind]}))
     elif kind == VehicleAction.chargePortDoorOpen or kind == VehicleAction.chargePortDoorClose:
-        policy.check(record, Permission.CHARGE_PORT)
         is_open = kind == VehicleAction.chargePortDoorOpen
         moves = {ClosureMoveRequest.chargePort: ClosureMoveType.OPEN if is_open else ClosureMoveType.CLOSE}
-        router.perform(lambda: router.vehicle.move(moves), Permission.CHARGE_PORT, reply, _done)
+        security.perform(lambda: security.vehicle.move(moves), Permission.CHARGE_PORT, reply, _done)
     else:
-        router.refuse(reply.conn, verified.session, MessageFault.INVALID_COMMAND, 0, "action")
         reason = {ResultReason.plain_text: b"not done by this access module"}
         status = {ActionStatus.result: CarServer_OperationStatus.ERROR, ActionStatus.result_reason: reason}
-        reply.payload(encode(carmessages.RESPONSE, {Response.actionStatus: status}))
+        fault = Fault(MessageFault.INVALID_COMMAND, "action")
+        fault.answer = encode(carmessages.RESPONSE, {Response.actionStatus: status})
+        raise fault
 
 
 def _done(vehicle: Vehicle) -> bytes:

@@ -8,30 +8,28 @@ from latchkey.wire import envelope
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any
+    from collections.abc import Callable
+
+    from latchkey.link.connection import Connection
 
 
 class Unprovisioned:
-    """Stands for the router: it has nothing to sign a reply with, and says why by a fault. `router` is what it hands
-    on to once there is a car."""
+    """Stands for the router: it has nothing to sign a reply with, and says why by a fault. `car` takes its messages
+    once there is one."""
 
     def __init__(self, fault: int) -> None:
-        self.router: Any = None
+        self.car: Callable[[Connection, memoryview], None] | None = None
         self._fault = fault
 
-    def handle(self, conn: Any, data: memoryview) -> None:
-        if self.router:
-            self.router.handle(conn, data)
+    def handle(self, conn: Connection, data: memoryview) -> None:
+        if self.car:
+            self.car(conn, data)
             return
         try:
             request = envelope.read(data)
         except Fault:
             return
-        Reply(conn, request, b"", lambda conn, message: conn.send(message)).fault(self._fault)
-
-    def closed(self, conn: Any) -> None:
-        if self.router:
-            self.router.closed(conn)
+        Reply(conn, request, b"").fault(self._fault)
 
 
 async def new_identity() -> tuple[bytes, bytes]:

@@ -15,7 +15,13 @@ SOURCES = places.ROOT / "firmware"
 STAGE = places.ROOT / "build" / "stage"
 SCHEMA = "latchkey/wire/schema.py"  # the names that the stage puts numbers for: staged for tests, never on a board
 # The harness's hand inside the board, and the prompt: a car on the road is built without them.
-BENCH_ONLY = ("latchkey/bench.py", "latchkey/link/requests.py", "latchkey/prompt.py")
+BENCH_ONLY = (
+    "latchkey/bench/__init__.py",
+    "latchkey/bench/meter.py",
+    "latchkey/bench/operations.py",
+    "latchkey/link/requests.py",
+    "latchkey/prompt.py",
+)
 
 
 class CompileError(Exception):

@@ -8,11 +8,18 @@ from typing import Any
 from rich import box
 from rich.table import Table
 
-from host_tools.phone import messages
 from host_tools.phone.refusals import keychain_fault, message_fault, nominal_error
 
-_COMMANDS: dict[int, str] = {number: name for name, number in messages.ACTIONS.items()}
-_COMMANDS |= {64: "closures", 128: "charge port", 512: "key change"}
+COMMANDS = {  # by the permission that they take (latchkey.proto)
+    2: "unlock",
+    4: "lock",
+    8: "wake",
+    16: "start",
+    32: "secure",
+    64: "closures",
+    128: "charge port",
+    1024: "key change",
+}
 _NOMINAL = 0x100  # in `detail`, a GenericError is marked by this; without it, it is a keychain's refusal
 
 
@@ -20,7 +27,7 @@ def described(entry: dict[str, Any]) -> dict[str, Any]:
     """An entry with the names of its command and of its fault beside their numbers."""
     words = dict(entry)
     if entry["kind"] == "command":
-        words["did"] = _COMMANDS.get(entry["command"], f"command {entry['command']}")
+        words["did"] = COMMANDS.get(entry["command"], f"command {entry['command']}")
     elif entry["kind"] == "refused":
         words["fault"] = _fault(entry["outcome"], entry.get("detail", 0))
     return words

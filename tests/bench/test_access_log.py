@@ -23,7 +23,7 @@ from tests.bench.support import ask, forge, new_phone, stranger
 
 pytestmark = pytest.mark.usefixtures("resting")
 
-START, UNLOCK = messages.ACTIONS["start"], messages.ACTIONS["unlock"]
+UNLOCK, START = 2, 16  # latchkey.proto, Permission
 RING = 512
 
 

@@ -26,8 +26,9 @@ TIMES = 40
 TRIES = 30  # of a stranger
 NAP = 700  # seconds of nobody: a locked car sleeps after ten minutes
 PATIENCE = 60.0  # seconds for all that one test does with a library
-NUMBERS = {"unlock": 0, "lock": 1, "start": 20, "secure": 29, "wake": 30}  # as the car tells: RKEAction_E …
-CLOSURES, CHARGE_PORT = 64, 128  # … and what else a command takes
+# As the car tells them: by the permission that they take (latchkey.proto).
+NUMBERS = {"unlock": 2, "lock": 4, "start": 16, "secure": 32, "wake": 8}
+CLOSURES, CHARGE_PORT = 64, 128
 
 Use = Callable[[Client], Awaitable[None]]
 Run = Callable[[Use], None]

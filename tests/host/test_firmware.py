@@ -33,7 +33,8 @@ def sources(tmp_path: Path) -> Path:
     (root / "latchkey" / "link").mkdir()
     (root / "latchkey" / "link" / "requests.py").write_text("def answer():\n    pass\n")
     (root / "latchkey" / "car.py").write_text("def doors():\n    return 4\n")
-    (root / "latchkey" / "bench.py").write_text("def tap():\n    pass\n")
+    (root / "latchkey" / "bench").mkdir()
+    (root / "latchkey" / "bench" / "operations.py").write_text("def tap():\n    pass\n")
     return root
 
 
@@ -50,7 +51,7 @@ def test_modules_are_compiled_and_entry_points_stay_source(sources: Path, tmp_pa
     out = tmp_path / "out"
     files = compiling.build(out, None, sources=sources)
     assert _names(files, out) == [
-        "latchkey/bench.mpy",
+        "latchkey/bench/operations.mpy",
         "latchkey/car.mpy",
         "latchkey/link/requests.mpy",
         "main.py",
@@ -101,7 +102,7 @@ def test_a_production_build_has_no_bench_even_over_one_that_had(sources: Path, t
     compiling.build(out, None, sources=sources)
     files = compiling.build(out, None, production=True, sources=sources)
     assert _names(files, out) == ["latchkey/car.mpy", "main.py"]
-    assert not (out / "latchkey" / "bench.mpy").exists()
+    assert not (out / "latchkey" / "bench" / "operations.mpy").exists()
 
 
 def test_only_what_changed_is_compiled_again(sources: Path, tmp_path: Path) -> None:
@@ -207,14 +208,14 @@ def test_a_board_loads_its_own_pins_and_a_bench_only_before_production(
 
 def test_sizes_count_compiled_modules_only(sources: Path) -> None:
     sizes = size.sizes(sources=sources)
-    assert sorted(sizes) == ["latchkey/bench.mpy", "latchkey/car.mpy", "latchkey/link/requests.mpy"]
-    assert "latchkey/bench.mpy" not in size.sizes(production=True, sources=sources)
+    assert sorted(sizes) == ["latchkey/bench/operations.mpy", "latchkey/car.mpy", "latchkey/link/requests.mpy"]
+    assert "latchkey/bench/operations.mpy" not in size.sizes(production=True, sources=sources)
 
 
 def test_the_size_report_fails_over_the_budget(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    sizes = {"latchkey/bench.mpy": 10, "latchkey/car.mpy": size.BUDGET - 10}
+    sizes = {"latchkey/bench/operations.mpy": 10, "latchkey/car.mpy": size.BUDGET - 10}
     tighter = {**sizes}
     monkeypatch.setattr(size, "sizes", lambda march: tighter if march == "rv32imc" else sizes)
     assert size.main() == 0

@@ -14,11 +14,12 @@ AGENT = SOURCES / "latchkey"
 FREE = 64 * 1024
 # What most lives of a car never need: loaded by the first who does.
 RARE = {
-    "bench", "config", "infotainment", "start", "unprovisioned", "crypto.ecdsa", "crypto.field", "crypto.p256",
-    "crypto.points", "crypto.points_plain", "crypto.publickey", "keys.answers", "keys.card", "keys.changes",
-    "keys.enrolment", "keys.labels", "keys.loading", "keys.report", "keys.whitelist", "link.ble", "link.frames",
-    "link.radio", "link.requests", "session.barereply", "store.boots", "store.files", "store.journal",
-    "store.logreader", "store.provisioning", "store.reserve", "wire.carmessages", "wire.keymessages",
+    "assemble", "bench.meter", "bench.operations", "config", "infotainment", "provisioning", "start", "unprovisioned",
+    "crypto.ecdsa", "crypto.field", "crypto.p256", "crypto.points", "crypto.points_plain", "crypto.publickey",
+    "keys.answers", "keys.card", "keys.changes", "keys.enrolment", "keys.labels", "keys.loading", "keys.report",
+    "keys.whitelist", "link.ble", "link.frames", "link.radio", "link.requests", "session.barereply", "store.boots",
+    "store.files", "store.identity", "store.journal", "store.logreader", "store.reserve", "wire.carmessages",
+    "wire.keymessages",
 }  # fmt: skip
 
 

@@ -8,19 +8,27 @@ from typing import Any
 import pytest
 from rich.console import Console
 
+from host_tools.build import schema
 from host_tools.explain import logbook
 
 
 def an_entry(**fields: Any) -> dict[str, Any]:
-    entry = {"seq": 7, "boot": 2, "at": 61, "kind": "command", "conn": "ble", "key": "0a1b2c3d", "command": 0}
+    entry = {"seq": 7, "boot": 2, "at": 61, "kind": "command", "conn": "ble", "key": "0a1b2c3d", "command": 2}
     return {**entry, "outcome": 0, "detail": 0, "count": 1, **fields}
 
 
 @pytest.mark.parametrize(
-    ("number", "name"), [(0, "unlock"), (1, "lock"), (20, "start"), (29, "secure"), (30, "wake"), (64, "closures")]
+    ("number", "name"), [(2, "unlock"), (4, "lock"), (16, "start"), (32, "secure"), (8, "wake"), (64, "closures")]
 )
 def test_commands_have_names(number: int, name: str) -> None:
     assert logbook.described(an_entry(command=number))["did"] == name
+
+
+def test_the_names_are_those_of_the_permissions() -> None:
+    permissions = schema.ours().enum_types_by_name["Permission"].values_by_number
+    for number, name in logbook.COMMANDS.items():
+        said = permissions[number].name.removeprefix("PERMISSION_").replace("_", " ").lower()
+        assert name == said or (name, said) == ("key change", "change key")
 
 
 def test_a_command_from_the_future_keeps_its_number() -> None:

@@ -92,7 +92,7 @@ def test_it_fits_an_ordinary_terminal(car: Watched, monitor: Monitor) -> None:
 
 
 EVENTS: list[tuple[dict[str, Any], list[str]]] = [
-    ({"event": "command", "command": 20, "conn": "ble/0"}, ["start", "ble/0", "done"]),
+    ({"event": "command", "command": 16, "conn": "ble/0"}, ["start", "ble/0", "done"]),
     (
         {"event": "refused", "fault": 15, "why": "epoch", "expected": "a1" * 16, "got": "b2" * 16},
         ["INCORRECT_EPOCH", "expected a1a1a1a1…, got b2b2b2b2…"],

@@ -5,6 +5,7 @@ import named as messages
 from latchkey import crypto
 from latchkey.clock import Clock
 from latchkey.keys.record import Record, unpack
+from latchkey.link.connection import Connection
 from latchkey.session.sessions import Sessions
 from latchkey.wire.schema import Origin
 from named import decode, encode
@@ -78,14 +79,11 @@ class Keys:
             self.put(add)
 
 
-class Conn:
+class Conn(Connection):
     """A connection that keeps what it is sent."""
 
     def __init__(self):
-        self.name = "test/1"
-        self.inside = False
-        self.limiter = None
-        self.authenticated_ms = 0
+        super().__init__("test/1")
         self.sent = []
 
     def send(self, message):
@@ -93,6 +91,20 @@ class Conn:
 
     def last(self):
         return decode(messages.ROUTABLE_MESSAGE, self.sent[-1])
+
+
+class Log:
+    """Takes the access log's entries, and keeps them as they came."""
+
+    def __init__(self):
+        self.entries = []
+        self.flushed = 0
+
+    def append(self, kind, conn, key_id, command, outcome, detail=0):
+        self.entries.append((kind, key_id, command, outcome, detail))
+
+    async def flush(self):
+        self.flushed += 1
 
 
 def owner(public=CLIENT_PUBLIC, shared=K, role=OWNER, **more):

@@ -9,7 +9,7 @@ from support import Conn
 
 def answered(act):
     conn = Conn()
-    act(BareReply(conn, lambda to, data: to.send(data)))
+    act(BareReply(conn))
     return [decode(messages.ROUTABLE_MESSAGE, sent) for sent in conn.sent]
 
 

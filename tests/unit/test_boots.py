@@ -7,8 +7,7 @@ import sys
 
 import esp32
 
-from latchkey.store import boots, files
-from latchkey.store.accesslog import AccessLog
+from latchkey.store import boots, files, logreader
 from ramflash import ROOT, flip, fresh, mount
 
 COPIES = (ROOT + "/boot", ROOT + "/twin/boot")
@@ -146,7 +145,7 @@ def test_a_number_that_is_written_down_nowhere_is_none():
 
 def test_a_board_that_counted_its_starts_in_its_log_goes_on_from_there():
     start()
-    log = AccessLog(ROOT, lambda: 7, 41)
+    log = logreader.opened(ROOT, lambda: 7, 41)
     log.append("boot", "", None, 0, 0)
     asyncio.run(log.flush())
     assert [count(), count()] == [42, 43]

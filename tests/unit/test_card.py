@@ -8,7 +8,7 @@ from latchkey.faults import KeyRefused
 from latchkey.keys.enrolment import TAP_WINDOW, Enrolment
 from latchkey.keys.report import Report
 from named import WHITELIST_OPERATION, encode
-from support import CLIENT_PUBLIC, VEHICLE_PRIVATE, VEHICLE_PUBLIC, Conn, Keys
+from support import CLIENT_PUBLIC, VEHICLE_PRIVATE, VEHICLE_PUBLIC, Conn, Keys, Log
 
 SEEDS = 60
 STEPS = 400
@@ -49,12 +49,12 @@ def connection(inside):
 
 
 def made(clock, emit):
-    report = Report(lambda *entry: None, emit)
+    report = Report(Log(), emit)
 
     def run(name, task, ends):
         task.close()
 
-    return Enrolment(Keys(), Sessions(), clock, VEHICLE_PRIVATE, report, None, run, ())
+    return Enrolment(Keys(), Sessions(), clock, VEHICLE_PRIVATE, report, run, ())
 
 
 class Model:

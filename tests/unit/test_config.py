@@ -24,15 +24,20 @@ def refusal(settings):
     raise AssertionError("accepted")
 
 
+def in_force(pins):
+    """These over the board's own."""
+    return {name: pins.get(name, Board.PINS[name]) for name in Board.PINS}
+
+
 def test_a_vin_is_enough():
     config = parse(json.dumps({"vin": VIN}).encode(), Board)
-    assert (config.vin, config.radio, config.bench, config.pins) == (VIN, True, True, {})
+    assert (config.vin, config.radio, config.bench, config.pins) == (VIN, True, True, Board.PINS)
 
 
 def test_every_setting_is_taken():
     settings = {"vin": VIN, "radio": False, "bench": False, "pins": {"start": 4, "card": None}}
     config = parse(json.dumps(settings).encode(), Board)
-    assert (config.radio, config.bench, config.pins) == (False, False, {"start": 4, "card": None})
+    assert (config.radio, config.bench, config.pins) == (False, False, in_force({"start": 4, "card": None}))
 
 
 def test_a_vin_that_is_none_is_refused():
@@ -79,14 +84,14 @@ def test_no_gpio_is_a_wire_of_the_settings_and_another_of_the_board():
 
 def test_wires_may_change_places_and_take_one_that_was_given_up():
     for good in (pins(start=27, lock=26), pins(card=None, start=18), pins(lock=None, start=27), pins(start=26)):
-        assert parse(json.dumps(good).encode(), Board).pins == good["pins"]
+        assert parse(json.dumps(good).encode(), Board).pins == in_force(good["pins"])
 
 
 def test_a_gpio_that_the_board_cannot_drive_or_has_no_pull_up_is_refused():
     assert refusal(pins(start=14)) == (
         "pins.start: GPIO 14 cannot be an output on this board, only 4, 18, 19, 21, 26, 27"
     )
-    assert parse(json.dumps(pins(card=14)).encode(), Board).pins == {"card": 14}
+    assert parse(json.dumps(pins(card=14)).encode(), Board).pins == in_force({"card": 14})
     for number in (0, 1, 6, 34, 39):
         assert refusal(pins(led=number)).startswith("pins.led: GPIO %d cannot be an output" % number)
         assert refusal(pins(brake=number)).startswith("pins.brake: GPIO %d cannot be an input" % number)

@@ -7,11 +7,12 @@ import codes as faults
 import named as messages
 from latchkey.clock import Clock
 from latchkey.faults import Fault, KeyRefused
+from latchkey.keys.changes import KeychainFull
 from latchkey.keys.enrolment import TAP_WINDOW, Enrolment
-from latchkey.keys.keychain import KeychainFull
 from latchkey.keys.record import IMPERMANENT
 from latchkey.keys.report import Report
 from latchkey.session.sessions import Sessions
+from latchkey.wire.schema import Permission
 from named import decode
 from support import CLIENT_PUBLIC, OWNER, VEHICLE_PRIVATE, VEHICLE_PUBLIC, Conn, K, Keys, other_key, owner
 from test_whitelist import ADD, message, operation, removal
@@ -53,7 +54,7 @@ class Bench:
         self.events = []
         self.written = 0
         self.died = []
-        report = Report(lambda *entry: self.logged.append(entry), self.events.append)
+        report = Report(self, self.events.append)
         done = report.done
 
         def counted(*end):
@@ -61,9 +62,7 @@ class Bench:
             done(*end)
 
         report.done = counted
-        self.enrolment = Enrolment(
-            keys, self.sessions, self.clock, VEHICLE_PRIVATE, report, self.write_log, self.run, ("keys",)
-        )
+        self.enrolment = Enrolment(keys, self.sessions, self.clock, VEHICLE_PRIVATE, report, self.run, ("keys",))
 
     def refused(self, operation, reply):
         """The information that the request is refused with at once."""
@@ -76,7 +75,10 @@ class Bench:
     def kinds(self):
         return [entry[0] for entry in self.logged]
 
-    async def write_log(self):
+    def append(self, *entry):
+        self.logged.append(entry)
+
+    async def flush(self):
         self.written = len(self.done)
 
     async def settle(self):
@@ -173,7 +175,7 @@ async def test_a_tap_while_two_have_asked_says_why_it_approves_nobody():
     bench.clock.advance(10)
     assert bench.enrolment.tap() is None
     assert bench.events[-1]["event"] == "refused" and bench.events[-1]["by"] == "card"
-    assert bench.logged[-1] == ("refused", None, None, 512, 0, faults.KEY_COULD_NOT_START_AUTH)
+    assert bench.logged[-1] == ("refused", "", None, Permission.CHANGE_KEY, 0, faults.KEY_COULD_NOT_START_AUTH)
     assert bench.enrolment.collision == TAP_WINDOW - 10
     bench.clock.advance(TAP_WINDOW - 10)
     assert bench.enrolment.collision == 0

@@ -8,11 +8,13 @@ import time
 
 from flash import Flash, make_image
 
+from latchkey import provisioning
 from latchkey.keys import buckets as bucket_files
 from latchkey.keys import changes, keychain, whitelist
-from latchkey.keys.keychain import Keychain, KeychainFull
+from latchkey.keys.changes import KeychainFull
+from latchkey.keys.keychain import Keychain
 from latchkey.keys.record import IMPERMANENT, SIZE, key_id
-from latchkey.store import files, journal, provisioning, reserve
+from latchkey.store import files, journal, reserve
 from latchkey.wire.schema import Origin
 from ramflash import ROOT, RamFlash, flip, fresh, key, mount, public
 from support import CLIENT_PUBLIC, VEHICLE_PUBLIC, owner

@@ -6,37 +6,16 @@ import builtins
 import sys
 
 import codes as faults
+from latchkey import forget
 from latchkey.clock import Clock
 from latchkey.faults import Fault, KeyRefused
 from latchkey.keys import loading
+from latchkey.keys.desk import Desk
 from latchkey.session.sessions import Sessions
-from support import CLIENT_PUBLIC, VEHICLE_PRIVATE, VEHICLE_PUBLIC, Conn, Keys, owner
+from support import CLIENT_PUBLIC, VEHICLE_PRIVATE, VEHICLE_PUBLIC, Conn, Keys, Log, owner
 from test_whitelist import ADD, operation, removal
 
 _import = builtins.__import__
-
-
-class Agent:
-    def __init__(self):
-        self.clock = Clock()
-        self.start = None
-        self.events = []
-        self.emit = self.events.append
-
-    def forget(self, *names):
-        for name in names:
-            if name in sys.modules:
-                package, _, last = name.rpartition(".")
-                delattr(sys.modules[package], last)
-                del sys.modules[name]
-
-
-class Router:
-    def __init__(self):
-        self.told = []
-
-    def failed(self, conn, reply, error):
-        self.told.append(error)
 
 
 class Reply:
@@ -52,18 +31,16 @@ class Reply:
         self.told.append(payload)
 
 
-class Car:
-    """What loading needs of a car: cold, with none of enrolment's modules there."""
+class Counter(Desk):
+    """A desk where somebody asks: cold, with none of enrolment's modules there."""
 
     def __init__(self):
-        self.agent = Agent()
-        self.agent.forget(*loading._MODULES)
-        self.keychain = Keys()
-        self.sessions = Sessions(self.keychain, self.agent.clock, VEHICLE_PUBLIC)
-        self.router = Router()
-        self.log = self
-        self.flush = None
-        self.enrolment = loading.Loading(self, self.agent, VEHICLE_PRIVATE, lambda *entry: None)
+        forget(*loading._MODULES)
+        keys, clock = Keys(), Clock()
+        super().__init__(clock, keys, Sessions(keys, clock, VEHICLE_PUBLIC), VEHICLE_PRIVATE, Log(), None, None)
+        self.told = []
+        self.failed = lambda conn, reply, error: self.told.append(error)
+        self.enrolment = loading.Loading(self)
 
     async def settle(self):
         for _ in range(50):
@@ -98,14 +75,14 @@ def loaded():
 
 
 async def test_the_first_request_waits_for_the_modules_and_is_then_pending():
-    car, reply = Car(), Reply()
+    desk, reply = Counter(), Reply()
     buffer = bytearray(operation(ADD))
-    car.enrolment.ask(memoryview(buffer), reply, None)
+    desk.enrolment.ask(memoryview(buffer), reply, None)
     buffer[:] = bytes(len(buffer))  # the next message comes into the same one
-    assert not loaded() and car.enrolment.pending is None and car.enrolment.tap() is None
-    await car.settle()
-    assert reply.waited == 1 and not car.router.told
-    assert car.enrolment.pending.change.record.public == CLIENT_PUBLIC
+    assert not loaded() and desk.enrolment.pending is None and desk.enrolment.tap() is None
+    await desk.settle()
+    assert reply.waited == 1 and not desk.told
+    assert desk.enrolment.pending.change.record.public == CLIENT_PUBLIC
 
 
 async def test_each_module_is_loaded_by_itself_and_others_have_their_turn_between_them():
@@ -116,11 +93,11 @@ async def test_each_module_is_loaded_by_itself_and_others_have_their_turn_betwee
         ticks[0] += 100  # longer than any stretch
         return ticks[0]
 
-    car = Car()
+    desk = Counter()
     ticks_ms, loading.ticks_ms = loading.ticks_ms, late
     try:
         with Importing() as importing:
-            car.enrolment.ask(operation(ADD), Reply(), None)
+            desk.enrolment.ask(operation(ADD), Reply(), None)
             most = turns = 0
             while len(importing.names) < len(loading._MODULES):
                 before = len(importing.names)
@@ -128,17 +105,17 @@ async def test_each_module_is_loaded_by_itself_and_others_have_their_turn_betwee
                 most = max(most, len(importing.names) - before)
                 turns += 1
                 assert turns < 100
-            await car.settle()
+            await desk.settle()
     finally:
         loading.ticks_ms = ticks_ms
     assert most == 1 and turns >= len(loading._MODULES)
     assert tuple(importing.names) == loading._MODULES, "each after what it needs"
-    assert car.enrolment.pending
+    assert desk.enrolment.pending
 
 
-def busy(car, *request):
+def busy(desk, *request):
     try:
-        car.enrolment.ask(*request)
+        desk.enrolment.ask(*request)
     except Fault as fault:
         return fault.code == faults.BUSY
     return False
@@ -147,63 +124,63 @@ def busy(car, *request):
 async def test_who_asks_while_it_loads_counts_as_a_second_who_asked():
     """Or a stranger who is a moment earlier would be the one that the other's tap means."""
     for signed_first in (False, True):
-        car, first, second = Car(), Reply(), Reply()
+        desk, first, second = Counter(), Reply(), Reply()
         if signed_first:
-            car.enrolment.ask(removal(VEHICLE_PUBLIC), Reply(), owner())
-        car.enrolment.ask(operation(ADD), first, None)
-        assert busy(car, operation(ADD), first, None), "the very same again is held once"
-        assert not busy(car, operation(ADD), second, None)
-        assert busy(car, operation(ADD), Reply(), None), "two are enough to turn all away"
-        await car.settle()
+            desk.enrolment.ask(removal(VEHICLE_PUBLIC), Reply(), owner())
+        desk.enrolment.ask(operation(ADD), first, None)
+        assert busy(desk, operation(ADD), first, None), "the very same again is held once"
+        assert not busy(desk, operation(ADD), second, None)
+        assert busy(desk, operation(ADD), Reply(), None), "two are enough to turn all away"
+        await desk.settle()
         assert first.told and not second.waited
-        assert car.enrolment.pending is None and car.enrolment.collision and car.enrolment.tap() is None
-        assert [error.code for error in car.router.told][signed_first:] == [faults.KEY_COULD_NOT_START_AUTH]
+        assert desk.enrolment.pending is None and desk.enrolment.collision and desk.enrolment.tap() is None
+        assert [error.code for error in desk.told][signed_first:] == [faults.KEY_COULD_NOT_START_AUTH]
 
 
 async def test_who_signs_while_it_loads_is_told_busy():
-    car, first = Car(), Reply()
-    car.enrolment.ask(operation(ADD), first, None)
-    assert busy(car, removal(CLIENT_PUBLIC), Reply(), owner())
-    await car.settle()
-    assert first.waited and car.enrolment.pending
+    desk, first = Counter(), Reply()
+    desk.enrolment.ask(operation(ADD), first, None)
+    assert busy(desk, removal(CLIENT_PUBLIC), Reply(), owner())
+    await desk.settle()
+    assert first.waited and desk.enrolment.pending
 
 
 async def test_a_request_that_waited_is_refused_as_it_would_have_been_at_once():
-    car = Car()
-    car.enrolment.ask(removal(CLIENT_PUBLIC), Reply(), None)
-    await car.settle()
-    (error,) = car.router.told
+    desk = Counter()
+    desk.enrolment.ask(removal(CLIENT_PUBLIC), Reply(), None)
+    await desk.settle()
+    (error,) = desk.told
     assert isinstance(error, KeyRefused) and error.code == faults.KEY_NO_PERMISSION_TO_REMOVE
-    assert car.enrolment.pending is None
-    car.enrolment.ask(operation(ADD), Reply(), None)
-    assert car.enrolment.pending, "and it is loaded for the next one"
+    assert desk.enrolment.pending is None
+    desk.enrolment.ask(operation(ADD), Reply(), None)
+    assert desk.enrolment.pending, "and it is loaded for the next one"
 
 
 async def test_no_memory_at_any_module_costs_the_request_that_waited_and_no_more():
     for error in (MemoryError(), ImportError("no module"), OSError(5), ValueError("invalid .mpy file")):
         for at in range(len(loading._MODULES)):
-            car, reply = Car(), Reply()
+            desk, reply = Counter(), Reply()
             with Importing(error, at):
-                car.enrolment.ask(operation(ADD), reply, None)
-                await car.settle()
-            assert [told.code for told in car.router.told] == [faults.BUSY]
-            assert car.enrolment is None and not reply.waited
+                desk.enrolment.ask(operation(ADD), reply, None)
+                await desk.settle()
+            assert [told.code for told in desk.told] == [faults.BUSY]
+            assert desk.enrolment is None and not reply.waited
             assert not loaded(), "the heap is as it was"
-            car.enrolment = loading.Loading(car, car.agent, VEHICLE_PRIVATE, lambda *entry: None)
-            car.enrolment.ask(operation(ADD), reply, None)
-            await car.settle()
-            assert car.enrolment.pending and reply.waited == 1
+            desk.enrolment = loading.Loading(desk)
+            desk.enrolment.ask(operation(ADD), reply, None)
+            await desk.settle()
+            assert desk.enrolment.pending and reply.waited == 1
 
 
 async def test_what_was_loaded_is_dropped_when_it_is_over_and_loaded_again_for_the_next():
-    car = Car()
+    desk = Counter()
     for _ in range(2):
-        car.enrolment.ask(operation(ADD), Reply(), None)
-        await car.settle()
-        assert car.enrolment.pending and len(loaded()) == len(loading._MODULES)
-        car.agent.clock.advance(60)
-        while not car.enrolment.tick():
+        desk.enrolment.ask(operation(ADD), Reply(), None)
+        await desk.settle()
+        assert desk.enrolment.pending and len(loaded()) == len(loading._MODULES)
+        desk.clock.advance(60)
+        while not desk.enrolment.tick():
             pass
-        car.agent.forget(*car.enrolment.modules)
+        forget(*desk.enrolment.modules)
         assert [name for name in loaded() if "crypto" not in name] == []
-        car.enrolment = loading.Loading(car, car.agent, VEHICLE_PRIVATE, lambda *entry: None)
+        desk.enrolment = loading.Loading(desk)

@@ -5,13 +5,21 @@ import asyncio
 import json
 import os
 
-from latchkey.bench import Bench, BenchError
+from latchkey import provisioning
+from latchkey.bench.operations import Bench, BenchError
+from latchkey.clock import Clock
+from latchkey.config import unprovisioned
 from latchkey.keys.keychain import Keychain
-from latchkey.store import files, journal, provisioning
+from latchkey.parts import Parts
+from latchkey.store import files, identity, journal
 from ramflash import ROOT, RamFlash, flip, fresh, key, mount, public
 
 PRIVATE, PUBLIC = b"p" * 32, b"\x04" + b"c" * 64
 SETTINGS = b'{"vin": "5YJ30123456789ABC"}'
+
+
+class Board:
+    PINS = {}
 
 
 class Settings:
@@ -164,7 +172,7 @@ def rot(at):
     flip(ROOT + "/config.json", at)
     body = files.read_sealed(ROOT + "/settings", 1)
     for path in files.places(ROOT, "settings"):
-        files.run(files.write_sealed(path, 1, provisioning._time(ROOT + "/config.json") + bytes(body)[4:]))
+        files.run(files.write_sealed(path, 1, identity._time(ROOT + "/config.json") + bytes(body)[4:]))
 
 
 def test_lost_settings_come_from_what_was_sealed():
@@ -182,7 +190,7 @@ def test_settings_put_there_by_hand_have_no_identity_until_it_is_set():
     with open(ROOT + "/config.json", "wb") as f:
         f.write(SETTINGS)
     assert load() == (SETTINGS, None, None)
-    asyncio.run(provisioning.set_identity(ROOT, PRIVATE, PUBLIC))
+    asyncio.run(identity.set_identity(ROOT, PRIVATE, PUBLIC))
     assert load() == (SETTINGS, PRIVATE, PUBLIC)
 
 
@@ -256,7 +264,7 @@ def test_an_identity_that_is_gone_in_both_copies_is_lost_and_said_to_be():
     for path in files.places(ROOT, "identity"):
         flip(path, 30)
     assert load() == (SETTINGS, None, None) and lost()
-    asyncio.run(provisioning.set_identity(ROOT, b"q" * 32, PUBLIC))
+    asyncio.run(identity.set_identity(ROOT, b"q" * 32, PUBLIC))
     assert load() == (SETTINGS, b"q" * 32, PUBLIC) and not lost()
 
 
@@ -278,7 +286,7 @@ def test_a_lost_identity_is_made_anew_on_a_full_flash():
         flip(path, 50)
     mount(flash)
     assert load()[1] is None and lost()
-    asyncio.run(provisioning.set_identity(ROOT, b"q" * 32, PUBLIC))
+    asyncio.run(identity.set_identity(ROOT, b"q" * 32, PUBLIC))
     assert load() == (SETTINGS, b"q" * 32, PUBLIC)
 
 
@@ -299,7 +307,7 @@ def test_an_identity_that_could_not_be_read_for_a_while_is_not_replaced():
             mount(flash)
             assert load()[1] is None
             mount(RamFlash(image))
-        kept = asyncio.run(provisioning.set_identity(ROOT, b"q" * 32, PUBLIC))
+        kept = asyncio.run(identity.set_identity(ROOT, b"q" * 32, PUBLIC))
         assert kept == (PRIVATE, PUBLIC) and load() == (SETTINGS, PRIVATE, PUBLIC), why
 
 
@@ -400,12 +408,9 @@ def test_keys_whose_settings_are_lost_are_not_wiped_without_force():
         os.remove(ROOT + path)
     assert load() is None
 
-    class Agent:
-        vin = None
-        root = ROOT
-
+    parts = Parts(Board, ROOT, unprovisioned(Board), Clock(), None, None, "boot")
     try:
-        asyncio.run(Bench(Agent()).op_provision({"vin": "5YJ30123456789ABC"}))
+        asyncio.run(Bench(parts).op_provision({"vin": "5YJ30123456789ABC"}))
     except BenchError as error:
         assert "config.json" in str(error)
     else:

@@ -54,7 +54,7 @@ class Link:
     script = []
     made = closed = 0
 
-    def __init__(self, router, vin):
+    def __init__(self, handle, vin):
         Link.made += 1
         self.phones = 0
         if Link.script[0][0] == "load":
@@ -85,7 +85,7 @@ def run(script):
     time = Time(agent, len(script))
     real = radio.asyncio, radio._ble
     radio.asyncio, radio._ble = time, lambda: Link
-    link = radio.Radio(agent, None)
+    link = radio.Radio(None, agent.vin, agent.clock, agent.emit)
     try:
         asyncio.run(link.run())
     except End:

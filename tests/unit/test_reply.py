@@ -19,7 +19,7 @@ def asked(flags=ENCRYPT, method="gcm", verified=True, **other):
     fields.update(other)
     request = envelope.read(message(fields))
     conn = Conn()
-    reply = Reply(conn, request, VIN, lambda to, data: to.send(data))
+    reply = Reply(conn, request, VIN)
     if verified:
         reply.verified = verify(request, sessions, VIN, clock.now())
         assert isinstance(reply.verified, Verified)

@@ -6,12 +6,15 @@ import gc
 import codes as faults
 import named as messages
 from latchkey import crypto
+from latchkey.bench.meter import Meter
 from latchkey.clock import Clock
 from latchkey.keys.enrolment import Enrolment
 from latchkey.keys.report import Report
 from latchkey.router import Router
+from latchkey.security import Security
 from latchkey.session.sessions import Sessions
 from latchkey.vehicle.state import Vehicle
+from latchkey.wire.schema import Permission
 from named import decode, encode
 from support import (
     ADDRESS,
@@ -24,6 +27,7 @@ from support import (
     VIN,
     Conn,
     Keys,
+    Log,
     message,
     opened,
     other_key,
@@ -45,26 +49,24 @@ class Car:
         self.sessions = Sessions(self.keys, self.clock, VEHICLE_PUBLIC)
         self.vehicle = Vehicle(self.clock.now)
         self.events = []
-        self.logged = []
-        report = Report(lambda *entry: None, self.events.append)
-        self.enrolment = Enrolment(self.keys, self.sessions, self.clock, VEHICLE_PRIVATE, report, None, None, ())
-        self.router = Router(
-            VIN,
-            self.sessions,
-            self.keys,
-            self.enrolment.ask,
-            self.vehicle,
-            self.clock,
-            lambda kind, conn, key, command, outcome, detail: self.logged.append((kind, key, command, outcome, detail)),
-            self.events.append,
-        )
+        self.log = Log()
+        self.logged = self.log.entries
+        self.meter = Meter([self])
+        report = Report(self.log, self.meter.emit)
+        self.enrolment = Enrolment(self.keys, self.sessions, self.clock, VEHICLE_PRIVATE, report, None, ())
+        security = Security(self.vehicle, self.keys, self.enrolment.ask, self.log.append, self.meter.emit)
+        self.router = Router(VIN, self.clock, self.sessions, security, self.log.append, self.meter.emit)
+        self.handle = self.meter.watch(self.router.handle)
         self.conn = Conn()
         self.counter = 0
+
+    def event(self, event):
+        self.events.append(event)
 
     def send(self, fields):
         """The car's answer, decoded; None if it stays silent."""
         before = len(self.conn.sent)
-        self.router.handle(self.conn, message(fields))
+        self.handle(self.conn, message(fields))
         return self.conn.last() if len(self.conn.sent) > before else None
 
     def command(self, payload, **bent):
@@ -111,7 +113,7 @@ def test_a_good_command_is_done_and_answered_with_the_state_it_led_to():
     assert reply["to_destination"]["routing_address"] == ADDRESS
     assert reply["from_destination"]["domain"] == 2
     assert reply["request_uuid"] == UUID
-    assert car.logged[-1] == ("command", owner().id, 0, 0, 0)
+    assert car.logged[-1] == ("command", owner().id, Permission.UNLOCK, 0, 0)
 
 
 def test_an_encrypted_answer_opens_with_the_requests_hash_for_both_methods():
@@ -156,7 +158,7 @@ def test_a_domain_that_is_not_here_gets_a_fault_from_that_domain():
     assert fault(car.send(request(to_destination={}))) == faults.INVALID_DOMAINS
     assert fault(car.send(request(to_destination={"routing_address": b"x"}))) == faults.INVALID_DOMAINS
     negative = b"\x32\x0b\x08" + b"\xff" * 9 + b"\x01" + encode(messages.ROUTABLE_MESSAGE, request(to_destination=None))
-    car.router.handle(car.conn, memoryview(negative))
+    car.handle(car.conn, memoryview(negative))
     assert fault(car.conn.last()) == faults.INVALID_DOMAINS
     assert car.conn.last()["from_destination"]["domain"] == 0xFFFFFFFF, "-1, as 32 bits have it"
 
@@ -217,9 +219,9 @@ def test_what_cannot_be_answered_is_met_with_silence_and_changes_nothing():
         encode(messages.ROUTABLE_MESSAGE, request(from_destination={"routing_address": bytes(17)})),
     )
     for data in silent:
-        car.router.handle(car.conn, memoryview(data))
+        car.handle(car.conn, memoryview(data))
         assert not car.conn.sent, data
-    assert car.router.refused == len(silent)
+    assert car.meter.refused == len(silent)
     car.command(UNLOCK)
     assert not car.vehicle.locked
 
@@ -227,22 +229,22 @@ def test_what_cannot_be_answered_is_met_with_silence_and_changes_nothing():
 def test_what_cannot_be_decoded_is_answered_to_nobody_unless_its_address_could_be_read():
     car = Car(owner())
     for data in (b"\xff" * 60, b"\x32", b"\x0a\xff", b"\x0a\x01\xff", b"\x33" * 64, b"\x00"):
-        car.router.handle(car.conn, memoryview(data))
+        car.handle(car.conn, memoryview(data))
         reply = car.conn.last()
         assert fault(reply) == faults.DECODING and reply["from_destination"]["domain"] == 2
         assert "to_destination" not in reply and "request_uuid" not in reply
     whole = encode(messages.ROUTABLE_MESSAGE, request(to_destination={"domain": 3}, protobuf_message_as_bytes=UNLOCK))
-    car.router.handle(car.conn, memoryview(whole + b"\xff"))
+    car.handle(car.conn, memoryview(whole + b"\xff"))
     reply = car.conn.last()
     assert fault(reply) == faults.DECODING and reply["from_destination"]["domain"] == 3
     assert reply["to_destination"]["routing_address"] == ADDRESS and reply["request_uuid"] == UUID
-    assert len(car.conn.sent) == car.router.refused == 7 and car.vehicle.locked
+    assert len(car.conn.sent) == car.meter.refused == 7 and car.vehicle.locked
 
 
 def test_unknown_groups_change_nothing():
     car = Car(owner())
     whole = encode(messages.ROUTABLE_MESSAGE, request(protobuf_message_as_bytes=STATUS))
-    car.router.handle(car.conn, memoryview(b"\x0b\x08\x01\x0c" + whole + b"\x9b\x06\x9c\x06"))
+    car.handle(car.conn, memoryview(b"\x0b\x08\x01\x0c" + whole + b"\x9b\x06\x9c\x06"))
     assert vcsec(car.conn.last())["vehicleStatus"]
 
 
@@ -311,7 +313,7 @@ def test_pairing_is_asked_bare_or_in_an_envelope():
     ask = encode(messages.UNSIGNED_MESSAGE, {"WhitelistOperation": operation})
     bare = encode(messages.TO_VCSEC, {"signedMessage": {"protobufMessageAsBytes": ask, "signatureType": 2}})
     car = Car()
-    car.router.handle(car.conn, memoryview(bare))
+    car.handle(car.conn, memoryview(bare))
     assert vcsec(broadcast(car.conn.last()))["commandStatus"] == {"operationStatus": 1}
     assert car.enrolment.pending.change.record.public == CLIENT_PUBLIC
     car = Car()
@@ -363,7 +365,7 @@ def test_infotainment_moves_the_charge_port_and_counts_apart():
         counter = 1 if method == "gcm" else 3
         assert infotainment(car, OPEN_PORT, counter, method=method)[1] == b"\x0a\x00"  # actionStatus: OK is 0
         assert car.vehicle.closures[6] == 1 and sum(car.vehicle.closures) == 1
-        assert car.logged[-1] == ("command", owner().id, 128, 0, 0)
+        assert car.logged[-1] == ("command", owner().id, Permission.CHARGE_PORT, 0, 0)
         assert infotainment(car, CLOSE_PORT, counter + 1, method=method)[1] == b"\x0a\x00"
         assert not any(car.vehicle.closures)
     reply, _ = infotainment(car, OPEN_PORT, 4)
@@ -415,7 +417,7 @@ def test_whoever_commands_needs_not_be_told_of_a_change():
 def test_nothing_else_may_be_presented_bare():
     car = Car(owner())
     bare = encode(messages.TO_VCSEC, {"signedMessage": {"protobufMessageAsBytes": UNLOCK, "signatureType": 2}})
-    car.router.handle(car.conn, memoryview(bare))
+    car.handle(car.conn, memoryview(bare))
     assert not car.conn.sent and car.vehicle.locked
 
 
@@ -433,10 +435,10 @@ def test_bad_tags_slow_their_own_connection_and_no_other():
 def test_a_bug_is_answered_and_does_not_end_the_agent():
     car = Car(owner())
 
-    def broken():
+    def broken(*_):
         raise ZeroDivisionError
 
-    car.vehicle.unlock = broken
+    car.vehicle._set = broken
     assert fault(car.command(UNLOCK)[1]) == faults.INTERNAL
     assert car.vehicle.locked
 
@@ -461,7 +463,7 @@ def test_a_start_is_verified_and_answered_within_8_kb_of_heap():
         gc.collect()
         gc.disable()
         before = gc.mem_alloc()
-        car.router.handle(car.conn, data)
+        car.handle(car.conn, data)
         used = gc.mem_alloc() - before
         gc.enable()
         assert opened(car.conn.last(), fields)
@@ -489,7 +491,7 @@ def test_a_connection_that_has_given_a_command_is_known_to_have():
 def test_a_signed_change_of_keys_comes_with_the_key_that_signed_it():
     car = Car(owner())
     asked = []
-    car.router._enrol = lambda operation, reply, actor: asked.append((bytes(operation), actor.public))
+    car.router.security._enrol = lambda operation, reply, actor: asked.append((bytes(operation), actor.public))
     operation = encode(messages.WHITELIST_OPERATION, {"removeAllImpermanentKeys": 1})
     car.command(encode(messages.UNSIGNED_MESSAGE, {"WhitelistOperation": {"removeAllImpermanentKeys": 1}}))
     assert asked == [(operation, CLIENT_PUBLIC)]

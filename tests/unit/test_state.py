@@ -5,7 +5,7 @@ import random
 
 import micropython
 
-from latchkey.keys import policy
+from latchkey.vehicle import commands
 from latchkey.vehicle.pins import Pins
 from latchkey.vehicle.state import Refused, Vehicle
 from latchkey.wire import answers
@@ -19,7 +19,7 @@ TRUNK = CLOSURES.index("rearTrunk")
 
 
 def rke(vehicle, action):
-    getattr(vehicle, policy.RKE[action][1])()
+    commands.COMMANDS[action][1](vehicle)
 
 
 def move(vehicle, request):

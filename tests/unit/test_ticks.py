@@ -4,9 +4,10 @@
 import sys
 import time
 
-from latchkey import clock, router
+from latchkey import clock
 from latchkey.faults import Fault
 from latchkey.link import frames, serial
+from latchkey.link.connection import Connection
 from ticks import DAY, PERIOD, SILENCES, Ticks
 
 MINUTE = 0x10000
@@ -54,11 +55,12 @@ def test_a_connection_that_was_silent_for_days_has_its_allowance_back():
     for start in STARTS:
         for silence in SILENCES:
             ticks = Ticks(start)
-            clock.time = router.time = ticks
+            clock.time = ticks
             now = clock.Clock()
-            limiter = router.Limiter(now.now())
+            limiter = Connection("a phone")
+            limiter.check(now.now())
             for _ in range(9):
-                limiter.failed()
+                limiter.bad_tag()
             for _ in range(silence // (DAY // 4)):
                 ticks.at += DAY // 4
                 now.now()  # housekeeping
@@ -67,9 +69,10 @@ def test_a_connection_that_was_silent_for_days_has_its_allowance_back():
 
 
 def test_an_allowance_that_is_spent_comes_back_by_one_a_second():
-    limiter = router.Limiter(100)
+    limiter = Connection("a phone")
+    limiter.check(100)
     for _ in range(8):
-        limiter.failed()
+        limiter.bad_tag()
     try:
         limiter.check(100)
     except Fault as fault:
@@ -77,7 +80,7 @@ def test_an_allowance_that_is_spent_comes_back_by_one_a_second():
     else:
         raise AssertionError("a spent allowance lets pass")
     limiter.check(101)
-    limiter.failed()
+    limiter.bad_tag()
     for _ in range(2):
         try:
             limiter.check(101)
@@ -103,10 +106,6 @@ def test_half_a_message_is_abandoned_after_any_silence():
 
 
 def test_a_host_that_is_silent_has_left_after_any_silence():
-    class Router:
-        def closed(self, connection):
-            pass
-
     class Port:
         def write(self, data):
             pass
@@ -117,7 +116,7 @@ def test_a_host_that_is_silent_has_left_after_any_silence():
                 continue  # by then it has been looked at a million times
             ticks = Ticks(start)
             patched(serial, ticks, "ticks_ms")
-            link = serial.SerialLink(Router(), None, dict, Port())
+            link = serial.SerialLink(None, None, dict, Port())
             for byte in b"@S0700.b85b766c\n":
                 link._feed(byte)
             assert link._attached

@@ -17,7 +17,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from latchkey.crypto.base import Buffer
+    Buffer = bytes | bytearray | memoryview
 
     ptr8 = Any
 

@@ -3,7 +3,7 @@
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from latchkey.crypto.base import Buffer
+    Buffer = bytes | bytearray | memoryview
 
 
 def _absorb(table: list[int], total: int, data: Buffer) -> int:

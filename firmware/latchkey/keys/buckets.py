@@ -9,6 +9,7 @@ A change that is made and not carried out yet (`pending`) outranks the files: wh
 not.
 """
 
+import os
 import struct
 
 from micropython import const
@@ -22,8 +23,21 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
     from io import BufferedReader
+    from typing import Protocol
 
-    from latchkey.keys.changes import Change
+    class Pending(Protocol):
+        """A change that is made and not carried out yet (keys/changes.py)."""
+
+        add: Record | None
+        body: bytearray | memoryview
+        drop: bool
+        wipe: bool
+
+        def find(self, pattern: bytes, phase: int, public: bytes | memoryview | None) -> Record | None: ...
+        def touches(self, bucket: int) -> bool: ...
+        def may_hide(self, id4: bytes, flags: int) -> bool: ...
+        def dropped(self, record: Record | None, id4: bytes) -> bool: ...
+
 
 COUNT = const(64)
 ROOM = const(128)  # keys: a full keychain has 64 in a bucket; 128 is 8 standard deviations above
@@ -35,7 +49,8 @@ _BY_CARD = const(4)  # of an owner that lasts: told by entries() from its record
 VERSION = const(1)
 _HEAD = const(16)  # mark, entries, 3 spare, digest of all the rest
 _INDEX = const(1040)  # head and index
-_ENTRY = "<4sHBB"
+_ENTRY = const("<4sHBB")
+_ENOENT = const(2)
 FOLDERS = const(8)  # littlefs takes the square of a folder's entries to compact it
 
 
@@ -51,9 +66,18 @@ def path(root: str, bucket: int) -> str:
     return f"{root}/keys{bucket % FOLDERS}/{bucket:02x}"
 
 
+def missing(path: str) -> bool:
+    """Whether nothing is there; False also for what cannot be looked at."""
+    try:
+        os.stat(path)
+    except OSError as e:
+        return bool(e.errno == _ENOENT)
+    return False
+
+
 class Buckets:
     def __init__(self, root: str, report: Callable[[str], None], vehicle: bytes) -> None:
-        self.pending: Change | None = None  # made, and not carried out yet: it outranks what the files say
+        self.pending: Pending | None = None  # made, and not carried out yet: it outranks what the files say
         self.failed = False  # a look-up could not read a bucket: who must be sure clears it, and looks again
         self._root = root
         self.vehicle = vehicle

@@ -11,7 +11,7 @@ from micropython import const
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from latchkey.router import Connection
+    from latchkey.link.connection import Connection
 
 WINDOW = const(30)  # seconds in which a tap approves
 ALONE = const(0)  # what becomes of who asks: a tap approves it

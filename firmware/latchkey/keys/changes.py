@@ -12,7 +12,6 @@ from micropython import const
 
 from latchkey import store
 from latchkey.keys import buckets
-from latchkey.keys.keychain import KeychainFull, missing
 from latchkey.keys.record import NO_SLOT, SIZE, Record, key_id, unpack
 from latchkey.store import files, formats, journal, reserve
 
@@ -20,15 +19,28 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable, Iterator
     from io import BufferedReader
+    from typing import Protocol
 
-    from latchkey.keys.buckets import Buckets
-    from latchkey.keys.keychain import Keychain
+    from latchkey.keys.buckets import Buckets, Pending
+
+    class Keychain(Protocol):
+        """What is changed (keys/keychain.py)."""
+
+        CAPACITY: int
+        root: str
+        report: Callable[[str], None]
+        buckets: Buckets
+        slots: bytearray
+
+        def find(self, public: bytes, old: bool = False) -> Record | None: ...
+        def take(self, bucket: int) -> None: ...
+
 
 _PUBLIC = const(65)
 _HEAD = const(16)  # of a bucket
 _INDEX = const(1040)
-_ENTRY = "<4sHBB"  # as in buckets.py
-_FREE = b"\xff"
+_ENTRY = const("<4sHBB")  # as in buckets.py
+_FREE = const(b"\xff")
 _EIO = const(5)
 _EROFS = const(30)
 _ENOENT = const(2)
@@ -36,6 +48,10 @@ _ENOTDIR = const(20)
 _EISDIR = const(21)
 
 _index = bytearray(_INDEX)  # becomes the new one in place: look-ups come between the steps of a rewrite, with their own
+
+
+class KeychainFull(Exception):
+    pass
 
 
 class Change:
@@ -82,7 +98,7 @@ def prepare(keychain: Keychain) -> None:
     """For a boot: make what is missing, and finish what was interrupted. What fails is reported."""
     root = keychain.root
     files.attempt(files.make_folder, root, keychain.report)
-    if missing(buckets.path(root, buckets.COUNT - 1)):
+    if buckets.missing(buckets.path(root, buckets.COUNT - 1)):
         create(root, keychain.report)
     for bucket in range(buckets.FOLDERS):
         files.attempt(files.sweep, buckets.folder(root, bucket), keychain.report)
@@ -167,11 +183,9 @@ def recover(keychain: Keychain) -> Generator[None]:
     yield from _carry_out(keychain.buckets, keychain.root, change)
 
 
-def _carry_out(keys: Buckets, root: str, change: Change) -> Generator[None]:
+def _carry_out(keys: Buckets, root: str, change: Pending) -> Generator[None]:
     if change.wipe:
-        from latchkey.store import provisioning
-
-        yield from provisioning.redo(root, memoryview(change.body))
+        yield from journal.redo(root, journal.PROVISION, memoryview(change.body))
     else:
         for bucket in range(buckets.COUNT):
             if change.touches(bucket):
@@ -227,7 +241,7 @@ def _check(keys: Buckets, root: str, change: Change) -> Generator[None]:
             yield
 
 
-def _rewrite(keys: Buckets, root: str, bucket: int, change: Change) -> Generator[None]:
+def _rewrite(keys: Buckets, root: str, bucket: int, change: Pending) -> Generator[None]:
     view = memoryview(_index)
     end_of_new = _HEAD
     keep: list[int] = []
@@ -280,7 +294,7 @@ def create(root: str, report: Callable[[str], None]) -> None:
             files.attempt(files.make_folder, buckets.folder(root, bucket), report)
         where = buckets.path(root, bucket)
         files.attempt(files.clear, where, report)
-        if missing(where):
+        if buckets.missing(where):
             lost.append(where)
     for where in lost:
         if len(lost) < buckets.COUNT:

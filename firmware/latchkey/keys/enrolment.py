@@ -12,9 +12,8 @@ from micropython import const
 from latchkey import crypto
 from latchkey.crypto import publickey
 from latchkey.faults import Fault, KeyRefused
-from latchkey.keys import answers, card, whitelist
+from latchkey.keys import answers, card, changes, whitelist
 from latchkey.keys.card import WINDOW as TAP_WINDOW
-from latchkey.keys.keychain import KeychainFull
 from latchkey.keys.record import key_id
 from latchkey.wire.schema import MessageFault
 from latchkey.wire.schema import WhitelistOperation_information as Refusal
@@ -22,23 +21,35 @@ from latchkey.wire.schema import WhitelistOperation_information as Refusal
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
-    from typing import Any
+    from typing import Any, Protocol
 
     from latchkey.clock import Clock
     from latchkey.keys.keychain import Keychain
     from latchkey.keys.record import Record
     from latchkey.keys.report import Report
     from latchkey.keys.whitelist import Change
-    from latchkey.session.barereply import BareReply
-    from latchkey.session.reply import Reply
-    from latchkey.session.sessions import Sessions
+    from latchkey.link.connection import Connection
+
+    class Reply(Protocol):
+        """How whoever asked is answered, now and later."""
+
+        conn: Connection
+
+        def payload(self, payload: bytes) -> None: ...
+        def waiting(self) -> None: ...
+
+    class Sessions(Protocol):
+        """What a change of keys ends, and begins."""
+
+        def drop(self, public: bytes | None = None) -> None: ...
+        def start_time(self, record: Record) -> None: ...
 
 
 _IDLE = const(3)  # rounds of housekeeping with nothing to do or to remember
 
 
 class Pending:
-    def __init__(self, change: Change, operation: bytes, reply: Reply | BareReply, deadline: int) -> None:
+    def __init__(self, change: Change, operation: bytes, reply: Reply, deadline: int) -> None:
         self.change = change
         self.operation = operation
         self.reply = reply
@@ -46,8 +57,8 @@ class Pending:
 
 
 class Enrolment:
-    """report is told how every key operation ended, before the phone is; write_log makes that last. `modules` are the
-    names of what can be dropped with it.
+    """report is told how every key operation ended, before the phone is. `modules` are the names of what can be
+    dropped with it.
 
     run(name, task, True) runs the worker, and restarts the board for what it raises: how a change ended that nobody
     knows the end of.
@@ -60,7 +71,6 @@ class Enrolment:
         clock: Clock,
         private: bytes,
         report: Report,
-        write_log: Callable[[], Coroutine[Any, Any, None]],
         run: Callable[[str, Coroutine[Any, Any, None], bool], None],
         modules: tuple[str, ...],
     ) -> None:
@@ -70,7 +80,6 @@ class Enrolment:
         self._clock = clock
         self._private = private
         self._report = report
-        self._write_log = write_log
         self._run = run
         self.modules = modules
         self._card = card.Card()
@@ -82,7 +91,7 @@ class Enrolment:
         """Seconds for which no tap approves anybody, because two have asked; 0 is the rule."""
         return 0 if self.pending else self._card.closed(self._clock.now())
 
-    def ask(self, operation: memoryview | bytes, reply: Any, actor: Record | None) -> None:
+    def ask(self, operation: memoryview | bytes, reply: Reply, actor: Record | None) -> None:
         """A key operation: signed by that key, or by nobody. Raises KeyRefused, Fault."""
         self._idle = 0
         if actor:
@@ -90,7 +99,7 @@ class Enrolment:
         else:
             self.pair(operation, reply)
 
-    def pair(self, operation: memoryview | bytes, reply: Reply | BareReply) -> None:
+    def pair(self, operation: memoryview | bytes, reply: Reply) -> None:
         """An unsigned request: if it asks alone, name its key as pending and say WAIT. Raises KeyRefused."""
         change = whitelist.plan_pairing(operation, self._keychain)
         self.tick()
@@ -150,12 +159,12 @@ class Enrolment:
         self._idle = 0 if self.pending or self._job or self._card.busy(now) else self._idle + 1
         return self._idle >= _IDLE
 
-    def _start(self, change: Change, operation: bytes, reply: Reply | BareReply, actor: bytes | None) -> None:
+    def _start(self, change: Change, operation: bytes, reply: Reply, actor: bytes | None) -> None:
         """The change as it was planned, the operation, who is answered, the public key that signed it."""
         self._run("keys", self._work(change, operation, reply, actor), True)
         self._job = True
 
-    async def _work(self, change: Change, operation: bytes, reply: Reply | BareReply, actor: bytes | None) -> None:
+    async def _work(self, change: Change, operation: bytes, reply: Reply, actor: bytes | None) -> None:
         try:
             await self._perform(change, operation, reply, actor)
         except MemoryError:  # after the change, whose answer is lost: no session may know better than the keys
@@ -179,7 +188,7 @@ class Enrolment:
             raise KeyRefused(Refusal.PUBLIC_KEY_NOT_ON_WHITELIST, "its signer is not enrolled any more")
         return whitelist.plan(operation, record, self._keychain)
 
-    async def _perform(self, change: Change, operation: bytes, reply: Reply | BareReply, actor: bytes | None) -> None:
+    async def _perform(self, change: Change, operation: bytes, reply: Reply, actor: bytes | None) -> None:
         code = 0
         why = ""
         try:
@@ -189,13 +198,13 @@ class Enrolment:
                 shared = await publickey.ecdh(self._private, change.record.public)
                 change.record.shared = crypto.sha1(shared)[:16]
             await self._keychain.apply(change.record, change.remove, change.drop_impermanent)
-        except (KeyRefused, KeychainFull, OSError, ImportError, MemoryError) as error:
+        except (KeyRefused, changes.KeychainFull, OSError, ImportError, MemoryError) as error:
             code = _information(error)
             why = _why(error)
         self._end_sessions(change, code)
         signer = key_id(actor) if actor else None
         self._report.done(change, signer, code, why)
-        await self._write_log()  # no key is enrolled that the log does not know of (law 5)
+        await self._report.written()  # no key is enrolled that the log does not know of (law 5)
         reply.payload(answers.whitelist_status(code, signer))
 
     def _end_sessions(self, change: Change, code: int) -> None:
@@ -215,7 +224,7 @@ def _information(error: Exception) -> int:
     """The code of a refusal; no room, or a worn-out block, has none: the keys there are still work."""
     if isinstance(error, KeyRefused):
         return error.code
-    return Refusal.WHITELIST_FULL if isinstance(error, KeychainFull) else Refusal.UNDOCUMENTED_ERROR
+    return Refusal.WHITELIST_FULL if isinstance(error, changes.KeychainFull) else Refusal.UNDOCUMENTED_ERROR
 
 
 def _why(error: Exception) -> str:

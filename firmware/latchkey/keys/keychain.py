@@ -4,7 +4,6 @@
 RAM holds no keys: one byte a slot says which bucket it is in. How keys change is in `changes`.
 """
 
-import os
 import struct
 
 from micropython import const
@@ -20,13 +19,12 @@ if TYPE_CHECKING:
     from latchkey.keys.record import Record
 
 _LISTED = const(32)  # slots that a whitelist answer tells of: their ids are kept in RAM
-_FREE = b"\xff"
-_ENOENT = const(2)
+_FREE = const(b"\xff")
 _BY_CARD = const(4)  # keys/buckets.py
 
 
-class KeychainFull(Exception):
-    pass
+def _report(why: str) -> None:
+    print("keychain:", why)
 
 
 class Keychain:
@@ -35,7 +33,7 @@ class Keychain:
 
     CAPACITY = 4096
 
-    def __init__(self, root: str, report: Callable[[str], None] = print, vehicle: bytes = b"\0\0\0\0") -> None:
+    def __init__(self, root: str, report: Callable[[str], None] = _report, vehicle: bytes = b"\0\0\0\0") -> None:
         self.root = root
         self.report = report
         self.buckets = buckets.Buckets(root, report, vehicle)
@@ -50,6 +48,7 @@ class Keychain:
         for slot in range(self.CAPACITY):
             self.slots[slot] = 0xFF
         last = buckets.path(root, buckets.COUNT - 1)  # the last one made
+        missing = buckets.missing
         if missing(last) or missing(root + "/reserve") or not missing(root + "/journal/redo"):
             from latchkey.keys import changes  # rare
 
@@ -123,8 +122,8 @@ class Keychain:
     async def apply(self, add: Record | None, remove: Iterable[bytes] = (), drop_impermanent: bool = False) -> None:
         """Add (or replace) one key and remove others, all or nothing. An added key has its slot afterwards.
 
-        When this returns the change is made, also after a restart. Raises KeychainFull or OSError (no room, a flash
-        that fails, a store of another firmware's): nothing has changed; or journal.Unclear: only a restart tells.
+        When this returns the change is made, also after a restart. Raises changes.KeychainFull or OSError (no room, a
+        flash that fails, a store of another firmware's): nothing has changed; or journal.Unclear: only a restart tells.
         """
         from latchkey.keys import changes
 
@@ -151,12 +150,3 @@ class Keychain:
             by_card += bool(flags & _BY_CARD)
         self._lasting[bucket] = lasting
         self._lasting[bucket + buckets.COUNT] = by_card
-
-
-def missing(path: str) -> bool:
-    """Whether nothing is there; False also for what cannot be looked at."""
-    try:
-        os.stat(path)
-    except OSError as e:
-        return bool(e.errno == _ENOENT)
-    return False

@@ -13,17 +13,35 @@ from time import ticks_ms
 
 from micropython import const
 
+from latchkey import forget
 from latchkey.clock import elapsed
 from latchkey.faults import Fault
 from latchkey.wire.schema import MessageFault
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
-    from typing import Any
+    from collections.abc import Callable, Coroutine
+    from typing import Any, Protocol
 
-    from latchkey.agent import Agent
+    from latchkey.clock import Clock
+    from latchkey.keys.enrolment import Enrolment, Reply, Sessions
+    from latchkey.keys.keychain import Keychain
     from latchkey.keys.record import Record
+    from latchkey.link.connection import Connection
+    from latchkey.store.accesslog import AccessLog
+
+    class Desk(Protocol):
+        """Whom it stands in for enrolment at, and what that is made of (keys/desk.py)."""
+
+        clock: Clock
+        keychain: Keychain
+        sessions: Sessions
+        private: bytes
+        log: AccessLog
+        run: Callable[[str, Coroutine[Any, Any, None], bool], None]
+        emit: Callable[[dict[str, Any]], None] | None
+        failed: Callable[[Connection, Any, Exception], None]
+        enrolment: "Enrolment | Loading | None"
 
 
 _STRETCH_MS = const(10)  # then others have their turn: the next module may take twice as long
@@ -46,21 +64,18 @@ _MODULES = (
 
 
 class Loading:
-    """Stands where the car's enrolment will be: nothing is pending here, and a tap approves nobody."""
+    """Stands where the desk's enrolment will be: nothing is pending here, and a tap approves nobody."""
 
     pending = None
     collision = 0
     modules: tuple[str, ...] = ()
 
-    def __init__(self, car: Any, agent: Agent, private: bytes, record: Callable[..., None]) -> None:
-        self._car = car
-        self._agent = agent
-        self._private = private
-        self._record = record
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
         self._task: asyncio.Task[None] | None = None
-        self._asked: list[tuple[bytes, Any, Record | None]] = []
+        self._asked: list[tuple[bytes, Reply, Record | None]] = []
 
-    def ask(self, operation: memoryview, reply: Any, actor: Record | None) -> None:
+    def ask(self, operation: memoryview, reply: Reply, actor: Record | None) -> None:
         """The first one waits, and two that nobody signed: a tap must not mean one because the other came too early.
         Raises Fault BUSY for all others."""
         unsigned = 0
@@ -81,8 +96,9 @@ class Loading:
         return None
 
     async def _load(self) -> None:
-        car = self._car
+        desk = self._desk
         began = ticks_ms()
+        enrolment: Enrolment | None = None
         error: Exception | None = None
         try:
             for name in _MODULES:
@@ -91,30 +107,27 @@ class Loading:
                 if elapsed(ticks_ms(), began) >= _STRETCH_MS:
                     await asyncio.sleep_ms(0)
                     began = ticks_ms()
-            self._begin()
+            desk.enrolment = enrolment = self._made()
+            forget("latchkey.keys.loading")
         except Exception as failed:  # noqa: BLE001 - a file that was read wrongly is no reason to stay closed
-            car.enrolment = None
+            desk.enrolment = None
             gc.collect()  # forgetting takes some memory, too
-            self._agent.forget(*_MODULES)  # all: an attempt before this one may have left some
+            forget(*_MODULES)  # all: an attempt before this one may have left some
             error = Fault(MessageFault.BUSY, repr(failed))
         for operation, reply, actor in self._asked:
             try:
-                if error:
-                    raise error
-                car.enrolment.ask(operation, reply, actor)
+                if enrolment is None:
+                    raise error or MemoryError
+                enrolment.ask(operation, reply, actor)
             except Exception as refused:  # noqa: BLE001 - the router tells it, as it does for messages at hand
-                car.router.failed(reply.conn, reply, refused)
+                desk.failed(reply.conn, reply, refused)
 
-    def _begin(self) -> None:
+    def _made(self) -> Enrolment:
         from latchkey.keys.enrolment import Enrolment
         from latchkey.keys.report import Report
 
-        car = self._car
-        clock = self._agent.clock
-        report = Report(self._record, self._agent.emit)
-        flush = car.log.flush
-        run = self._agent.start
+        desk = self._desk
+        report = Report(desk.log, desk.emit)
         # The arithmetic stays: the bench counts its operations.
         names = tuple([name for name in _MODULES if "crypto" not in name])
-        car.enrolment = Enrolment(car.keychain, car.sessions, clock, self._private, report, flush, run, names)
-        self._agent.forget("latchkey.keys.loading")
+        return Enrolment(desk.keychain, desk.sessions, desk.clock, desk.private, report, desk.run, names)

@@ -4,7 +4,7 @@
 from micropython import const
 
 from latchkey.faults import Fault
-from latchkey.wire.schema import ClosureMoveRequest, MessageFault, Permission, RKEAction, Role
+from latchkey.wire.schema import MessageFault, Permission, Role
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -22,20 +22,6 @@ _ALLOWED = {
     Role.FM: Permission.READ,  # fleet manager, an owner key in a cloud: commands nothing at the car itself
 }
 
-# What it takes, and the vehicle's method that does it
-RKE = {
-    RKEAction.UNLOCK: (Permission.UNLOCK, "unlock"),
-    RKEAction.LOCK: (Permission.LOCK, "lock"),
-    RKEAction.REMOTE_DRIVE: (Permission.START, "start"),
-    RKEAction.AUTO_SECURE_VEHICLE: (Permission.SECURE, "secure"),
-    RKEAction.WAKE_VEHICLE: (Permission.WAKE, "wake"),
-}
-
-
-def closures(request: dict[int, int]) -> int:
-    """What it takes to move these closures: the charge port alone is a lesser thing."""
-    return Permission.CHARGE_PORT if list(request) == [ClosureMoveRequest.chargePort] else Permission.CLOSURES
-
 
 def permitted(record: Record, command: int) -> bool:
     """True if the key's role has the command, and its own limits, if it has any, do not take it away."""
@@ -50,4 +36,4 @@ def permitted(record: Record, command: int) -> bool:
 def check(record: Record, command: int) -> None:
     """Raises Fault unless the key may give this command."""
     if not permitted(record, command):
-        raise Fault(MessageFault.INSUFFICIENT_PRIVILEGES, "role", None, command, record.role)
+        raise Fault(MessageFault.INSUFFICIENT_PRIVILEGES, "role", command, record.role)

@@ -18,7 +18,7 @@ _LABEL = const(24)
 _BODY = const(152)
 # mark, slot, role, form, origin, flags, public x and y, shared key, label,
 # signer id, seconds, commands, not before, not after, powered seconds, uses, added at, vehicle id, reserved
-_LAYOUT = "<4sHBBBB64s16s24s4sIIIIIII4s2x"
+_LAYOUT = const("<4sHBBBB64s16s24s4sIIIIIII4s2x")
 
 
 def key_id(public: bytes | memoryview) -> bytes:

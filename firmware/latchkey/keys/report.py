@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """What becomes of key operations, for the access log and the bench."""
 
-from micropython import const
-
 from latchkey.wire.schema import Permission
 from latchkey.wire.schema import WhitelistOperation_information as Refusal
 
@@ -12,17 +10,20 @@ if TYPE_CHECKING:
     from typing import Any
 
     from latchkey.keys.whitelist import Change
-    from latchkey.router import Connection
-
-_KEY_CHANGE = const(Permission.REMOVE_KEY)  # in the access log, the command of a key that changed another
+    from latchkey.link.connection import Connection
+    from latchkey.store.accesslog import AccessLog
 
 
 class Report:
-    """record(kind, conn, key id or None, command, fault, detail) writes the access log; emit(dict) tells the bench."""
+    """Writes the access log; emit(dict), where there is a bench, tells it."""
 
-    def __init__(self, record: Callable[..., None], emit: Callable[[dict[str, Any]], None]) -> None:
-        self._record = record
-        self._emit = emit
+    def __init__(self, log: AccessLog, emit: Callable[[dict[str, Any]], None] | None) -> None:
+        self._log = log
+        self._emit = emit or _nobody
+
+    async def written(self) -> None:
+        """Make what was reported last."""
+        await self._log.flush()
 
     def pending(self, change: Change) -> None:
         """A key waits for a tap."""
@@ -31,13 +32,13 @@ class Report:
 
     def collision(self, conn: Connection, left: int) -> None:
         """Two have asked: no tap approves anybody for so many seconds."""
-        self._record("collision", conn, None, 0, 0)
+        self._log.append("collision", conn.name, None, 0, 0)
         self._emit({"event": "collision", "conn": conn.name, "left": left})
 
     def tapped_for_nobody(self, left: int) -> None:
         """The card was tapped in such a time."""
         code = Refusal.COULD_NOT_START_LOCAL_ENTITY_AUTH
-        self._record("refused", None, None, _KEY_CHANGE, 0, code)
+        self._log.append("refused", "", None, Permission.CHANGE_KEY, 0, code)
         why = "two have asked: a tap approves nobody for %d s" % left
         self._emit({"event": "refused", "by": "card", "information": code, "why": why})
 
@@ -49,11 +50,15 @@ class Report:
         if key_id:
             told["key"] = key_id.hex()
         if code:
-            self._record(event, None, actor or key_id, _KEY_CHANGE, 0, code)
+            self._log.append(event, "", actor or key_id, Permission.CHANGE_KEY, 0, code)
             told["information"] = code
             told["why"] = why
         else:
             if actor:
-                self._record("command", None, actor, _KEY_CHANGE, 0)
-            self._record(event, None, key_id, 0, 0)
+                self._log.append("command", "", actor, Permission.CHANGE_KEY, 0)
+            self._log.append(event, "", key_id, 0, 0)
         self._emit(told)
+
+
+def _nobody(event: dict[str, Any]) -> None:
+    """Where there is no bench."""

@@ -19,7 +19,10 @@ from latchkey.link.frames import Assembler
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Any
+
+    from latchkey.link.connection import Connection
 
 _CONNECTED = const(1)
 _DISCONNECTED = const(2)
@@ -42,8 +45,8 @@ class BleLink:
     """The GATT service of a car: `open` it, `run` it and `close` it, as often as it takes. They raise what the radio
     raises."""
 
-    def __init__(self, router: Any, vin: str) -> None:
-        self._router = router
+    def __init__(self, handle: Callable[[Connection, memoryview], None], vin: str) -> None:
+        self._handle = handle
         self._name = "S" + sha1(vin.encode()).digest()[:8].hex() + "C"
         self._flag = asyncio.ThreadSafeFlag()
         self._over = asyncio.Event()
@@ -171,7 +174,7 @@ class BleLink:
         while i < len(phones):
             phone = phones[i]
             try:
-                if phone.receive(self._router):
+                if phone.receive(self._handle):
                     more = True
                 elif phone.gone:
                     phones.pop(i)
@@ -190,7 +193,6 @@ class BleLink:
             # When a handle is used again before aioble looked at its last owner, aioble forgets the new one.
             DeviceConnection._connected.setdefault(phone.handle, device)
             device._event.set()
-        self._router.closed(phone)
 
     def _make_room(self, now: int, crowded: bool = False) -> None:
         """The phone that is idle longest gives way to one more than there are slots."""

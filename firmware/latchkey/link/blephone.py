@@ -9,16 +9,28 @@ from micropython import const
 
 from latchkey.clock import elapsed
 from latchkey.faults import BUSY
+from latchkey.link.connection import Connection
 from latchkey.link.frames import encode
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any
+    from collections.abc import Callable
+    from typing import Any, Protocol
 
     from aioble.device import DeviceConnection
 
-    from latchkey.link.ble import BleLink
     from latchkey.link.frames import Assembler
+
+    class Link(Protocol):
+        """What a phone needs of the BleLink that it belongs to."""
+
+        outbox: int
+        probed: bool
+
+        def wake(self) -> None: ...
+        def probe(self) -> None: ...
+        def assembler(self, back: Assembler | None = None) -> Assembler | None: ...
+
 
 _WRITES = const(128)  # writes that may wait for the task
 _BYTES = const(4096)  # and their bytes
@@ -36,17 +48,12 @@ _STRANGER_MS = const(30000)  # a phone without a command so far counts as idle f
 _DAY_MS = const(86_400_000)
 
 
-class Phone:
+class Phone(Connection):
     """One connected phone. What interrupts change is marked; the rest belongs to the link's task."""
 
-    inside = False
-
-    def __init__(self, link: "BleLink", handle: int, device: DeviceConnection | None) -> None:
+    def __init__(self, link: "Link", handle: int, device: DeviceConnection | None) -> None:
         now = ticks_ms()
-        self.name = "ble/%d" % handle
-        self.limiter = None
-        self.authenticated_ms = ticks_add(now, -_STRANGER_MS)
-        self.untold = False
+        super().__init__("ble/%d" % handle, ticks_add(now, -_STRANGER_MS))
         self.handle = handle
         self.device = device
         self.leaving = False
@@ -136,7 +143,7 @@ class Phone:
         self._news = message
         self._link.wake()
 
-    def receive(self, router: Any) -> bool:
+    def receive(self, handle: Callable[[Connection, memoryview], None]) -> bool:
         """Handle at most one message, so that others have their turn. False: there is no more for now."""
         if len(self._replies) >= _ANSWERS and not self.gone:
             return False
@@ -162,7 +169,7 @@ class Phone:
                     self._probe(ticks_ms())
             for message in self._messages:
                 try:
-                    router.handle(self, message)
+                    handle(self, message)
                 except MemoryError:
                     self._lost = True
                 return True

@@ -19,7 +19,7 @@ _WHOLE = const(0x2E)  # .
 _FIRST = const(0x3C)  # <
 _MIDDLE = const(0x2B)  # +
 _LAST = const(0x3E)  # >
-_HEX = b"0123456789abcdef"
+_HEX = const(b"0123456789abcdef")
 
 
 def _hex2(buffer: bytearray, at: int) -> int:

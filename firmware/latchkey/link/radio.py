@@ -13,9 +13,11 @@ from micropython import const
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Any
 
-    from latchkey.agent import Agent
+    from latchkey.clock import Clock
+    from latchkey.link.connection import Connection
 
 _SHORTEST = const(5)  # seconds between two attempts, twice as many after each
 _LONGEST = const(300)
@@ -41,9 +43,17 @@ def _forget() -> None:
 class Radio:
     """Stands among the links for a BleLink that may not be there. `trouble` says why it is not, or is empty."""
 
-    def __init__(self, agent: Agent, router: Any) -> None:
-        self._agent = agent
-        self._router = router
+    def __init__(
+        self,
+        handle: Callable[[Connection, memoryview], None],
+        vin: str,
+        clock: Clock,
+        emit: Callable[[dict[str, Any]], None] | None,
+    ) -> None:
+        self._handle = handle
+        self._vin = vin
+        self._clock = clock
+        self._emit = emit
         self._link: Any = None
         self.trouble = ""
 
@@ -57,13 +67,13 @@ class Radio:
 
     async def run(self) -> None:
         """Never ends."""
-        clock = self._agent.clock
+        clock = self._clock
         pause = _SHORTEST
         while True:
             began = clock.now()
             try:
                 if self._link is None:
-                    self._link = _ble()(self._router, self._agent.vin)
+                    self._link = _ble()(self._handle, self._vin)
                 self._link.open()
                 self._tell("")
                 await self._link.run()
@@ -92,4 +102,5 @@ class Radio:
         if trouble != self.trouble:
             self.trouble = trouble
             print("radio: off, " + trouble if trouble else "radio: on again")
-            self._agent.emit({"event": "radio", "on": not trouble, "why": trouble})
+            if self._emit:
+                self._emit({"event": "radio", "on": not trouble, "why": trouble})

@@ -16,6 +16,7 @@ from micropython import const
 from latchkey.clock import elapsed
 from latchkey.faults import BUSY
 from latchkey.link import lines
+from latchkey.link.connection import Connection
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -46,17 +47,14 @@ _GONE_MS = const(15000)  # a host that is silent for so long has left
 _BURST = const(320)  # bytes read before other tasks have their turn
 
 
-class SerialConnection:
+class SerialConnection(Connection):
     """One phone at the end of the serial port."""
 
     inside = True  # who has a hand on the port sits in the car
 
     def __init__(self, link: "SerialLink", number: int) -> None:
-        self.name = "serial/%d" % number
+        super().__init__("serial/%d" % number)
         self.number = number
-        self.limiter = None
-        self.authenticated_ms = 0
-        self.untold = False
         self._link = link
 
     def send(self, message: bytes) -> None:
@@ -65,15 +63,21 @@ class SerialConnection:
             self._link.post(_VEHICLE, self.number, bytes(message), 0)
 
     def tell(self, message: bytes) -> None:
-        """Queue a message that nobody asked for. The newest replaces the others."""
         self._link.post(_NEWS, self.number, message, 1)
 
 
 class SerialLink:
-    """`bench` may be None: then the bench channel is not there. `hello` tells the host who this is."""
+    """handle(connection, message) takes a phone's whole message. `bench` may be None: then the bench channel is not
+    there; else it takes a request of it. `hello` tells the host who this is."""
 
-    def __init__(self, router: Any, bench: Any, hello: Callable[[], dict[str, Any]], port: Any = None) -> None:
-        self._router = router
+    def __init__(
+        self,
+        handle: Callable[[Connection, memoryview], None],
+        bench: Callable[[dict[str, Any]], Any] | None,
+        hello: Callable[[], dict[str, Any]],
+        port: Any = None,
+    ) -> None:
+        self.handle = handle
         self._hello = hello
         self._prompt = "latchkey.prompt" in sys.modules  # not in a production build
         self._input = port or sys.stdin.buffer
@@ -98,7 +102,7 @@ class SerialLink:
         if bench:
             from latchkey.link.requests import Requests
 
-            self._requests = Requests(bench.handle, lambda answer: self.post(_BENCH, 0, answer, 1))
+            self._requests = Requests(bench, lambda answer: self.post(_BENCH, 0, answer, 1))
 
     def tasks(self) -> tuple[tuple[str, Coroutine[Any, Any, None]], ...]:
         """What serves the port, by name: neither task ever ends."""
@@ -250,7 +254,6 @@ class SerialLink:
     def _close(self, number: int) -> None:
         connection = self._connections.pop(number, None)
         if connection:
-            self._router.closed(connection)
             for at in range(len(self._queue) - 1, -1, -1):
                 if self._queue[at][0] | _BOARD == _NEWS and self._queue[at][1] == number:
                     self._queue.pop(at)
@@ -306,4 +309,4 @@ class SerialLink:
                 self.post(_CLOSE, number, b"", 1)
                 return
             connection = self._connections[number] = SerialConnection(self, number)
-        self._router.handle(connection, message)
+        self.handle(connection, message)

@@ -7,20 +7,18 @@ from latchkey.wire.schema import Destination, Domain, MessageStatus, OperationSt
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from latchkey.router import Connection
-    from latchkey.session.reply import Deliver
+    from latchkey.link.connection import Connection
     from latchkey.session.sessions import Session
 
 
 class BareReply:
-    def __init__(self, conn: Connection, deliver: Deliver) -> None:
+    def __init__(self, conn: Connection) -> None:
         self.conn = conn
         self.verified = None
-        self._deliver = deliver
 
     def payload(self, payload: bytes, fault: int = 0) -> None:
         if payload:
-            self._deliver(self.conn, answers.broadcast(payload))
+            self.conn.send(answers.broadcast(payload))
 
     def waiting(self) -> None:
         from latchkey.keys.answers import WAIT
@@ -34,4 +32,4 @@ class BareReply:
             RoutableMessage.from_destination: {Destination.domain: Domain.VEHICLE_SECURITY},
             RoutableMessage.signedMessageStatus: status,
         }
-        self._deliver(self.conn, encode(messages.ROUTABLE_MESSAGE, body))
+        self.conn.send(encode(messages.ROUTABLE_MESSAGE, body))

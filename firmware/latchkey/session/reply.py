@@ -27,26 +27,21 @@ from latchkey.wire.schema import (
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from latchkey.router import Connection
+    from latchkey.link.connection import Connection
     from latchkey.session.sessions import Session
     from latchkey.session.verify import Verified
     from latchkey.wire.envelope import Request
     from latchkey.wire.pb import Fields
-
-    Deliver = Callable[[Connection, bytes], None]
 
 
 _ENCRYPT_RESPONSE = const(1 << Flags.ENCRYPT_RESPONSE)
 
 
 class Reply:
-    """conn: where the request came from; deliver(conn, bytes) hands a whole message to its link."""
+    """conn: where the request came from, and its answers go."""
 
-    def __init__(self, conn: Connection, request: Request, vin: bytes, deliver: Deliver) -> None:
+    def __init__(self, conn: Connection, request: Request, vin: bytes) -> None:
         self.conn = conn
-        self._deliver = deliver
         self._vin = vin
         self._address = request.address
         self._domain = request.domain
@@ -86,7 +81,7 @@ class Reply:
         addressed to them for the end of it."""
         from latchkey.keys.answers import WAIT
 
-        self._deliver(self.conn, answers.broadcast(WAIT))
+        self.conn.send(answers.broadcast(WAIT))
         self._send({RoutableMessage.signedMessageStatus: {MessageStatus.operation_status: OperationStatus.WAIT}}, False)
 
     def session_info(self, session: Session | None, public: bytes, now: int) -> None:
@@ -118,7 +113,7 @@ class Reply:
         except EncodeError:
             self.fault(MessageFault.RESPONSE_MTU_EXCEEDED)
             return
-        self._deliver(self.conn, message)
+        self.conn.send(message)
 
 
 def _error(fault: int) -> Fields:

@@ -32,8 +32,6 @@ if TYPE_CHECKING:
     from latchkey.session.sessions import Session, Sessions
     from latchkey.wire.envelope import Request
 
-# MessageFault_E
-
 _MAX_EPOCH = const(1 << 30)  # seconds; also what keeps times small ints on a 32-bit board
 # Official clients ask for 5 s, others for 30: two minutes leaves room for their context timeouts, not for hoarding.
 _MAX_LIFETIME = const(120)
@@ -46,6 +44,14 @@ class Verified:
         self.session = session
         self.plaintext = plaintext
         self.request_hash = request_hash
+
+
+class Unverified(Fault):
+    """A request in a session's name that did not verify: its answer carries that session's fresh, signed info."""
+
+    def __init__(self, code: int, why: str, session: Session, expected: object = None, got: object = None) -> None:
+        super().__init__(code, why, expected, got)
+        self.session = session
 
 
 def verify(request: Request, sessions: Sessions, vin: bytes, now: int) -> Verified:
@@ -75,7 +81,7 @@ def verify(request: Request, sessions: Sessions, vin: bytes, now: int) -> Verifi
         expires_at, counter = data.get(Gcm.expires_at, 0), data.get(Gcm.counter, 0)
         nonce = data.get(Gcm.nonce, b"")
         if len(nonce) != 12:
-            raise Fault(MessageFault.IV_INCORRECT_LENGTH, "nonce", None, 12, len(nonce))
+            raise Fault(MessageFault.IV_INCORRECT_LENGTH, "nonce", 12, len(nonce))
     elif kind == SignatureData.HMAC_Personalized_data:
         method = SignatureType.HMAC_PERSONALIZED
         epoch, tag = data.get(Hmac.epoch, b""), data.get(Hmac.tag, b"")
@@ -85,7 +91,7 @@ def verify(request: Request, sessions: Sessions, vin: bytes, now: int) -> Verifi
         raise Fault(MessageFault.BAD_PARAMETER, "signature_type")
 
     if len(epoch) and epoch != session.epoch:
-        raise Fault(MessageFault.INCORRECT_EPOCH, "epoch", session, session.epoch.hex(), bytes(epoch).hex())
+        raise Unverified(MessageFault.INCORRECT_EPOCH, "epoch", session, session.epoch.hex(), bytes(epoch).hex())
     signed = metadata.command(method, request.domain, vin, session.epoch, expires_at, counter, request.flags)
     try:
         if nonce is not None:
@@ -94,16 +100,16 @@ def verify(request: Request, sessions: Sessions, vin: bytes, now: int) -> Verifi
             command_key = crypto.hmac_sha256(session.key, b"authenticated command")
             crypto.verify_equal(crypto.hmac_sha256(command_key, signed, payload), tag)
     except crypto.AuthError:
-        raise Fault(MessageFault.INVALID_SIGNATURE, "tag", session)
+        raise Unverified(MessageFault.INVALID_SIGNATURE, "tag", session)
 
     if expires_at > _MAX_EPOCH:
-        raise Fault(MessageFault.BAD_PARAMETER, "expires_at", session, _MAX_EPOCH, expires_at)
+        raise Unverified(MessageFault.BAD_PARAMETER, "expires_at", session, _MAX_EPOCH, expires_at)
     if expires_at < now or not expires_at:
-        raise Fault(MessageFault.TIME_EXPIRED, "expired", session, now, expires_at)
+        raise Unverified(MessageFault.TIME_EXPIRED, "expired", session, now, expires_at)
     if expires_at - now > _MAX_LIFETIME:
-        raise Fault(MessageFault.TIME_TO_LIVE_TOO_LONG, "lifetime", session, _MAX_LIFETIME, expires_at - now)
+        raise Unverified(MessageFault.TIME_TO_LIVE_TOO_LONG, "lifetime", session, _MAX_LIFETIME, expires_at - now)
     if counter <= session.counter:
-        raise Fault(MessageFault.INVALID_TOKEN_OR_COUNTER, "counter", session, session.counter + 1, counter)
+        raise Unverified(MessageFault.INVALID_TOKEN_OR_COUNTER, "counter", session, session.counter + 1, counter)
     # Vehicle security truncates the request hash to the type and 16 bytes of the tag.
     whole = tag[:16] if request.domain == Domain.VEHICLE_SECURITY else tag
     verified = Verified(session, payload, bytes((method,)) + bytes(whole))

@@ -17,8 +17,7 @@ from latchkey import store
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-    from typing import Any
+    from collections.abc import Callable
 
 KINDS = (  # by number: new ones go to the end
     "other", "boot", "command", "refused", "enrolled", "removed", "updated", "replaced", "dropped", "collision",
@@ -29,14 +28,14 @@ _SEGMENTS = const(8)
 _PLACES = const(64)  # a segment
 _SIZE = const(64)
 # number, boot, at, count, what, version; 32 bytes for a hash chain, and the CRC of all before it
-_LAYOUT = "<IIIH13sB"
+_LAYOUT = const("<IIIH13sB")
 # what: kind, conn, command, outcome, detail, key id, whether there is a key. Refusals alike in it are counted up.
-_WHAT = "<BBHHH4sB"
+_WHAT = const("<BBHHH4sB")
 _COUNT = const(12)
 _WHAT_AT = const(14)
 _WHAT_END = const(27)
 _CRC = const(60)
-_VERSION = const(1)
+_VERSION = const(2)
 
 _WAITING = const(16)  # entries in RAM, one of them kept for the count of dropped ones
 _REFUSALS = const(4)  # different ones that wait, and one when their ration is spent
@@ -44,13 +43,15 @@ _KEYS = const(2)  # places that only what becomes of keys may take: no enrolment
 _DELAY = const(1)  # seconds that refusals gather
 _RATION = const(8)  # flushes for refusals,
 _REFILL = const(3600)  # one more in so many seconds: a week of them does not fill the ring
+_PAUSE_MS = const(20)  # before a flush, in which an answer leaves: a flash can take longer to write than all the rest
 
 
 class AccessLog:
-    """`boot` is the number of this start. A log that cannot be written waits in RAM, and the car runs without."""
+    """`boot` is the number of this start, `last` that of the newest entry (logreader.opened). A log that cannot be
+    written waits in RAM, and the car runs without."""
 
-    def __init__(self, root: str, now: Callable[[], int], boot: int = 1) -> None:
-        self.folder = root + "/log"
+    def __init__(self, folder: str, now: Callable[[], int], boot: int, last: int) -> None:
+        self.folder = folder
         self._now = now
         self._waiting = bytearray(_WAITING * _SIZE)
         self._n = 0  # entries in it
@@ -63,12 +64,12 @@ class AccessLog:
         self._refilled = now()
         self.dropped = 0
         self.boot = boot
-        from latchkey.store import logreader
-
-        logreader.prepare(self.folder)
-        self.last, _ = logreader.last(self.folder)  # number of the newest entry
+        self.last = last
+        self._wake = asyncio.Event()
 
     def append(self, kind: str, conn: str, key_id: bytes | None, command: int, outcome: int, detail: int = 0) -> None:
+        """One entry, to be written soon: one of KINDS, the name of a connection or "", a 4-byte key id, a Permission,
+        a MessageFault, and a code where a key operation or the vehicle refused. Raises nothing."""
         waiting = self._waiting
         try:
             name = conn.split("/")[0]
@@ -106,6 +107,23 @@ class AccessLog:
             self._refusals += 1
         elif not rationed and kind != "boot":
             self._urgent = True
+        self.tick()
+
+    def tick(self) -> None:
+        """Housekeeping: what is due is written."""
+        if self.due():
+            self._wake.set()
+
+    async def run(self) -> None:
+        """Writes what is due, for ever."""
+        while True:
+            try:
+                await self._wake.wait()
+                await asyncio.sleep_ms(_PAUSE_MS)
+                self._wake.clear()
+                await self.flush()
+            except MemoryError:  # it keeps what it has not written, and is due again
+                await asyncio.sleep_ms(_PAUSE_MS)
 
     def _put(self, what: bytes, count: int = 1) -> None:
         self.last += 1
@@ -161,8 +179,6 @@ class AccessLog:
         self._n = left
         self._writing = 0
 
-    def entries(self, since: int = 0, limit: int = 16) -> Iterator[dict[str, Any]]:
-        """Entries with numbers above `since`, oldest first; also those that wait for a flush."""
-        from latchkey.store import logreader  # rare
-
-        return logreader.entries(self.folder, since, limit, self.last, memoryview(self._waiting)[: self._n * _SIZE])
+    def waiting(self) -> memoryview:
+        """The entries that are not written yet, 64 bytes each: the newest of them has the number `last`."""
+        return memoryview(self._waiting)[: self._n * _SIZE]

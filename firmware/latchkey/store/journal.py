@@ -7,18 +7,21 @@ commit takes the place of one that is still there: whoever commits has carried t
 """
 
 import os
+import sys
 
 from micropython import const
 
+from latchkey import store
 from latchkey.store import files
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
 
-_VERSION = const(1)
-KEYS = const(1)
+KEYS = const(1)  # the kinds of changes there are
 PROVISION = const(2)
+
+_VERSION = const(1)
 _TRIES = const(3)
 _SPARE = const(8)  # pieces of heap for what follows a commit at once: it may not fail
 _PIECE = const(512)  # bytes of one, which is more than any of it needs together
@@ -26,6 +29,17 @@ _PIECE = const(512)  # bytes of one, which is more than any of it needs together
 
 class Unclear(Exception):
     """The flash does not say whether a change is written down. What it says after a restart will hold."""
+
+
+def register(kind: int, name: str) -> None:
+    """Its `redo(root, body)` carries out a change of that kind. By name: it is loaded for that alone."""
+    store.owners[kind] = name
+
+
+def redo(root: str, kind: int, body: memoryview) -> Generator[None]:
+    """Carry out a change that is written down, as its owner does. Raises OSError, StoreError."""
+    __import__(store.owners[kind])
+    yield from sys.modules[store.owners[kind]].redo(root, body)
 
 
 def path(root: str) -> str:

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The access log read: its end at boot, and its entries for who asks. Nothing here writes, but the folder's making.
+"""The access log read: opened at boot, where it ends, and its entries for who asks. Nothing here writes, but the
+folder's making.
 
 Whatever a segment holds, entries that are damaged, misplaced or impossible are passed over.
 """
@@ -10,21 +11,21 @@ from binascii import crc32
 from micropython import const
 
 from latchkey.store import files
-from latchkey.store.accesslog import CONNS, KINDS
+from latchkey.store.accesslog import CONNS, KINDS, AccessLog
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from typing import Any
 
 # As in accesslog.py.
 _SEGMENTS = const(8)
 _PLACES = const(64)
 _SIZE = const(64)
-_LAYOUT = "<IIIH13sB"
-_WHAT = "<BBHHH4sB"
+_LAYOUT = const("<IIIH13sB")
+_WHAT = const("<BBHHH4sB")
 _CRC = const(60)
-_VERSION = const(1)
+_VERSION = const(2)
 _MOST = const(0x1000000)  # entries, and starts, that no flash lives to see
 
 
@@ -52,15 +53,19 @@ def last(folder: str) -> tuple[int, int]:
     return last, boot
 
 
-def prepare(folder: str) -> None:
-    """Make its folder, and set aside what is in the way. A log that cannot be written is told, and waits."""
+def opened(root: str, now: Callable[[], int], boot: int = 1) -> AccessLog:
+    """The log, to go on in. Its folder is made, and what is in the way set aside; one that cannot be written is told,
+    and waits."""
+    folder = root + "/log"
     files.attempt(files.make_folder, folder, print)
     for segment in range(_SEGMENTS):
         files.attempt(files.clear, f"{folder}/{segment}", print)
+    return AccessLog(folder, now, boot, last(folder)[0])
 
 
-def entries(folder: str, since: int, limit: int, last: int, waiting: memoryview) -> Iterator[dict[str, Any]]:
-    """AccessLog.entries; `waiting` are the ones not written yet, of which the newest has the number `last`."""
+def entries(log: AccessLog, since: int = 0, limit: int = 16) -> Iterator[dict[str, Any]]:
+    """Entries with numbers above `since`, oldest first; also those that wait for a flush."""
+    folder, last, waiting = log.folder, log.last, log.waiting()
     flushed = last - len(waiting) // _SIZE
     place = max(since, (flushed - 1) // _PLACES * _PLACES - (_SEGMENTS - 1) * _PLACES, 0)
     while place < last and limit > 0:

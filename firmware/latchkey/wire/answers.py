@@ -18,7 +18,15 @@ from latchkey.wire.schema import (
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from latchkey.vehicle.state import Vehicle
+    from typing import Protocol
+
+    class Vehicle(Protocol):
+        """What is told of one (vehicle/state.py)."""
+
+        closures: bytearray
+        locked: bool
+        asleep: bool
+        user_present: bool
 
 
 def broadcast(payload: bytes) -> bytes:

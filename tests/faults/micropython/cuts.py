@@ -3,9 +3,10 @@
 
 import asyncio
 
+from latchkey import provisioning
 from latchkey.keys.keychain import Keychain
 from latchkey.keys.record import IMPERMANENT
-from latchkey.store import journal, provisioning
+from latchkey.store import journal
 from latchkey.wire.schema import Origin
 from ramflash import ROOT, RamFlash, fresh, key, mount
 

@@ -8,10 +8,13 @@ import json
 import vfs
 
 import named as messages
-from latchkey.car import Car
+from latchkey import assemble
 from latchkey.clock import Clock
+from latchkey.config import Settings
 from latchkey.keys.keychain import Keychain
 from latchkey.keys.record import key_id
+from latchkey.link.connection import Connection
+from latchkey.parts import Parts
 from latchkey.vehicle.pins import Pins
 from named import decode
 from ramflash import ROOT, mount
@@ -60,15 +63,13 @@ class Flash:
             block[:] = data
 
 
-class Conn:
-    """A phone: the last message that it was sent, and how many."""
+class Phone(Connection):
+    """The last message that it was sent, and how many."""
 
-    name = "serial/1"
     inside = True
 
     def __init__(self):
-        self.limiter = None
-        self.authenticated_ms = 0
+        super().__init__("serial/1")
         self.message = None
         self.count = 0
 
@@ -80,25 +81,15 @@ class Conn:
         return decode(messages.ROUTABLE_MESSAGE, self.message) if self.message else None
 
 
-class Agent:
-    """What a car needs of its board."""
-
-    root = ROOT
-    bench = None
+class Tasks:
+    """The board's tasks, whose end is only noted."""
 
     def __init__(self):
-        self.clock = Clock()
-        self.pins = Pins(PINS)
-        self.links = []
         self.died = []
-        self.tasks = []
-        self.told = b""
-
-    def emit(self, event):
-        self.told = json.dumps(event).encode()  # as a link does
+        self.running = []
 
     def start(self, name, task, ends=False):
-        self.tasks.append(asyncio.create_task(self._guard(name, task)))
+        self.running.append(asyncio.create_task(self._guard(name, task)))
 
     async def _guard(self, name, task):
         try:
@@ -106,8 +97,13 @@ class Agent:
         except Exception as error:  # noqa: BLE001 - it would restart the board
             self.died.append((name, error))
 
-    def forget(self, *names):
-        pass
+
+class Start:
+    """The same one every time."""
+
+    identity = (VEHICLE_PRIVATE, VEHICLE_PUBLIC)
+    number = 1
+    lost = False
 
 
 class Board:
@@ -118,25 +114,33 @@ class Board:
         if image:
             flash.restore(image)
         mount(flash)
-        self.agent = Agent()
-        self.car = Car(self.agent, VIN.decode(), VEHICLE_PRIVATE, VEHICLE_PUBLIC, 1)
-        for name, task in self.car.tasks():
-            self.agent.start(name, task)
-        self.counter = 0
+        self.tasks = Tasks()
+        self._pins = Pins(PINS)
+        settings = Settings(VIN.decode(), False, False, PINS)
+        parts = Parts(None, ROOT, settings, Clock(), self._pins, self.tasks, "")
+        self.handle = assemble.car(parts, Start, self._emit)
+        self.car = parts.car
+        self.sessions = self.car.desk.sessions
+        self.keychain = self.car.desk.keychain
+        self._clock = parts.clock
+        self._counter = 0
+
+    def _emit(self, event):
+        self._told = json.dumps(event).encode()  # as a link does
 
     def signed(self, payload, **bent):
         """The owner's next command, ready to be sent."""
-        session = self.car.sessions.find(CLIENT_PUBLIC)
-        self.counter = max(self.counter, session.counter) + 1
-        return signed(payload, session, self.counter, self.car._agent.clock.now() + 60, **bent)
+        session = self.sessions.find(CLIENT_PUBLIC)
+        self._counter = max(self._counter, session.counter) + 1
+        return signed(payload, session, self._counter, self._clock.now() + 60, **bent)
 
     def stop(self):
         """The power goes."""
-        for task in self.agent.tasks:
+        for task in self.tasks.running:
             task.cancel()
 
     def pins(self):
-        levels = self.agent.pins.levels()
+        levels = self._pins.levels()
         return levels["start"], levels["lock"]
 
 

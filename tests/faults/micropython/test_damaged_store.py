@@ -7,11 +7,10 @@ import os
 import board
 from cuts import CAR, prepared
 
-from latchkey import config
+from latchkey import config, provisioning
 from latchkey.keys import buckets
 from latchkey.keys.keychain import Keychain
-from latchkey.store import boots, files, journal, provisioning
-from latchkey.store.accesslog import AccessLog
+from latchkey.store import boots, files, journal, logreader
 from ramflash import ROOT, RamFlash, key, mount, public
 
 OWNERS = 4
@@ -26,7 +25,7 @@ def boot():
     assert stored and stored[0].vin == "5YJ30123456789ABC", told
     keys = Keychain(ROOT, told.append)
     keys.open()
-    log = AccessLog(ROOT, lambda: 7, number)
+    log = logreader.opened(ROOT, lambda: 7, number)
     log.append("boot", "", None, 0, 0)
     asyncio.run(log.flush())
     return stored[1], keys, log, told
@@ -163,7 +162,7 @@ def test_whatever_is_in_any_place_the_car_boots_and_readable_owners_get_in():
             identity, keys, log, _ = boot()
             now = {record.public for record in keys.entries()}
             assert identity and now | hidden == set(expected) | hidden, "then, " + where
-            assert log.last >= 1 and list(log.entries(log.last - 1)), where
+            assert log.last >= 1 and list(logreader.entries(log, log.last - 1)), where
     text = "note: %d places, %d damages: %d boots; %d changes made, %d refused; %d keys lost with their bucket"
     print(text % (len(places), len(DAMAGE), boots_seen, worked, refused, lost))
     assert lost and worked > 100
@@ -180,5 +179,5 @@ def test_reading_writes_nothing():
         keys.find_slot(i)
     list(keys.entries())
     list(keys.ids())
-    list(log.entries(0, 500))
+    list(logreader.entries(log, 0, 500))
     assert identity == (b"p" * 32, CAR) and flash.operations == before

@@ -13,10 +13,10 @@ import os
 
 from cuts import CAR, DRIVER, PRIVATE, SETTINGS, Settings, neighbour, prepared, with_guests
 
+from latchkey import provisioning
 from latchkey.keys.keychain import Keychain
 from latchkey.keys.record import IMPERMANENT
-from latchkey.store import boots, journal, provisioning, reserve
-from latchkey.store.accesslog import AccessLog
+from latchkey.store import boots, journal, logreader, reserve
 from ramflash import ROOT, RamFlash, fresh, key, mount, public
 
 EIO, ENOSPC = 5, 28
@@ -44,7 +44,7 @@ class Board:
         self.told = []
         self.number = boots.count(ROOT, self.told.append)
         self.identity = provisioning.load(ROOT, Settings, self.told.append)
-        self.log = AccessLog(ROOT, lambda: 7, self.number or 0)
+        self.log = logreader.opened(ROOT, lambda: 7, self.number or 0)
         self.keys = Keychain(ROOT, self.told.append)
         if self.identity:
             self.keys.open()
@@ -219,7 +219,7 @@ def test_a_boot_takes_any_error_and_loses_nothing():
                 told = []
                 counted = boots.count(ROOT, told.append)
                 identity = provisioning.load(ROOT, Settings, told.append)
-                AccessLog(ROOT, lambda: 7, counted or 0)
+                logreader.opened(ROOT, lambda: 7, counted or 0)
                 keys = Keychain(ROOT, told.append)
                 keys.open()
                 if not flash.failures:

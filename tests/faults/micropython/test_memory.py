@@ -6,10 +6,11 @@ what it was; the car's state, its pins, its keychain and its log agree, and the 
 
 import asyncio
 
-from memory import TURNS, Board, Conn, Squeeze, prepared
+from memory import TURNS, Board, Phone, Squeeze, prepared
 from memory import opened as stored
 
 import named as messages
+from latchkey.store import logreader
 from latchkey.store.journal import Unclear
 from named import encode
 from support import ADDRESS, CLIENT_PUBLIC, DRIVER, UUID, message, opened, other_key, owner, signed
@@ -39,7 +40,7 @@ def verdict(reply, fields=None):
 
 def logged(log, since):
     """How many commands the log has from that entry on."""
-    return sum(1 for entry in log.entries(since, 64) if entry["kind"] == "command")
+    return sum(1 for entry in logreader.entries(log, since, 64) if entry["kind"] == "command")
 
 
 def test_a_command_happens_or_does_not_and_is_told_as_what_it_was():
@@ -60,14 +61,14 @@ def test_a_command_happens_or_does_not_and_is_told_as_what_it_was():
                 if payload == LOCK:
                     car.vehicle.unlock()
                 car.vehicle.move({5: 4, 7: 4})
-                conn = Conn()
-                fields = command(car, payload, domain)
+                conn = Phone()
+                fields = command(board, payload, domain)
                 data = message(fields)
                 await car.log.flush()
                 before, since, dropped = state(car.vehicle), car.log.last, car.log.dropped
                 squeeze.hold(left)
                 try:
-                    car.router.handle(conn, data)
+                    board.handle(conn, data)
                 finally:
                     squeeze.release()
                 tried += 1
@@ -87,14 +88,14 @@ def test_a_command_happens_or_does_not_and_is_told_as_what_it_was():
                 else:
                     assert told in (BUSY, None) and not commands, where
                     counts["refused" if told else "nothing"] += 1
-                conn = Conn()  # the owner's next command works, whatever came of that one
-                fields = command(car, payload, domain)
-                car.router.handle(conn, message(fields))
+                conn = Phone()  # the owner's next command works, whatever came of that one
+                fields = command(board, payload, domain)
+                board.handle(conn, message(fields))
                 assert verdict(conn.last()) == "done", where
                 if enough > 20:
                     break
             assert enough > 20, payload
-        assert not board.agent.died, board.agent.died
+        assert not board.tasks.died, board.tasks.died
 
     asyncio.run(run())
     done = counts["done and told"] + counts["done, answer lost"]
@@ -109,10 +110,10 @@ def test_a_command_works_on_a_heap_that_is_in_pieces():
     squeeze = Squeeze()
 
     async def run():
-        car = Board(flash).car
+        board = Board(flash)
         for payload in (UNLOCK, START, LOCK):
-            conn = Conn()
-            fields = command(car, payload, 2)
+            conn = Phone()
+            fields = command(board, payload, 2)
             data = message(fields)
             squeeze.crumble()
             try:
@@ -121,7 +122,7 @@ def test_a_command_works_on_a_heap_that_is_in_pieces():
             except MemoryError:
                 largest = 0
             try:
-                car.router.handle(conn, data)
+                board.handle(conn, data)
             finally:
                 squeeze.release()
             assert not largest, "not in pieces"
@@ -130,9 +131,9 @@ def test_a_command_works_on_a_heap_that_is_in_pieces():
     asyncio.run(run())
 
 
-def command(car, payload, domain):
-    session = car.sessions.find(CLIENT_PUBLIC, domain)
-    until = car.sessions._clock.now() + 60
+def command(board, payload, domain):
+    session = board.sessions.find(CLIENT_PUBLIC, domain)
+    until = board.sessions._clock.now() + 60
     return signed(payload, session, session.counter + 1, until, domain=domain, sent_domain=domain, flags=2)
 
 
@@ -150,7 +151,7 @@ async def settle(car):
 
 
 def busy(car):
-    enrolment = car.enrolment
+    enrolment = car.desk.enrolment
     return enrolment is None or not hasattr(enrolment, "_job") or enrolment._job
 
 
@@ -182,7 +183,7 @@ def change_keys(name, payload, with_guest):
         for left in range(0, 60000, 384):
             board = Board(flash, image)
             car = board.car
-            conn = Conn()
+            conn = Phone()
             await load(board)
             if with_guest:
                 data = message(board.signed(payload, flags=2))
@@ -196,7 +197,7 @@ def change_keys(name, payload, with_guest):
             waiting = settle(car)
             squeeze.hold(left)
             try:
-                car.router.handle(conn, data)
+                board.handle(conn, data)
                 if not with_guest:
                     car.tap()
                 settled = await waiting
@@ -204,27 +205,27 @@ def change_keys(name, payload, with_guest):
                 squeeze.release()
             assert settled, left
             await settle(car)
-            restarts = [error for _, error in board.agent.died]
+            restarts = [error for _, error in board.tasks.died]
             assert all(isinstance(error, Unclear) for error in restarts), (left, restarts)
             if restarts:  # the journal's own word for it: a restart tells what became of the change, and is made
                 counts["told by a restart"] += 1
                 board.stop()
                 board = Board(flash)
                 car = board.car
-            here = enrolled(car.keychain)
+            here = enrolled(board.keychain)
             done = here != before
             for phone in ("now", "after a restart"):
                 if phone != "now":
                     board.stop()
                     board = Board(flash)
                     car = board.car
-                    keys = enrolled(car.keychain)
+                    keys = enrolled(board.keychain)
                     assert keys == here, (left, "half a change, which the next boot finished")
                     assert keys == before or rest in (None, keys), (left, keys)
                     if keys != before:
                         rest = keys
-                conn = Conn()
-                car.router.handle(conn, message(board.signed(UNLOCK, flags=2)))
+                conn = Phone()
+                board.handle(conn, message(board.signed(UNLOCK, flags=2)))
                 assert verdict(conn.last()) == "done" and not car.vehicle.locked, (phone, left, verdict(conn.last()))
             board.stop()
             counts["done" if done else "not done"] += 1
@@ -240,8 +241,8 @@ def change_keys(name, payload, with_guest):
 
 async def load(board):
     """Enrolment has been asked for before: what it takes to load it is another test's."""
-    conn = Conn()
+    conn = Phone()
     nobody = {"removePublicKeyFromWhitelist": {"PublicKeyRaw": other_key(99)}}
     ask = encode(messages.UNSIGNED_MESSAGE, {"WhitelistOperation": nobody})
-    board.car.router.handle(conn, message(board.signed(ask, flags=2)))
+    board.handle(conn, message(board.signed(ask, flags=2)))
     assert await settle(board.car)

@@ -5,9 +5,9 @@ import asyncio
 
 from cuts import CAR, DRIVER, PRIVATE, SETTINGS, Board, Settings, cut, neighbour, prepared, with_guests
 
+from latchkey import provisioning
 from latchkey.keys.record import IMPERMANENT
-from latchkey.store import provisioning
-from latchkey.store.accesslog import AccessLog
+from latchkey.store import identity, logreader
 from ramflash import ROOT, RamFlash, fresh, key, mount, public
 
 
@@ -96,8 +96,8 @@ def test_an_impermanent_key_in_place_of_all_others_is_one_change():
 
 
 def load():
-    settings, identity, _ = provisioning.load(ROOT, Settings)
-    return (settings.text,) + (identity or (None, None))
+    settings, keys, _ = provisioning.load(ROOT, Settings)
+    return (settings.text,) + (keys or (None, None))
 
 
 def test_an_identity_for_settings_put_there_by_hand():
@@ -114,7 +114,7 @@ def test_an_identity_for_settings_put_there_by_hand():
             assert load() == (SETTINGS, None, None)
             flash.cut_after(n, torn)
             try:
-                asyncio.run(provisioning.set_identity(ROOT, PRIVATE, CAR))
+                asyncio.run(identity.set_identity(ROOT, PRIVATE, CAR))
                 acknowledged = True
             except OSError:
                 acknowledged = False
@@ -131,7 +131,7 @@ def test_the_access_log_loses_what_was_not_written_and_nothing_else():
     count = 0
     for before in (3, 62, 510):  # inside a segment, over its end, over the end of the ring
         flash = fresh()
-        log = AccessLog(ROOT, lambda: 7)
+        log = logreader.opened(ROOT, lambda: 7)
 
         async def fill(log=log, before=before):
             for i in range(before):
@@ -142,13 +142,13 @@ def test_the_access_log_loses_what_was_not_written_and_nothing_else():
 
         asyncio.run(fill())
         image = flash.image()
-        old = list(log.entries(0, 1000))
+        old = list(logreader.entries(log, 0, 1000))
         for torn in (True, False):
             n = 0
             while True:
                 n += 1
                 flash = mount(RamFlash(image))
-                log = AccessLog(ROOT, lambda: 8)
+                log = logreader.opened(ROOT, lambda: 8)
                 for i in range(4):
                     log.append("refused", "ble/0", b"keyB", i, 5)
                 flash.cut_after(n, torn)
@@ -157,8 +157,8 @@ def test_the_access_log_loses_what_was_not_written_and_nothing_else():
                     break
                 count += 1
                 mount(RamFlash(flash.image()))
-                log = AccessLog(ROOT, lambda: 9)
-                found = list(log.entries(0, 1000))
+                log = logreader.opened(ROOT, lambda: 9)
+                found = list(logreader.entries(log, 0, 1000))
                 kept = [entry for entry in found if entry["seq"] <= before]
                 assert kept == old[-len(kept) :] and len(kept) >= len(old) - 64
                 numbers = [entry["seq"] for entry in found]
@@ -166,5 +166,5 @@ def test_the_access_log_loses_what_was_not_written_and_nothing_else():
                 assert before <= log.last == numbers[-1] <= before + 4
                 log.append("command", "ble/0", b"keyA", 1, 0)
                 asyncio.run(log.flush())
-                assert next(AccessLog(ROOT, lambda: 9).entries(log.last - 1))["command"] == 1
+                assert next(logreader.entries(logreader.opened(ROOT, lambda: 9), log.last - 1))["command"] == 1
     print("note: access log: %d power cuts" % count)

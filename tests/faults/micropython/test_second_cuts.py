@@ -5,8 +5,8 @@ import asyncio
 
 from cuts import CAR, Board, Settings, cut, prepared, with_guests
 
+from latchkey import provisioning
 from latchkey.keys.keychain import Keychain
-from latchkey.store import provisioning
 from ramflash import ROOT, RamFlash, key, mount, public
 
 

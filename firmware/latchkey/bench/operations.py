@@ -1,9 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The bench: the harness's hand inside the board (docs/bench.md, "Operations").
-
-It can tap the card and cut the power, so a production build does not contain this module and a car whose settings
-say bench: false does not load it.
-"""
+"""What a request on the bench channel does (docs/bench.md, "Operations"): one method for each."""
 
 import asyncio
 import gc
@@ -13,12 +9,14 @@ import time
 from micropython import const
 
 from latchkey import VERSION, config
+from latchkey.bench.meter import Meter
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from latchkey.agent import Agent
+    from latchkey.car import Car
+    from latchkey.parts import Parts
 
 _PAGE = const(16)  # keys or log entries in one answer
 _RESET_MS = const(200)  # time for an answer to leave before a reset
@@ -43,10 +41,11 @@ class BenchError(Exception):
 class Bench:
     """handle(request) is given to the serial link: each op is a method named op_<op> that takes the request."""
 
-    def __init__(self, agent: Agent) -> None:
-        self._agent = agent
-        self._drop = 0
-        self._delay = 0
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
+        self._meter = Meter(parts.links)
+        self.watch = self._meter.watch
+        self.emit = self._meter.emit
 
     def handle(self, request: dict[str, Any]) -> Any:
         answer: dict[str, Any] = {"id": request.get("id"), "ok": True}
@@ -75,15 +74,16 @@ class Bench:
     # Any board
 
     def op_info(self, request: dict[str, Any]) -> dict[str, Any]:
-        agent = self._agent
+        parts = self._parts
+        vin = parts.settings.vin
         return {
             "version": VERSION,
-            "vin": agent.vin,
-            "provisioned": agent.vin is not None,
-            "board": agent.board.NAME,
-            "boot": agent.boot,
-            "uptime": agent.clock.now(),
-            "radio": (agent.links[1].trouble or "on") if len(agent.links) > 1 else "off",
+            "vin": vin,
+            "provisioned": vin is not None,
+            "board": parts.board.NAME,
+            "boot": parts.boot,
+            "uptime": parts.clock.now(),
+            "radio": (parts.links[1].trouble or "on") if len(parts.links) > 1 else "off",
             "micropython": ".".join(str(part) for part in sys.implementation.version[:3]),
         }
 
@@ -91,21 +91,21 @@ class Bench:
         """New identity and settings, keys wiped: all or nothing, then a reset."""
         import json
 
+        from latchkey import provisioning
         from latchkey.crypto import publickey
-        from latchkey.store import provisioning
 
-        agent = self._agent
-        if agent.vin is not None and not request.get("force"):
-            raise BenchError("this board is %s already; provision with force to wipe its keys" % agent.vin)
-        if provisioning.has_keys(agent.root) and not request.get("force"):
+        root, vin = self._parts.root, self._parts.settings.vin
+        if vin is not None and not request.get("force"):
+            raise BenchError("this board is %s already; provision with force to wipe its keys" % vin)
+        if provisioning.has_keys(root) and not request.get("force"):
             raise BenchError("a car's keys are here, and its settings are lost: put its config.json back, or use force")
         settings = dict(request.get("settings") or {})
         settings["vin"] = request.get("vin")
         text = json.dumps(settings).encode()
-        config.parse(text, agent.board)
+        config.parse(text, self._parts.board)
         private = await publickey.generate_private()
         public = await publickey.public_key(private)
-        await provisioning.provision(agent.root, text, private, public)
+        await provisioning.provision(root, text, private, public)
         self._restart()
         return {"public_key": public.hex()}
 
@@ -131,21 +131,22 @@ class Bench:
         self._board("flash_error")(request["after"], request.get("error", 5), *more)
 
     def op_clock(self, request: dict[str, Any]) -> dict[str, int]:
-        return {"now": self._agent.clock.advance(request["advance"])}
+        return {"now": self._parts.clock.advance(request["advance"])}
 
     def op_network(self, request: dict[str, Any]) -> None:
         """Remembered for what comes to use a network; nothing does yet."""
         self._network = bool(request["up"])
 
     def op_pins(self, request: dict[str, Any]) -> dict[str, int | None]:
-        return self._agent.pins.levels()
+        return self._parts.pins.levels()
 
     # A car
 
     def op_state(self, request: dict[str, Any]) -> dict[str, Any]:
         car = self._car()
         vehicle = car.vehicle
-        pending = car.enrolment and car.enrolment.pending
+        enrolment = car.desk.enrolment
+        pending = enrolment.pending if enrolment else None
         closures = vehicle.closures
         told = {
             "locked": vehicle.locked,
@@ -156,12 +157,12 @@ class Bench:
             "brake": vehicle.brake_pressed,
             "closures": {name: "open" if closures[i] else "closed" for i, name in enumerate(CLOSURES)},
             "pending": None,
-            "collision": (car.enrolment and car.enrolment.collision) or None,
+            "collision": (enrolment.collision if enrolment else 0) or None,
         }
         if pending:
             change = pending.change
-            left = pending.deadline - self._agent.clock.now()
-            told["pending"] = {"key": change.key_id.hex(), "role": change.role, "left": left}
+            left = pending.deadline - self._parts.clock.now()
+            told["pending"] = {"key": change.key_id and change.key_id.hex(), "role": change.role, "left": left}
         return told
 
     def op_tap(self, request: dict[str, Any]) -> dict[str, str | None]:
@@ -177,47 +178,34 @@ class Bench:
         self._car().vehicle.door(CLOSURES.index(request["name"]), bool(request["open"]))
 
     def op_evict(self, request: dict[str, Any]) -> None:
-        self._car().sessions.drop()
+        self._car().desk.sessions.drop()
 
     def op_reply(self, request: dict[str, Any]) -> None:
         """The next replies are dropped (drop: n), or the next `count` are late (delay_ms)."""
-        router = self._car().router
-        self._drop = request.get("drop", 0)
-        self._delay = request.get("count", 1) if request.get("delay_ms") else 0
-        deliver = type(router).deliver
-
-        async def late(conn: Any, message: bytes) -> None:
-            await asyncio.sleep_ms(request["delay_ms"])
-            deliver(router, conn, message)
-
-        def bent(conn: Any, message: bytes) -> None:
-            if self._drop:
-                self._drop -= 1
-            elif self._delay:
-                self._delay -= 1
-                self._task = asyncio.create_task(late(conn, message))
-            else:
-                deliver(router, conn, message)
-
-        router.deliver = bent
+        self._car()
+        meter = self._meter
+        meter.drop = request.get("drop", 0)
+        meter.delay_ms = request.get("delay_ms", 0)
+        meter.late = request.get("count", 1) if meter.delay_ms else 0
 
     def op_stats(self, request: dict[str, Any]) -> dict[str, Any]:
-        router = self._car().router
+        self._car()
+        meter = self._meter
         publickey = sys.modules.get("latchkey.crypto.publickey")  # not loaded for being asked about
         return {
             "p256": publickey.operations() if publickey else 0,
-            "verified": router.verified,
-            "refused": router.refused,
-            "handshakes": router.handshakes,
-            "last_us": router.last_us,
-            "relay_us": router.relay_us,
-            "phones": [link.phones for link in self._agent.links],
+            "verified": meter.verified,
+            "refused": meter.refused,
+            "handshakes": meter.handshakes,
+            "last_us": meter.last_us,
+            "relay_us": meter.relay_us,
+            "phones": [link.phones for link in self._parts.links],
         }
 
     def op_keys(self, request: dict[str, Any]) -> dict[str, Any]:
         from latchkey.keys import labels
 
-        keychain = self._car().keychain
+        keychain = self._car().desk.keychain
         limit = min(request.get("limit", _PAGE), _PAGE)
         keys = [
             {
@@ -236,9 +224,11 @@ class Bench:
         return {"count": keychain.count, "keys": keys}
 
     def op_log(self, request: dict[str, Any]) -> dict[str, Any]:
+        from latchkey.store import logreader
+
         log = self._car().log
         limit = min(request.get("limit", _PAGE), _PAGE)
-        return {"entries": list(log.entries(request.get("since", 0), limit)), "last": log.last}
+        return {"entries": list(logreader.entries(log, request.get("since", 0), limit)), "last": log.last}
 
     def _restart(self) -> None:
         self._task = asyncio.create_task(self._reset())
@@ -246,18 +236,18 @@ class Bench:
     async def _reset(self) -> None:
         """Answers leave, and the log is written first."""
         await asyncio.sleep_ms(_RESET_MS)
-        if self._agent.car:
-            await self._agent.car.log.flush()
-        self._agent.reset()
+        if self._parts.car:
+            await self._parts.car.log.flush()
+        self._parts.tasks.reset()
 
-    def _car(self) -> Any:
-        car = self._agent.car
+    def _car(self) -> Car:
+        car = self._parts.car
         if car is None:
             raise BenchError("this board is not provisioned: latchkey provision gives it an identity")
         return car
 
     def _board(self, name: str) -> Any:
-        hook = getattr(self._agent.board, name, None)
+        hook = getattr(self._parts.board, name, None)
         if hook is None:
             raise BenchError("not on this board")
         return hook

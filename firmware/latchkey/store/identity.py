@@ -16,86 +16,61 @@ from latchkey.store import files, journal
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
-    from typing import Any
+    from typing import Protocol, TypeVar
 
     Report = Callable[[str], None]
+
+    class Named(Protocol):
+        """Settings, as far as they matter here."""
+
+        @property
+        def vin(self) -> str: ...
+
+    Settings = TypeVar("Settings", bound=Named)
 
 _VERSION = const(1)
 _PRIVATE = const(32)
 _IDENTITY = const(97)  # private and public key
 _TIME = const(4)  # of config.json when it was sealed
 _LONGEST = const(16384)  # of config.json; the heap may have no room for more
-_ENOENT = const(2)
 _SEALED = const("settings")
 _NAME = const("identity")
 
 
 def load(
-    root: str, parse: Callable[[bytes], Any], report: Report = print
-) -> tuple[Any, tuple[bytes, bytes] | None, bool] | None:
+    root: str, parse: Callable[[bytes], Settings], has_keys: Callable[[str], bool], report: Report
+) -> tuple[Settings, tuple[bytes, bytes] | None, bool] | None:
     """(what `parse` made of the settings, (private, public), False); None in place of the keys when there are none yet,
     and then True when there were some: they are lost. None: not provisioned.
 
     Raises what `parse` raises when there are no other settings to go on with.
     """
-    for folder in (root, root + "/journal", root + "/twin"):
-        files.attempt(files.sweep, folder, report)
-    try:
-        change = journal.pending(root, report)
-        if change and change[0] == journal.PROVISION:
-            try:
-                files.run(redo(root, change[1]))
-                journal.forget(root)
-            except OSError as e:
-                report(f"provisioning is made, and not carried out yet: {e}")
-                return parse(bytes(change[1][_IDENTITY:])), _pair(change[1]), False
-    except files.UnknownVersion as e:
-        report(str(e))
-    settings, known = _settings(root, parse, report)
+    settings, known = _settings(root, parse, has_keys, report)
     if settings is None:
         return None
     identity = files.load(root, _NAME, _VERSION, report)
     if identity and len(identity) == _IDENTITY:
-        return settings, _pair(identity), False
+        return settings, split(identity)[0], False
     return settings, None, known or has_keys(root)
 
 
-def _pair(identity: bytes | memoryview) -> tuple[bytes, bytes]:
-    return bytes(identity[:_PRIVATE]), bytes(identity[_PRIVATE:_IDENTITY])
-
-
-async def provision(root: str, settings: bytes, private: bytes, public: bytes) -> None:
-    """Replace identity and settings and wipe the keys, all or nothing. Raises OSError: nothing has changed."""
-    from latchkey.store import reserve
-
-    async with store.lock:
-        body = private + public + settings
-        await files.pace(journal.commit(root, journal.PROVISION, body, True))
-        try:
-            await files.pace(redo(root, memoryview(body)))
-        except OSError as e:
-            print("provisioning: the next start goes on with it:", e)
-            return
-        journal.forget(root)
-        await files.pace(reserve.make(root))
-
-
-def redo(root: str, body: memoryview) -> Generator[None]:
-    """Carry it out. The identity comes last: where it is there, all is, and what a person edited since stays."""
+def kept(root: str, body: memoryview) -> bool:
+    """Whether this identity, of a body as `write` takes it, is what the board has."""
     try:
-        if files.read_sealed(files.places(root, _NAME)[0], _VERSION) == body[:_IDENTITY]:
-            return
+        return files.read_sealed(files.places(root, _NAME)[0], _VERSION) == body[:_IDENTITY]
     except (OSError, files.StoreError):
-        pass
-    from latchkey.keys import changes
-    from latchkey.store import reserve
+        return False
 
-    def steps() -> Generator[None]:
-        yield from changes.wipe(root)
-        yield from _write(root, body[_IDENTITY:])
-        yield from files.keep(root, _NAME, _VERSION, body[:_IDENTITY])
 
-    yield from reserve.spending(root, steps)
+def write(root: str, body: memoryview) -> Generator[None]:
+    """Write settings and, last, the identity: private key, public key, and config.json, one after the other."""
+    yield from _write(root, body[_IDENTITY:])
+    yield from files.keep(root, _NAME, _VERSION, body[:_IDENTITY])
+
+
+def split(body: bytes | memoryview) -> tuple[tuple[bytes, bytes], bytes]:
+    """((private, public), config.json) of such a body."""
+    return (bytes(body[:_PRIVATE]), bytes(body[_PRIVATE:_IDENTITY])), bytes(body[_IDENTITY:])
 
 
 async def set_identity(root: str, private: bytes, public: bytes) -> tuple[bytes, bytes]:
@@ -109,7 +84,7 @@ async def set_identity(root: str, private: bytes, public: bytes) -> tuple[bytes,
             identity = private + public
             _forget(root)
             await files.pace(files.keep(root, _NAME, _VERSION, identity))
-        return _pair(identity)
+        return split(identity)[0]
 
 
 def _forget(root: str) -> None:
@@ -119,26 +94,15 @@ def _forget(root: str) -> None:
         journal.clear(root)
 
 
-def has_keys(root: str) -> bool:
-    """Whether a key was ever enrolled, as far as that can be seen: what cannot be looked at may hold one."""
-    from latchkey.keys import buckets
-
-    for bucket in range(buckets.COUNT):
-        try:
-            if os.stat(buckets.path(root, bucket))[6]:
-                return True
-        except OSError as e:
-            if e.errno != _ENOENT:
-                return True
-    return False
-
-
-def _settings(root: str, parse: Callable[[bytes], Any], report: Report) -> tuple[Any, bool]:
+def _settings(
+    root: str, parse: Callable[[bytes], Settings], has_keys: Callable[[str], bool], report: Report
+) -> tuple[Settings | None, bool]:
     """What is in force, and whether it was sealed before."""
     path = root + "/config.json"
     sealed = files.load(root, _SEALED, _VERSION, report)
     kept = b"" if sealed is None else sealed[_TIME:]
-    before = text = trouble = None
+    before: Settings | None = None
+    text = trouble = None
     if sealed is not None:
         try:
             before = parse(kept)

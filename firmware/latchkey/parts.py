@@ -1,0 +1,55 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What `assemble` has put together, for who has to see all of it: the loop, and the bench."""
+
+import machine
+
+from latchkey import VERSION
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from latchkey.car import Car
+    from latchkey.clock import Clock
+    from latchkey.config import Settings
+    from latchkey.tasks import Tasks
+    from latchkey.vehicle.pins import Pins
+
+
+class Parts:
+    """`boot` is a random name of this start. `links[0]` is the serial port, the radio comes after it. `car` is None
+    while there is none."""
+
+    def __init__(
+        self, board: Any, root: str, settings: Settings, clock: Clock, pins: Pins, tasks: Tasks, boot: str
+    ) -> None:
+        self.board = board
+        self.root = root
+        self.settings = settings
+        self.clock = clock
+        self.pins = pins
+        self.tasks = tasks
+        self.boot = boot
+        self.links: list[Any] = []
+        self.car: Car | None = None
+        self.lost = False  # a car that had an identity, and had to draw another
+
+    def tick(self) -> None:
+        """Housekeeping, about twice a second."""
+        self.clock.now()
+        if self.car:
+            self.car.tick()
+        self.links[0].tick()
+
+    def hello(self) -> dict[str, Any]:
+        """What the board says of itself to who comes to the serial port."""
+        hello = {
+            "version": VERSION,
+            "vin": self.settings.vin,
+            "boot": self.boot,
+            "board": self.board.NAME,
+            "cause": machine.reset_cause(),
+        }
+        if self.lost:
+            hello["identity_lost"] = True
+        return hello
