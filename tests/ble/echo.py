@@ -33,8 +33,12 @@ _PROGRAM = """
 import asyncio, gc, sys, time
 from latchkey.link.ble import BleLink
 
+class Link(BleLink):
+    closed = 0
+    def _close(self, phone):
+        self.closed += 1
+        super()._close(phone)
 class Router:
-    closed_count = 0
     def handle(self, phone, message):
         word = bytes(message)
         if word == b"authenticate":
@@ -55,15 +59,13 @@ class Router:
             gc.collect()
             word = b"%d" % gc.mem_alloc()
         elif word == b"phones":
-            word = b"%d %d" % (link.phones, self.closed_count)
+            word = b"%d %d" % (link.phones, link.closed)
         phone.send(word)
     async def block(self, ms):
         await asyncio.sleep_ms(20)
         time.sleep_ms(ms)
-    def closed(self, phone):
-        self.closed_count += 1
 
-link = BleLink(Router(), "%s")
+link = Link(Router().handle, "%s")
 link.open()
 asyncio.run(link.run())
 """

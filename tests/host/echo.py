@@ -15,12 +15,14 @@ from latchkey.link.serial import SerialLink
 prompt.allow(False)
 
 
-class Router:
-    def handle(self, conn, message):
-        conn.send(b"echo " + bytes(message))
+class Link(SerialLink):
+    def _close(self, number):
+        super()._close(number)
+        self.event({"event": "closed", "conn": "serial/%d" % number})
 
-    def closed(self, conn):
-        link.event({"event": "closed", "conn": conn.name})
+
+def handle(conn, message):
+    conn.send(b"echo " + bytes(message))
 
 
 class Bench:
@@ -59,7 +61,7 @@ class Bench:
 
 
 boot = os.urandom(4).hex()
-link = SerialLink(Router(), Bench(), lambda: {"boot": boot, "vin": None, "version": "0"})
+link = Link(handle, Bench().handle, lambda: {"boot": boot, "vin": None, "version": "0"})
 
 
 async def main():

@@ -202,7 +202,7 @@ def test_a_board_loads_its_own_pins_and_a_bench_only_before_production(
         (tmp_path / "board" / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / "board" / name).write_bytes(file.read_bytes())
     assert _run(tmp_path / "board", "import board; print(board.NAME)") == "ONE"
-    bench = {"latchkey/bench.mpy", "latchkey/link/requests.mpy"}
+    bench = {"latchkey/bench/operations.mpy", "latchkey/link/requests.mpy"}
     assert set(files) == {"main.py", "board.mpy", "latchkey/car.mpy"} | (set() if production else bench)
 
 

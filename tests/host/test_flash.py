@@ -38,7 +38,7 @@ SOURCES = {
     "boot.py": "pass\n",
     "main.py": "import board\nfrom latchkey import agent\n\nagent.main()\n",
     "latchkey/agent.py": f"import time\n\ndef main():\n    print({HELLO!r}, end='')\n    while True: time.sleep(1)\n",
-    "latchkey/bench.py": "def tap():\n    pass\n",
+    "latchkey/bench/operations.py": "def tap():\n    pass\n",
     "latchkey/config.py": "class ConfigError(Exception):\n    pass\n\n\ndef parse(text, pins):\n"
     "    if 'colour' in text: raise ConfigError('colour: unknown setting')\n",
     "latchkey/link/radio.py": "DATA = %r\n" % ("0123456789abcdef" * 300),
@@ -122,10 +122,10 @@ def test_only_what_changed_is_copied_and_what_has_no_source_any_more_goes(
     with powered() as board:
         install(board.port, job)
         change(job)
-        source(job, "latchkey/bench.py").unlink()
+        source(job, "latchkey/bench/operations.py").unlink()
         done = install(board.port, job)
     assert done.copied == ["/latchkey/link/radio.mpy", "/main.py"]
-    assert done.removed == ["/latchkey/bench.mpy"]
+    assert done.removed == ["/latchkey/bench/operations.mpy"]
     assert latest(job, image)
 
 
@@ -163,7 +163,7 @@ def test_a_production_build_leaves_no_bench_behind(powered: BoardMaker, job: Job
         with pytest.raises(Misuse, match="cannot be provisioned later"):
             install(board.port, replace(job, production=True))
         done = install(board.port, replace(job, production=True, vin=VIN))
-    assert done.removed == ["/latchkey/bench.mpy"] and not done.needs_provisioning
+    assert done.removed == ["/latchkey/bench/operations.mpy"] and not done.needs_provisioning
     found = files_on(image)
     assert not any("bench" in path for path in found)
     assert json.loads(found["/data/config.json"]) == {"vin": VIN}
