@@ -7,6 +7,6 @@ the firmware's sources what a board loads, `flash` brings it onto a board, and `
 in words what a car said in numbers, and `report` runs the bench suite and writes down what came of it.
 
 Imports between the rooms go one way (`make lint` proves it). What most of them use lies beside them: `faults`, what can
-go wrong, and `words`, foreign text made fit to be shown. A room's own `__init__` imports nothing, so that each command
-loads what it needs.
+go wrong, `words`, foreign text made fit to be shown, and `places`, where the files of a checkout or of an installed
+package are. A room's own `__init__` imports nothing, so that each command loads what it needs.
 """
