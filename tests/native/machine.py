@@ -15,7 +15,7 @@ from pypcode import Context, OpCode, PcodeOp, Varnode
 
 _PROCESSORS = {
     "xtensawin": ("Xtensa:LE:32:default", "a1", ("a2", "a3", "a4", "a5")),
-    "rv32imc": ("RISCV:LE:32:RV32IMC", "sp", ("a0", "a1", "a2", "a3")),
+    "rv32imc": ("RISCV:LE:32:default", "sp", ("a0", "a1", "a2", "a3")),
 }
 _CODE, _ARGUMENTS, _STACK, _DATA = 0x1000, 0x8000, 0xF000, 0x10000
 _VIPER = 2  # kinds of functions and of objects in a .mpy file
