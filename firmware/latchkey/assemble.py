@@ -51,7 +51,7 @@ async def assemble(start: Start, pins: Pins, tasks: Tasks) -> Parts:
         tasks.start(name, task)
     if settings.vin and door:
         tasks.start("waiting", _waiting(parts, start, emit, door))
-    if settings.vin and settings.radio:
+    if settings.radio:
         from latchkey.link.radio import Radio
 
         radio = Radio(handle, settings.vin, parts.clock, emit)
@@ -72,8 +72,7 @@ def car(parts: Parts, start: Start, emit: Emit | None) -> Handle:
     from latchkey.store import logreader
     from latchkey.vehicle.state import Vehicle
 
-    vin = parts.settings.vin
-    if not vin or not start.identity or start.number is None:
+    if not start.identity or start.number is None:
         raise ValueError
     private, public = start.identity
     clock = parts.clock
@@ -84,7 +83,7 @@ def car(parts: Parts, start: Start, emit: Emit | None) -> Handle:
     vehicle = Vehicle(clock.now)
     desk = Desk(clock, keychain, sessions, private, log, parts.tasks.start, emit)
     security = Security(vehicle, keychain, desk.ask, log.append, emit)
-    router = Router(vin.encode(), clock, sessions, security, log.append, emit)
+    router = Router(parts.settings.vin.encode(), clock, sessions, security, log.append, emit)
     desk.failed = router.failed
     parts.car = Car(vehicle, parts.pins, log, desk, parts.links, emit)
     log.append("boot", "", None, 0, 0)

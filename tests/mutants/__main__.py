@@ -52,6 +52,7 @@ MODULES = (
 # Whose tests show what a module does, beside the file of its own name.
 ALSO: dict[str, tuple[str, ...]] = {
     "router.py": ("ticks",),
+    "start.py": ("assemble",),
     "security.py": ("router",),
     "session/barereply.py": ("router",),
     "session/handshake.py": ("router", "reply"),

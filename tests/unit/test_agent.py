@@ -1,11 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
 """What becomes of a board when its agent is ended from outside, or cannot live."""
 
+import asyncio
 import sys
+
+import board
+import esp32
 
 import latchkey
 from latchkey import agent, forget, prompt
 from latchkey.store.formats import StoreError
+from ramflash import ROOT, fresh, mount
 
 
 class _Pins:
@@ -84,7 +89,7 @@ class _Time:
 
 def _failed(error):
     """What became of a board whose agent raised this: what it did, and what was told."""
-    board = _Board()
+    bare = _Board()
     told = []
     real = agent.Agent, agent.asyncio, agent.machine, agent.time, agent.tell
 
@@ -92,13 +97,13 @@ def _failed(error):
         def run(self, task):
             raise error
 
-    agent.Agent, agent.asyncio, agent.machine, agent.time = _Agent, Asyncio(), board, _Time(board)
+    agent.Agent, agent.asyncio, agent.machine, agent.time = _Agent, Asyncio(), bare, _Time(bare)
     agent.tell = told.append
     try:
-        agent.main(board, prompt)
+        agent.main(bare, prompt)
     finally:
         agent.Agent, agent.asyncio, agent.machine, agent.time, agent.tell = real
-    return board.done, told
+    return bare.done, told
 
 
 def test_an_agent_that_raises_is_told_made_safe_and_begins_anew():
@@ -115,15 +120,47 @@ def test_a_board_whose_agent_cannot_even_be_made_is_told_of_and_begins_anew():
         def __init__(self, board):
             raise ValueError
 
-    board = _Board()
+    bare = _Board()
     told = []
     real = agent.Agent, agent.machine, agent.time, agent.tell
-    agent.Agent, agent.machine, agent.time, agent.tell = Broken, board, _Time(board), told.append
+    agent.Agent, agent.machine, agent.time, agent.tell = Broken, bare, _Time(bare), told.append
     try:
-        agent.main(board, prompt)
+        agent.main(bare, prompt)
     finally:
         agent.Agent, agent.machine, agent.time, agent.tell = real
-    assert board.done == [1000, "reset"] and len(told) == 1, "no output was ever driven"
+    assert bare.done == [1000, "reset"] and len(told) == 1, "no output was ever driven"
+
+
+def test_it_is_put_together_then_what_did_that_is_dropped_and_then_it_is_kept_alive():
+    from latchkey import assemble
+
+    done = []
+    esp32.ram.clear()
+    mount(fresh())
+    one = agent.Agent(board, ROOT)
+    assert one.pins.levels()["start"] == 0 and one.pins.levels()["lock"] == 1, "safe before anything else"
+
+    class Parts:
+        def tick(self):
+            pass
+
+    async def assembled(start, pins, tasks):
+        assert start.board is board and pins is one.pins and tasks is one.tasks
+        done.append("assembled")
+        return Parts()
+
+    async def watch(tick, poll):
+        done.append("alive")
+
+    real = assemble.assemble, agent.forget
+    assemble.assemble, agent.forget, one.tasks.watch = assembled, lambda *names: done.append(names), watch
+    try:
+        asyncio.run(one.run())
+    finally:
+        assemble.assemble, agent.forget = real
+    assert done[0] == "assembled" and done[2] == "alive"
+    assert {"latchkey.start", "latchkey.config", "latchkey.keys.changes", "latchkey.store.files"} <= set(done[1])
+    assert all(name.startswith("latchkey.") for name in done[1])
 
 
 def test_what_is_done_with_is_dropped_and_loaded_again_by_whoever_needs_it():

@@ -10,6 +10,8 @@ import codes as faults
 import named as messages
 from latchkey import assemble, provisioning
 from latchkey.crypto import random
+from latchkey.faults import KeyRefused
+from latchkey.session.barereply import BareReply
 from latchkey.start import Start
 from latchkey.store import logreader
 from latchkey.tasks import Tasks
@@ -120,6 +122,18 @@ def test_the_bench_is_there_when_the_settings_say_so_and_hears_what_happens():
         made.parts.links[0].event = heard.append
         made.answer()
         assert [event["event"] for event in heard] == ["handshake"] * there
+        if there:
+            stats = made.parts.links[0]._requests._handle({"op": "stats"})["result"]
+            assert stats["handshakes"] == 1 and stats["last_us"] > 0
+
+
+def test_a_key_operation_that_is_refused_after_it_was_taken_is_answered():
+    made = Made()
+    conn = Conn()
+    made.parts.car.desk.failed(conn, BareReply(conn), KeyRefused(12, "not there"))
+    status = decode(messages.ROUTABLE_MESSAGE, conn.sent[-1])["protobuf_message_as_bytes"]
+    told = decode(messages.FROM_VCSEC, status)["commandStatus"]["whitelistOperationStatus"]
+    assert told["whitelistOperationInformation"] == 12
 
 
 def test_a_new_board_has_the_port_alone_and_says_that_it_is_no_car():

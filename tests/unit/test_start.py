@@ -217,6 +217,20 @@ def test_a_number_that_was_found_late_and_an_identity_that_is_new_are_stirred_in
     assert stirred == [(b"", 7), (PRIVATE, 7)] and one.identity == (PRIVATE, CAR)
 
 
+def test_one_that_is_counted_and_has_its_identity_is_ready_and_does_nothing_twice():
+    def never(*_):
+        raise AssertionError("it has been done")
+
+    one = made(number=3)
+    real = unprovisioned.new_identity, start.identity.set_identity, start.boots.count, crypto.stir
+    unprovisioned.new_identity = start.identity.set_identity = start.boots.count = crypto.stir = never
+    try:
+        assert asyncio.run(one.ready())
+    finally:
+        unprovisioned.new_identity, start.identity.set_identity, start.boots.count, crypto.stir = real
+    assert (one.number, one.identity) == (3, (PRIVATE, CAR))
+
+
 def test_settings_are_what_a_start_goes_by():
     for text, radio, bench, led in (
         (b'{"vin": "5YJ30123456789ABC"}', True, True, board.PINS["led"]),
