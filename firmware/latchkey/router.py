@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from latchkey.security import Security
     from latchkey.session.barereply import BareReply
     from latchkey.session.sessions import Session, Sessions
+    from latchkey.view import Parts
 
 _BARE = const(0x0A)  # how a ToVCSECMessage begins, and no RoutableMessage: it has no field 1 to 5
 _UNANSWERABLE = const(MessageFault.NONE)  # met with silence
@@ -34,7 +35,7 @@ _NOMINAL = const(0x100)  # marks a GenericError where a refusal's detail may be 
 
 class Router:
     """record(kind, name of the connection, key id or None, command, fault, detail) writes the access log; emit(dict),
-    where there is a bench, tells it."""
+    where there is a bench, tells it. parts: what an owner may look at."""
 
     def __init__(
         self,
@@ -44,6 +45,7 @@ class Router:
         security: Security,
         record: Callable[[str, str, bytes | None, int, int, int], None],
         emit: Callable[[dict[str, Any]], None] | None,
+        parts: Parts,
     ) -> None:
         self._vin = vin
         self._clock = clock
@@ -51,6 +53,7 @@ class Router:
         self.security = security
         self._record = record
         self._emit = emit
+        self.parts = parts
 
     def handle(self, conn: Connection, data: memoryview) -> None:
         """Take one whole message from a connection; the answer, if there is one, is on its way when this returns.
@@ -107,15 +110,16 @@ class Router:
     def _answer(self, conn: Connection, request: envelope.Request, reply: Reply) -> None:
         request.check()
         kind = request.body.get(Wire.ONE_OF)
-        if request.domain != Domain.VEHICLE_SECURITY and request.domain != Domain.INFOTAINMENT:
-            raise Fault(MessageFault.INVALID_DOMAINS, "domain", Domain.VEHICLE_SECURITY, request.domain)
+        domain = request.domain
+        if domain != Domain.VEHICLE_SECURITY and domain != Domain.INFOTAINMENT and domain != Domain.LATCHKEY:
+            raise Fault(MessageFault.INVALID_DOMAINS, "domain", Domain.VEHICLE_SECURITY, domain)
         if kind == RoutableMessage.session_info_request:
             self._handshake(request, reply)
             return
         if kind != RoutableMessage.protobuf_message_as_bytes:
             raise Fault(MessageFault.INVALID_COMMAND, "no payload")
         if RoutableMessage.signature_data not in request.body:
-            if request.domain == Domain.INFOTAINMENT:
+            if domain != Domain.VEHICLE_SECURITY:
                 raise Fault(MessageFault.INSUFFICIENT_PRIVILEGES, "not signed")
             self.security.unsigned(request.body[kind], reply)
             return
@@ -125,10 +129,14 @@ class Router:
         conn.authenticated_ms = time.ticks_ms()
         if self._emit:
             self._emit({"event": "verified"})
-        if request.domain == Domain.INFOTAINMENT:
+        if domain == Domain.INFOTAINMENT:
             from latchkey import infotainment  # rare
 
             infotainment.act(self.security, reply.verified, reply)
+        elif domain == Domain.LATCHKEY:
+            from latchkey import view  # rare
+
+            view.act(self.parts, reply, self.failed)
         else:
             self.security.signed(reply.verified, reply)
 

@@ -55,7 +55,7 @@ class Car:
         report = Report(self.log, self.meter.emit)
         self.enrolment = Enrolment(self.keys, self.sessions, self.clock, VEHICLE_PRIVATE, report, None, ())
         security = Security(self.vehicle, self.keys, self.enrolment.ask, self.log.append, self.meter.emit)
-        self.router = Router(VIN, self.clock, self.sessions, security, self.log.append, self.meter.emit)
+        self.router = Router(VIN, self.clock, self.sessions, security, self.log.append, self.meter.emit, None)
         self.handle = self.meter.watch(self.router.handle)
         self.conn = Conn()
         self.counter = 0
