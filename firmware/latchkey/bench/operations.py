@@ -84,6 +84,7 @@ class Bench:
             "boot": parts.boot,
             "uptime": parts.clock.now(),
             "radio": (parts.links[1].trouble or "on") if len(parts.links) > 1 else "off",
+            "build": "development" if "latchkey.prompt" in sys.modules else "production",
             "micropython": ".".join(str(part) for part in sys.implementation.version[:3]),
         }
 
