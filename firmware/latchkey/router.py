@@ -30,7 +30,6 @@ if TYPE_CHECKING:
 
 _BARE = const(0x0A)  # how a ToVCSECMessage begins, and no RoutableMessage: it has no field 1 to 5
 _UNANSWERABLE = const(MessageFault.NONE)  # met with silence
-_NOMINAL = const(0x100)  # marks a GenericError where a refusal's detail may be a whitelist information
 
 
 class Router:
@@ -84,22 +83,22 @@ class Router:
                 session = error.session if isinstance(error, Unverified) else None
                 if error.code == MessageFault.INVALID_SIGNATURE:
                     conn.bad_tag()
-                self._refuse(conn, session or who, error.code, 0, error.why, error.expected, error.got)
+                self._refuse(conn, session or who, error.why, error.code, 0, 0, error.expected, error.got)
                 if error.answer is not None:
                     reply.payload(error.answer)
                 elif reply and error.code != _UNANSWERABLE:
                     reply.fault(error.code, session, self._sessions.public, self._clock.now())
             elif isinstance(error, KeyRefused):
-                self._refuse(conn, who, 0, error.code, error.why)
+                self._refuse(conn, who, error.why, 0, error.code)
                 from latchkey.keys import answers as key_answers
 
                 reply.payload(key_answers.whitelist_status(error.code, who.record.id if who else None))
             elif isinstance(error, Refused):
-                self._refuse(conn, who, 0, _NOMINAL | error.code, "vehicle state")
+                self._refuse(conn, who, "vehicle state", 0, 0, error.code)
                 reply.payload(answers.nominal_error(error.code))
             else:
                 tell(error)
-                self._refuse(conn, None, MessageFault.INTERNAL, 0, repr(error))
+                self._refuse(conn, None, repr(error), MessageFault.INTERNAL)
                 if reply:
                     reply.fault(MessageFault.INTERNAL)
         except MemoryError:
@@ -153,19 +152,23 @@ class Router:
         self,
         conn: Connection,
         who: Session | None,
-        fault: int,
-        detail: int,
         why: str,
+        fault: int,
+        information: int = 0,
+        error: int = 0,
         expected: object = None,
         got: object = None,
     ) -> None:
+        """By a MessageFault, or else by a whitelist information or a GenericError."""
         key_id = who.record.id if who else None
-        self._record("refused", conn.name, key_id, 0, fault, detail)
+        self._record("prevented" if error else "refused", conn.name, key_id, 0, fault, information or error)
         if not self._emit:
             return
         event = {"event": "refused", "conn": conn.name, "fault": fault, "why": why}
-        if detail:
-            event["error" if detail & _NOMINAL else "information"] = detail & 0xFF
+        if information:
+            event["information"] = information
+        if error:
+            event["error"] = error
         if key_id:
             event["key"] = key_id.hex()
         if expected is not None or got is not None:

@@ -52,7 +52,7 @@ if TYPE_CHECKING:
         board: Any
         boot: str
         clock: Clock
-        links: list[Any]
+        radio: Any
         car: Any
 
 
@@ -131,7 +131,7 @@ def _status(parts: Parts) -> Fields:
     vehicle = parts.car.vehicle
     enrolment = parts.car.desk.enrolment
     pending = enrolment and enrolment.pending
-    radio = (parts.links[1].trouble or "on") if len(parts.links) > 1 else "off"
+    radio = (parts.radio.trouble or "on") if parts.radio else "off"
     return _told({
         CarStatus.uptime: parts.clock.now(),
         CarStatus.boot: parts.boot.encode(),

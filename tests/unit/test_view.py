@@ -84,7 +84,7 @@ class Car:
         self.log = logreader.opened(ROOT, self.clock.now, 7)
         self.desk = Desk()
         self.desk.keychain = self.keychain
-        self.board, self.boot, self.links, self.car = Board, "b00710ad", [Link()], self  # of Parts
+        self.board, self.boot, self.radio, self.car = Board, "b00710ad", None, self  # of Parts
         self.refused = []
         security = Security(self.vehicle, self.keychain, None, self._record, None)
         self.router = Router(VIN, self.clock, self.sessions, security, self._record, None, self)
@@ -243,9 +243,9 @@ def test_a_key_that_waits_for_a_tap_is_told_and_so_are_two():
 
 def test_why_the_radio_is_off_is_told_and_cut():
     car = Car(owner())
-    car.links.append(Link())
+    car.radio = Link()
     assert named(CAR, car.ask(STATUS)[1])["radio"] == b"on"
-    car.links[1].trouble = "x" * 2000
+    car.radio.trouble = "x" * 2000
     assert named(CAR, car.ask(STATUS)[1])["radio"] == b"x" * 64
 
 
