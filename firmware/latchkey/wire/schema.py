@@ -636,6 +636,7 @@ class LogKind:  # latchkey.proto
     DROPPED = 8
     COLLISION = 9
     IDENTITY = 10
+    PREVENTED = 11
 
 
 class LogLink:  # latchkey.proto
