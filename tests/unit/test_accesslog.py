@@ -372,7 +372,7 @@ def test_32_bytes_of_an_entry_are_left_for_a_hash_chain():
     assert len(raw) == 64 and raw[28:60] == bytes(32) and raw[:28] != bytes(28)
 
 
-def entry(seq, boot=1, version=1):
+def entry(seq, boot=1, version=2):
     """A sound entry with any numbers."""
     raw = bytearray(64)
     struct.pack_into("<IIIH13sB", raw, 0, seq, boot, 7, 1, bytes(13), version)

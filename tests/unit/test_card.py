@@ -5,6 +5,7 @@ import random
 
 from latchkey.clock import Clock
 from latchkey.faults import KeyRefused
+from latchkey.keys.card import ALONE, COLLISION, TURNED_AWAY, WINDOW, Card
 from latchkey.keys.enrolment import TAP_WINDOW, Enrolment
 from latchkey.keys.report import Report
 from named import WHITELIST_OPERATION, encode
@@ -188,3 +189,75 @@ def test_a_second_who_asks_beside_the_first_keeps_every_tap_away_whatever_its_ti
             enrolment._clock.advance(then)
             assert alone == (before >= 2 * TAP_WINDOW)
             assert bool(enrolment.tap()) == (alone and then < TAP_WINDOW), (before, then)
+
+
+def test_a_window_is_half_a_minute():
+    assert WINDOW == TAP_WINDOW == 30
+
+
+def test_a_window_in_which_a_tap_approves_nobody_begins_once_and_ends_half_a_minute_after_the_last_who_asked():
+    card, one, other = Card(), connection(False), connection(False)
+    assert card.closed(1000) == 0
+    assert card.ask(one, b"a", 1000) == ALONE
+    assert card.closed(1000) == 0
+    assert card.ask(other, b"a", 1010) == COLLISION
+    assert card.closed(1010) == 30
+    assert card.ask(one, b"a", 1020) == TURNED_AWAY, "the log has it already"
+    assert [card.closed(now) for now in (1020, 1049, 1050)] == [30, 1, 0]
+    assert card.ask(one, b"b", 1050) == ALONE, "all of it is forgotten then"
+    assert len({ALONE, COLLISION, TURNED_AWAY}) == 3
+
+
+def test_on_the_air_a_request_is_remembered_for_another_window_and_inside_it_is_not():
+    for inside, then in ((False, COLLISION), (True, ALONE)):
+        for pause, outcome in ((29, COLLISION), (30, then), (59, then), (60, ALONE), (61, ALONE)):
+            card, conn = Card(), connection(inside)
+            assert card.ask(conn, b"a", 1000) == ALONE
+            assert card.ask(conn, b"b", 1000 + pause) == outcome, (inside, pause)
+    card, one, other = Card(), connection(False), connection(False)
+    card.ask(one, b"a", 1000)
+    assert card.ask(other, b"a", 1030) == ALONE, "the same wish, from who has reconnected"
+
+
+def test_inside_who_was_asked_twice_is_remembered_as_long_as_who_asked_alone():
+    card, one, other = Card(), connection(True), connection(True)
+    card.ask(one, b"a", 1000)
+    assert card.ask(other, b"a", 1001) == COLLISION
+    card.tick(1060)
+    assert card.busy(1060)
+    card.tick(1061)
+    assert not card.busy(1061)
+
+
+def test_who_asks_on_the_air_is_turned_away_while_somebody_asks_inside():
+    card = Card()
+    assert card.ask(connection(True), b"a", 1000) == ALONE
+    assert card.ask(connection(False), b"b", 1059) == TURNED_AWAY
+    assert card.ask(connection(False), b"b", 1200) == ALONE
+
+
+def test_it_is_busy_while_a_request_or_a_tap_is_to_be_remembered():
+    for inside in (False, True):
+        card, conn = Card(), connection(inside)
+        assert not card.busy(1000)
+        card.ask(conn, b"a", 1000)
+        card.tick(1059)
+        assert card.busy(1059)
+        card.tick(1060)
+        assert not card.busy(1060)
+        card.ask(conn, b"a", 1100)
+        assert card.tap(conn, 1101)
+        assert [card.busy(now) for now in (1101, 1104, 1105)] == [True, True, False]
+
+
+def test_a_tap_that_was_for_nobody_does_not_approve_who_asks_right_after_it():
+    card, one, other = Card(), connection(False), connection(False)
+    card.ask(one, b"a", 1000)
+    card.ask(other, b"a", 1000)
+    assert not card.tap(None, 1029)
+    card.tick(1030)
+    assert card.ask(one, b"a", 1030) == ALONE
+    assert not card.tap(one, 1032) and not card.tap(one, 1035), "he taps on and on"
+    assert card.tap(one, 1039)
+    assert not card.tap(None, 2000), "a tap at a car that nobody asked is over at once"
+    assert card.ask(one, b"a", 2001) == ALONE and card.tap(one, 2001)

@@ -99,6 +99,7 @@ def test_a_good_checksum_does_not_excuse_bad_fields():
         b"@V 108.",
         b"@V01 8.",
         b"@V0A08.",
+        b"@V010-.",
         b"@V0108!",
         b"@V0108.a",  # not base64
         b"@V0108.aGVsbG8",
@@ -112,6 +113,23 @@ def test_too_long_a_line_gives_no_frame_and_the_next_one_does():
     reader = Reader()
     assert _feed(reader, _sealed(b"@V0108." + b"AAAA" * 40)) == []
     assert len(_feed(reader, HELLO)) == 1
+
+
+def test_a_longest_line_with_more_behind_it_is_none():
+    line = _line(ord("V"), 1, 2, WHOLE, b"x" * PIECE)
+    assert len(_feed(Reader(), line[:-1] + b"\r\n")) == 1
+    assert _feed(Reader(), line[:-1] + b"\rx\n") == []
+
+
+def test_a_line_is_a_frame_once():
+    assert len(_feed(Reader(), HELLO + b"\n\n\r\n" + HELLO)) == 2
+
+
+def test_what_starts_with_anything_else_is_no_frame():
+    for before in (b"", b"x", b"\n", HELLO):
+        reader = Reader()
+        _feed(reader, before)
+        assert _feed(reader, _sealed(b"#V0108.aGVsbG8=")) == [], before
 
 
 def test_garbage_never_gives_a_frame_nor_stops_the_next():

@@ -12,13 +12,12 @@ if TYPE_CHECKING:
     from typing import Any
 
     from latchkey.link.connection import Connection
-    from latchkey.parts import Parts
 
 
 class Meter:
-    """Events go to the serial port of `parts`."""
+    """`links` are the board's: events go to the first."""
 
-    def __init__(self, parts: Parts) -> None:
+    def __init__(self, links: list[Any]) -> None:
         self.verified = 0
         self.refused = 0
         self.handshakes = 0
@@ -27,7 +26,7 @@ class Meter:
         self.drop = 0  # answers to lose
         self.late = 0  # answers to delay, after those,
         self.delay_ms = 0  # by so much
-        self._parts = parts
+        self._links = links
         self._started = 0
 
     def watch(self, handle: Callable[[Connection, memoryview], None]) -> Callable[[Connection, memoryview], None]:
@@ -55,8 +54,8 @@ class Meter:
             self.handshakes += 1
         elif name == "refused" and "fault" in event:  # a message, and not a key operation later
             self.refused += 1
-        if self._parts.serial:
-            self._parts.serial.event(event)
+        if self._links:
+            self._links[0].event(event)
 
     def _bent(self, conn: Connection) -> Callable[[bytes], None]:
         send = type(conn).send

@@ -23,9 +23,8 @@ _HEX = const(b"0123456789abcdef")
 
 
 def _hex2(buffer: bytearray, at: int) -> int:
-    high = _HEX.find(bytes(buffer[at : at + 1]))
-    low = _HEX.find(bytes(buffer[at + 1 : at + 2]))
-    return high << 4 | low if high >= 0 and low >= 0 else -1
+    """Negative when one of them is no digit."""
+    return _HEX.find(bytes(buffer[at : at + 1])) << 4 | _HEX.find(bytes(buffer[at + 1 : at + 2]))
 
 
 class Reader:
@@ -61,7 +60,7 @@ class Reader:
 
     def _parse(self, end: int) -> bool:
         line = self._line
-        if end and line[end - 1] == 0x0D:
+        if line[end - 1] == 0x0D:
             end -= 1
         body = end - 8
         if end < _OVERHEAD:
@@ -77,7 +76,7 @@ class Reader:
         if self.conn < 0 or self.seq < 0 or not (self.first or self.last or part == _MIDDLE):
             return False
         try:
-            self.body = binascii.a2b_base64(bytes(self._view[7:body])) if body > 7 else b""
+            self.body = binascii.a2b_base64(bytes(self._view[7:body]))
         except ValueError:
             return False
         return len(self.body) <= _PIECE
@@ -97,11 +96,9 @@ class Writer:
         line[1] = kind
         line[2:6] = b"%02x%02x" % (conn, seq)
         line[6] = part
-        end = 7
-        if piece:
-            body = binascii.b2a_base64(piece, newline=False)
-            end += len(body)
-            line[7:end] = body
+        body = binascii.b2a_base64(piece, newline=False)
+        end = 7 + len(body)
+        line[7:end] = body
         line[end : end + 8] = b"%08x" % binascii.crc32(self._view[:end])
         line[end + 8] = 0x0A
         return self._view[: end + 9]

@@ -1,0 +1,51 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The access log read: no entry but those that are whole, of this firmware, and in their place."""
+
+import os
+import struct
+
+from latchkey.store import logreader
+from ramflash import ROOT, flip, fresh
+from test_accesslog import did, entry, fill, numbers, opened
+
+
+def written(*entries):
+    """A log of one segment, and what is known of its end."""
+    fresh()
+    os.mkdir(ROOT + "/log")
+    first = struct.unpack_from("<I", entries[0])[0]
+    with open(ROOT + "/log/%d" % ((first - 1) // 64 % 8), "wb") as f:
+        for each in entries:
+            f.write(each)
+    return logreader.last(ROOT + "/log")
+
+
+def test_an_entry_of_another_version_or_out_of_its_place_is_passed_over():
+    assert written(entry(1), entry(2, version=1), entry(3), entry(3), entry(5, boot=7)) == (5, 7)
+    assert numbers(opened()) == [1, 3, 5]
+
+
+def test_numbers_that_no_flash_lives_to_see_are_no_end_of_a_log():
+    for seq, boot in ((1, 0x1000000), (0x1000000, 1), (0x1000000 - 511, 0x1000001)):
+        assert written(entry(seq, boot)) == (0, 0), (seq, boot)
+    assert written(entry(0x1000000 - 511, 0xFFFFFF)) == (0x1000000 - 511, 0xFFFFFF)
+
+
+def test_the_newest_entry_in_flash_is_checked_while_others_wait_in_memory():
+    fresh()
+    log = opened()
+    fill(log, 3)
+    did(log, 3)
+    flip(ROOT + "/log/0", 2 * 64 + 20)
+    assert numbers(log) == [1, 2, 4]
+
+
+def test_no_more_entries_are_told_than_were_asked_for_whether_they_wait_or_not():
+    fresh()
+    log = opened()
+    fill(log, 3)
+    for i in range(3, 8):
+        did(log, i)
+    for limit in range(10):
+        for since in range(9):
+            assert numbers(log, since, limit) == list(range(since + 1, min(since + limit, 8) + 1)), (since, limit)
