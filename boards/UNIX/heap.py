@@ -30,14 +30,19 @@ _import = builtins.__import__
 
 
 def stand_in() -> None:
-    """A bare interpreter has no AES and no SHA-1. A boot needs their names and not what they do."""
+    """Here is no radio, and a bare interpreter has no AES and no SHA-1. A boot needs their names, not what they do."""
     import hashlib
 
     class Hashes:
         sha256 = hashlib.sha256
         sha1 = getattr(hashlib, "sha1", hashlib.sha256)
 
+    class Bluetooth:
+        class BLE:
+            def active(self, on: bool) -> None: ...
+
     loaded: Any = sys.modules
+    loaded["bluetooth"] = Bluetooth
     loaded["hashlib"] = Hashes
     try:
         import cryptolib  # noqa: F401

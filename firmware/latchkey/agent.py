@@ -39,9 +39,17 @@ class Agent:
     """Its outputs are driven from here on: locked, start off. Raises StoreError: no restart can mend what is stored."""
 
     def __init__(self, board: Any, root: str = "/data") -> None:
+        try:
+            import bluetooth  # before Python's heap grows into the memory that its stack needs (docs/performance.md)
+
+            bluetooth.BLE().active(True)
+        except (ImportError, OSError):
+            bluetooth = None  # type: ignore[assignment] # no radio here, or not just now: link/radio tries again
         from latchkey.start import Start
 
         start = Start(board, root)
+        if bluetooth and not start.settings.radio:
+            bluetooth.BLE().active(False)
         self._start: Start | None = start  # until it has been put together
         self.pins = Pins(start.settings.pins)
         self.tasks = Tasks(self.pins.safe)

@@ -70,7 +70,7 @@ ANSWERS: dict[str, Any] = {
     "pins": {str: (None, bool, int)},
     "tap": {"approved": _MAYBE_KEY},
     "clock": {"now": _count},
-    "heap": {"free": _count, "alloc": _count, "largest?": _count},
+    "heap": {"free": _count, "alloc": _count, "largest?": _count, "system_free?": _count, "system_largest?": _count},
     "stats": {
         "p256?": _count, "verified?": _count, "refused?": _count, "handshakes?": _count, "last_us?": int,
         "relay_us?": int, "phones?": [_count],

@@ -9,6 +9,7 @@ import esp32
 
 import latchkey
 from latchkey import agent, forget, prompt
+from latchkey.config import Settings
 from latchkey.store.formats import StoreError
 from ramflash import ROOT, fresh, mount
 
@@ -161,6 +162,36 @@ def test_it_is_put_together_then_what_did_that_is_dropped_and_then_it_is_kept_al
     assert done[0] == "assembled" and done[2] == "alive"
     assert {"latchkey.start", "latchkey.config", "latchkey.keys.changes", "latchkey.store.files"} <= set(done[1])
     assert all(name.startswith("latchkey.") for name in done[1])
+
+
+def test_the_radio_has_its_memory_before_anything_is_read_and_gives_it_back_where_it_stays_off():
+    from latchkey import start
+
+    for radio, told in ((True, ["on", "read"]), (False, ["on", "read", "off"]), (None, ["read"])):
+        done = []
+
+        class Ble:
+            def active(self, on, done=done, radio=radio):
+                if radio is None:
+                    raise OSError(116)
+                done.append("on" if on else "off")
+
+        class Read:
+            def __init__(self, board, root, done=done, radio=radio):
+                done.append("read")
+                self.settings = Settings("VIN", bool(radio), False, {})
+
+        class Bluetooth:
+            BLE = Ble
+
+        real, start.Start = start.Start, Read
+        sys.modules["bluetooth"] = Bluetooth
+        try:
+            agent.Agent(board, ROOT)
+        finally:
+            start.Start = real
+            del sys.modules["bluetooth"]
+        assert done == told
 
 
 def test_what_is_done_with_is_dropped_and_loaded_again_by_whoever_needs_it():

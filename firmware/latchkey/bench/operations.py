@@ -118,7 +118,9 @@ class Bench:
 
     def op_heap(self, request: dict[str, Any]) -> dict[str, int]:
         gc.collect()
-        return {"free": gc.mem_free(), "alloc": gc.mem_alloc(), "largest": _largest_block()}
+        found = {"free": gc.mem_free(), "alloc": gc.mem_alloc(), "largest": _largest_block()}
+        found.update(_outside())
+        return found
 
     def op_flash_ops(self, request: dict[str, Any]) -> dict[str, int]:
         return {"count": self._board("flash_operations")()}
@@ -251,6 +253,18 @@ class Bench:
         if hook is None:
             raise BenchError("not on this board")
         return hook
+
+
+def _outside() -> dict[str, int]:
+    """The memory that Python's heap grows into, and the radio's stack and Wi-Fi live in, where the chip tells."""
+    try:
+        from esp32 import HEAP_DATA, idf_heap_info
+
+        regions = idf_heap_info(HEAP_DATA)
+    except ImportError:
+        return {}
+    free = sum(free for _, free, _, _ in regions)
+    return {"system_free": free, "system_largest": max(largest for _, _, largest, _ in regions)}
 
 
 def _largest_block() -> int:
