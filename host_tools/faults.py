@@ -22,7 +22,7 @@ MESSAGE_FAULTS: dict[str, tuple[str, str]] = {
     "INVALID_SIGNATURE": ("the command's tag is wrong", _RESYNC),
     "INVALID_TOKEN_OR_COUNTER": ("the command's counter has been used before", _RESYNC),
     "INSUFFICIENT_PRIVILEGES": ("this key's role does not allow that", _ASK_OWNER),
-    "INVALID_DOMAINS": ("the car has no such part", "Latchkey speaks for vehicle security only"),
+    "INVALID_DOMAINS": ("the car has no such part", "update the car's firmware: a newer one may have it"),
     "INVALID_COMMAND": ("the car does not know this command", "update the car's firmware or the client"),
     "DECODING": ("the car could not read the message", _CLIENT),
     "INTERNAL": ("something inside the car failed", _RETRY),

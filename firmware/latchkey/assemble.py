@@ -45,7 +45,7 @@ async def assemble(start: Start, pins: Pins, tasks: Tasks) -> Parts:
         handle = door.handle
     if bench:
         handle = bench.watch(handle)
-    serial = SerialLink(handle, bench.handle if bench else None, parts.hello)
+    serial = parts.serial = SerialLink(handle, bench.handle if bench else None, parts.hello)
     parts.links.append(serial)
     for name, task in serial.tasks():
         tasks.start(name, task)
@@ -54,7 +54,7 @@ async def assemble(start: Start, pins: Pins, tasks: Tasks) -> Parts:
     if settings.radio:
         from latchkey.link.radio import Radio
 
-        radio = Radio(handle, settings.vin, parts.clock, emit)
+        radio = parts.radio = Radio(handle, settings.vin, parts.clock, emit)
         parts.links.append(radio)
         tasks.start("radio", radio.run())
     return parts
@@ -83,7 +83,7 @@ def car(parts: Parts, start: Start, emit: Emit | None) -> Handle:
     vehicle = Vehicle(clock.now)
     desk = Desk(clock, keychain, sessions, private, log, parts.tasks.start, emit)
     security = Security(vehicle, keychain, desk.ask, log.append, emit)
-    router = Router(parts.settings.vin.encode(), clock, sessions, security, log.append, emit)
+    router = Router(parts.settings.vin.encode(), clock, sessions, security, log.append, emit, parts)
     desk.failed = router.failed
     parts.car = Car(vehicle, parts.pins, log, desk, parts.links, emit)
     log.append("boot", "", None, 0, 0)

@@ -5,6 +5,7 @@ Unknown and mistyped settings are refused by name: a typing error must not silen
 """
 
 import json
+import sys
 from collections import namedtuple
 
 from latchkey.store.formats import StoreError
@@ -22,13 +23,14 @@ class ConfigError(StoreError):
 
 
 # vin: 17 characters (ISO 3779), None for a board that is no car. radio: advertise over BLE. bench: the harness's
-# channel on the serial port. pins: name to GPIO number or None, all those of the board.
+# channel on the serial port, off in a production build unless it is named. pins: name to GPIO number or None, all those
+# of the board.
 Settings = namedtuple("Settings", ("vin", "radio", "bench", "pins"))
 
 
 def unprovisioned(board: Any) -> Settings:
     """What is in force while there are none."""
-    return Settings(None, False, True, board.PINS)
+    return Settings(None, False, "latchkey.prompt" in sys.modules, board.PINS)
 
 
 def check_vin(vin: object) -> str:
@@ -48,7 +50,7 @@ def parse(text: bytes, board: Any) -> Settings:
         raise ConfigError("config.json: is not valid JSON")
     if not isinstance(settings, dict):
         raise ConfigError("config.json: must be one JSON object")
-    known = {"radio": True, "bench": True}
+    known = {"radio": True, "bench": "latchkey.prompt" in sys.modules}
     for name in settings:
         value = settings[name]
         if name in known:

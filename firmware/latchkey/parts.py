@@ -12,13 +12,15 @@ if TYPE_CHECKING:
     from latchkey.car import Car
     from latchkey.clock import Clock
     from latchkey.config import Settings
+    from latchkey.link.radio import Radio
+    from latchkey.link.serial import SerialLink
     from latchkey.tasks import Tasks
     from latchkey.vehicle.pins import Pins
 
 
 class Parts:
-    """`boot` is a random name of this start. `links[0]` is the serial port, the radio comes after it. `car` is None
-    while there is none."""
+    """`boot` is a random name of this start. `links` are the serial port and, where there is one, the radio; `car` is
+    None while there is none."""
 
     def __init__(
         self, board: Any, root: str, settings: Settings, clock: Clock, pins: Pins, tasks: Tasks, boot: str
@@ -31,6 +33,8 @@ class Parts:
         self.tasks = tasks
         self.boot = boot
         self.links: list[Any] = []
+        self.serial: SerialLink | None = None
+        self.radio: Radio | None = None
         self.car: Car | None = None
         self.lost = False  # a car that had an identity, and had to draw another
 
@@ -39,7 +43,8 @@ class Parts:
         self.clock.now()
         if self.car:
             self.car.tick()
-        self.links[0].tick()
+        if self.serial:
+            self.serial.tick()
 
     def hello(self) -> dict[str, Any]:
         """What the board says of itself to who comes to the serial port."""

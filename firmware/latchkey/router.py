@@ -26,15 +26,15 @@ if TYPE_CHECKING:
     from latchkey.security import Security
     from latchkey.session.barereply import BareReply
     from latchkey.session.sessions import Session, Sessions
+    from latchkey.view import Parts
 
 _BARE = const(0x0A)  # how a ToVCSECMessage begins, and no RoutableMessage: it has no field 1 to 5
 _UNANSWERABLE = const(MessageFault.NONE)  # met with silence
-_NOMINAL = const(0x100)  # marks a GenericError where a refusal's detail may be a whitelist information
 
 
 class Router:
     """record(kind, name of the connection, key id or None, command, fault, detail) writes the access log; emit(dict),
-    where there is a bench, tells it."""
+    where there is a bench, tells it. parts: what an owner may look at."""
 
     def __init__(
         self,
@@ -44,6 +44,7 @@ class Router:
         security: Security,
         record: Callable[[str, str, bytes | None, int, int, int], None],
         emit: Callable[[dict[str, Any]], None] | None,
+        parts: Parts,
     ) -> None:
         self._vin = vin
         self._clock = clock
@@ -51,6 +52,7 @@ class Router:
         self.security = security
         self._record = record
         self._emit = emit
+        self.parts = parts
 
     def handle(self, conn: Connection, data: memoryview) -> None:
         """Take one whole message from a connection; the answer, if there is one, is on its way when this returns.
@@ -81,22 +83,22 @@ class Router:
                 session = error.session if isinstance(error, Unverified) else None
                 if error.code == MessageFault.INVALID_SIGNATURE:
                     conn.bad_tag()
-                self._refuse(conn, session or who, error.code, 0, error.why, error.expected, error.got)
+                self._refuse(conn, session or who, error.why, error.code, 0, 0, error.expected, error.got)
                 if error.answer is not None:
                     reply.payload(error.answer)
                 elif reply and error.code != _UNANSWERABLE:
                     reply.fault(error.code, session, self._sessions.public, self._clock.now())
             elif isinstance(error, KeyRefused):
-                self._refuse(conn, who, 0, error.code, error.why)
+                self._refuse(conn, who, error.why, 0, error.code)
                 from latchkey.keys import answers as key_answers
 
                 reply.payload(key_answers.whitelist_status(error.code, who.record.id if who else None))
             elif isinstance(error, Refused):
-                self._refuse(conn, who, 0, _NOMINAL | error.code, "vehicle state")
+                self._refuse(conn, who, "vehicle state", 0, 0, error.code)
                 reply.payload(answers.nominal_error(error.code))
             else:
                 tell(error)
-                self._refuse(conn, None, MessageFault.INTERNAL, 0, repr(error))
+                self._refuse(conn, None, repr(error), MessageFault.INTERNAL)
                 if reply:
                     reply.fault(MessageFault.INTERNAL)
         except MemoryError:
@@ -107,15 +109,16 @@ class Router:
     def _answer(self, conn: Connection, request: envelope.Request, reply: Reply) -> None:
         request.check()
         kind = request.body.get(Wire.ONE_OF)
-        if request.domain != Domain.VEHICLE_SECURITY and request.domain != Domain.INFOTAINMENT:
-            raise Fault(MessageFault.INVALID_DOMAINS, "domain", Domain.VEHICLE_SECURITY, request.domain)
+        domain = request.domain
+        if domain != Domain.VEHICLE_SECURITY and domain != Domain.INFOTAINMENT and domain != Domain.LATCHKEY:
+            raise Fault(MessageFault.INVALID_DOMAINS, "domain", Domain.VEHICLE_SECURITY, domain)
         if kind == RoutableMessage.session_info_request:
             self._handshake(request, reply)
             return
         if kind != RoutableMessage.protobuf_message_as_bytes:
             raise Fault(MessageFault.INVALID_COMMAND, "no payload")
         if RoutableMessage.signature_data not in request.body:
-            if request.domain == Domain.INFOTAINMENT:
+            if domain != Domain.VEHICLE_SECURITY:
                 raise Fault(MessageFault.INSUFFICIENT_PRIVILEGES, "not signed")
             self.security.unsigned(request.body[kind], reply)
             return
@@ -125,10 +128,14 @@ class Router:
         conn.authenticated_ms = time.ticks_ms()
         if self._emit:
             self._emit({"event": "verified"})
-        if request.domain == Domain.INFOTAINMENT:
+        if domain == Domain.INFOTAINMENT:
             from latchkey import infotainment  # rare
 
             infotainment.act(self.security, reply.verified, reply)
+        elif domain == Domain.LATCHKEY:
+            from latchkey import view  # rare
+
+            view.act(self.parts, reply, self.failed)
         else:
             self.security.signed(reply.verified, reply)
 
@@ -145,19 +152,23 @@ class Router:
         self,
         conn: Connection,
         who: Session | None,
-        fault: int,
-        detail: int,
         why: str,
+        fault: int,
+        information: int = 0,
+        error: int = 0,
         expected: object = None,
         got: object = None,
     ) -> None:
+        """By a MessageFault, or else by a whitelist information or a GenericError."""
         key_id = who.record.id if who else None
-        self._record("refused", conn.name, key_id, 0, fault, detail)
+        self._record("prevented" if error else "refused", conn.name, key_id, 0, fault, information or error)
         if not self._emit:
             return
         event = {"event": "refused", "conn": conn.name, "fault": fault, "why": why}
-        if detail:
-            event["error" if detail & _NOMINAL else "information"] = detail & 0xFF
+        if information:
+            event["information"] = information
+        if error:
+            event["error"] = error
         if key_id:
             event["key"] = key_id.hex()
         if expected is not None or got is not None:

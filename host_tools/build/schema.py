@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The one schema of the firmware, generated: names of what is on the wire, and the tables that its codec follows.
+"""The one schema, generated: for the firmware the names of what is on the wire, and the tables that its codec follows;
+for the host the messages that are ours.
 
 From the published descriptors (`tesla-protocol`) and, for what is ours, from `firmware/latchkey/wire/latchkey.proto`.
 `make schema` writes the files; `make lint` fails when they are stale. A message of ours with a published message's name
@@ -32,6 +33,7 @@ from host_tools.build.staging import SOURCES
 
 WIRE = SOURCES / "latchkey" / "wire"
 OURS = WIRE / "latchkey.proto"
+HOST = Path(__file__).parents[1] / "phone" / "latchkey_pb2.py"
 _PUBLISHED = (
     universal_message_pb2, signatures_pb2, vcsec_pb2, keys_pb2, errors_pb2, common_pb2, car_server_pb2,
 )  # fmt: skip
@@ -100,6 +102,22 @@ TABLES: dict[str, tuple[str, dict[str, str]]] = {
             "ResultReason": "plain_text",
             "ActionStatus": "result result_reason",
             "Response=RESPONSE": "actionStatus ping",
+        },
+    ),
+    "viewmessages": (
+        "what a key asks to see: loaded when one does",
+        {
+            "KeysRequest": "start",
+            "LogRequest": "since",
+            "ToLatchkey=TO_LATCHKEY": "status=bytes keys log",
+            "PendingKey": "id role left",
+            "CarStatus": "uptime boot version board micropython development radio locked asleep user_present brake"
+            " start_enabled start_left open pending collision",
+            "KeyEntry": "slot public role form origin label impermanent seconds",
+            "KeysPage": "keys next",
+            "LogEntry": "number boot at kind link key command outcome detail count",
+            "LogPage": "entries next",
+            "FromLatchkey=FROM_LATCHKEY": "status keys log",
         },
     ),
 }
@@ -237,10 +255,28 @@ def _constant(message: str) -> str:
     return "_" + re.sub(r"(?<=[a-z])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", message).upper()
 
 
+def host(file: FileDescriptor) -> str:
+    """latchkey_pb2.py: what protoc would write, but for nothing that depends on its version."""
+    raw = file.serialized_pb.hex()
+    parts = [
+        _HEAD.format("The messages and enumerations of latchkey.proto, for google's protobuf."),
+        "\nfrom typing import Any\n\nfrom google.protobuf import descriptor_pool, message_factory\n"
+        "from google.protobuf.internal.enum_type_wrapper import EnumTypeWrapper\n\n"
+        "_FILE: Any = descriptor_pool.DescriptorPool().AddSerializedFile(\n    bytes.fromhex(\n",
+        *(f'        "{raw[at : at + 104]}"\n' for at in range(0, len(raw), 104)),
+        "    )\n)\n",
+    ]
+    for name in file.message_types_by_name:
+        parts.append(f'{name}: Any = message_factory.GetMessageClass(_FILE.message_types_by_name["{name}"])\n')
+    for name in file.enum_types_by_name:
+        parts.append(f'{name} = EnumTypeWrapper(_FILE.enum_types_by_name["{name}"])\n')
+    return "".join(parts)
+
+
 def files() -> dict[Path, str]:
     """What should be in each generated file."""
     schema = Schema()
-    made = {WIRE / "schema.py": names(schema)}
+    made = {WIRE / "schema.py": names(schema), HOST: host(ours())}
     return made | {WIRE / f"{module}.py": tables(schema, module) for module in TABLES}
 
 

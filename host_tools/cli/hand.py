@@ -1,46 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The harness's hand and eyes: state and log, card, brake, doors, reboot, clock."""
+"""The harness's hand: card, brake, doors, reboot, clock."""
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import typer
-from rich.table import Table
 
 from host_tools.cli.answer import Answer
 from host_tools.cli.options import BENCH_CLOSURES, PATIENCE, Closure, Json, Port, Timeout, open_car
-from host_tools.explain import logbook
 from host_tools.faults import Misuse
-from host_tools.phone import messages
 from host_tools.serial.wire import AtPrompt
-
-
-def status(port: Port = None, timeout: Timeout = PATIENCE, as_json: Json = False) -> None:
-    """Show what the car is doing."""
-    with Answer(as_json) as answer, open_car(port, timeout) as car:
-        info = car.info()
-        if not info.get("provisioned"):
-            answer.done("This board has no identity yet: `latchkey provision` gives it one.", **info)
-            return
-        state = car.state()
-        answer.show(_status_table(info, state))
-        answer.done(**{**info, **state})
-
-
-def log(
-    port: Port = None,
-    since: Annotated[int, typer.Option("--since", metavar="N", min=0, help="Only entries after number N.")] = 0,
-    timeout: Timeout = PATIENCE,
-    as_json: Json = False,
-) -> None:
-    """Show the car's access log: who, what, and how it ended."""
-    with Answer(as_json) as answer, open_car(port, timeout) as car:
-        entries = [logbook.described(entry) for entry in car.log(since)]
-        enrolled = car.keys()
-        labels = {key["key"]: str(key.get("label") or "") for key in enrolled}
-        answer.show(logbook.table(entries, labels) if entries else "The log is empty.")
-        answer.done(vin=car.hello.get("vin"), count=len(entries), entries=entries)
 
 
 def tap(port: Port = None, timeout: Timeout = PATIENCE, as_json: Json = False) -> None:
@@ -106,29 +76,3 @@ def clock(
         with open_car(port, timeout) as car:
             now = car.clock(int(digits))
             answer.done(f"{int(digits)} s have passed: the car's clock is {now} s.", did="clock", now=now)
-
-
-def _status_table(info: dict[str, Any], state: dict[str, Any]) -> Table:
-    table = Table(title=f"Car {info.get('vin')}", show_header=False)
-    started = f"on, {state['start_left']} s left" if state["start_enabled"] else "off"
-    opened = [closure for closure, name in BENCH_CLOSURES.items() if state["closures"].get(name, "closed") != "closed"]
-    pending = state["pending"]
-    rows = {
-        "doors": "locked" if state["locked"] else "unlocked",
-        "start": started,
-        "open": ", ".join(opened) or "nothing",
-        "brake": "pressed" if state["brake"] else "released",
-        "driver": "in the car" if state["user_present"] else "not in the car",
-        "asleep": "yes" if state["asleep"] else "no",
-        "board": f"{info.get('board')}, firmware {info.get('version')}, MicroPython {info.get('micropython')}",
-        "up for": f"{info.get('uptime')} s, boot {info.get('boot')}",
-    }
-    if pending:
-        rows["waits for a card"] = (
-            f"key {pending['key']} as {messages.role_name(pending['role'])}, {pending['left']} s left"
-        )
-    if state.get("collision"):
-        rows["no tap counts"] = f"two have asked to be enrolled: for {state['collision']} s"
-    for name, value in rows.items():
-        table.add_row(name, value)
-    return table

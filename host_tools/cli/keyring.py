@@ -13,8 +13,8 @@ import typer
 from rich.table import Table
 
 from host_tools.cli.answer import Answer
-from host_tools.cli.options import PATIENCE, Json, Label, Port, Role, Timeout, open_car
-from host_tools.cli.phones import Asked, phone_command
+from host_tools.cli.options import Label, Role
+from host_tools.cli.phones import Asked, Looking, look_command, phone_command
 from host_tools.faults import Misuse, Refused
 from host_tools.phone import keyfile, lookup, messages
 from host_tools.phone.client import Phone
@@ -34,20 +34,18 @@ app = typer.Typer(help="Show the car's keychain; add, update and remove keys as 
 
 
 @app.callback(invoke_without_command=True)
-def show(ctx: typer.Context, port: Port = None, timeout: Timeout = PATIENCE, as_json: Json = False) -> None:
+@look_command
+def show(looking: Looking) -> None:
     """Show the car's keychain; add, update and remove keys as an owner."""
-    ctx.obj = port
-    if ctx.invoked_subcommand is not None:
-        return
-    with Answer(as_json) as answer, open_car(port, timeout) as car:
+    with looking.car() as car:
         enrolled = car.keys()
         found = [_described(key) for key in enrolled]
-        table = Table("slot", "key", "role", "label", "enrolled by", title=f"Keys of {car.hello.get('vin')}")
+        table = Table("slot", "key", "role", "label", "enrolled by", title=f"Keys of {car.vin}")
         for key in found:
             role = key["role"] + (" (impermanent)" if key["impermanent"] else "")
             table.add_row(str(key["slot"]), key["key"], role, key["label"], key["origin"])
-        answer.show(table if found else "This car has no keys: `latchkey pair` enrols the first.")
-        answer.done(vin=car.hello.get("vin"), count=len(found), keys=found)
+        looking.answer.show(table if found else "This car has no keys: `latchkey pair` enrols the first.")
+        looking.answer.done(vin=car.vin, count=len(found), keys=found)
 
 
 @app.command()
@@ -139,6 +137,6 @@ def find(phone: Phone, which: str | None) -> bytes:
 
 
 def _described(key: dict[str, Any]) -> dict[str, Any]:
-    """A key of the bench's list, with names for the numbers."""
+    """A key as the car tells of it, with names for the numbers."""
     role, origin = messages.role_name(key["role"]), ORIGINS.get(key["origin"], str(key["origin"]))
     return {**key, "role": role, "origin": origin, "label": key.get("label") or ""}

@@ -21,6 +21,11 @@ Port = Annotated[
 KeyFile = Annotated[
     Path, typer.Option("--key", envvar="LATCHKEY_KEY", metavar="FILE", help="The phone's private key (PEM).")
 ]
+# Not from the environment: who works at a bench has one there, and looks through the bench all the same.
+KeyIfAny = Annotated[
+    Path | None,
+    typer.Option("--key", metavar="FILE", help="Ask with this phone's key (PEM), and not through the bench channel."),
+]
 Vin = Annotated[
     str | None, typer.Option("--vin", metavar="VIN", help="The car that is meant: another one is asked for nothing.")
 ]

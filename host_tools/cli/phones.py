@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A command that a phone gives: the options that each of them takes, and the way from these to a phone."""
+"""A command that a phone gives, or a look at a car: the options that each of them takes, and the way to the car."""
 
 from __future__ import annotations
 
@@ -8,16 +8,30 @@ import inspect
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import typer
 
 from host_tools.cli.answer import Answer
-from host_tools.cli.options import PATIENCE, Ble, Json, KeyFile, Port, Radio, Timeout, Vin, check_vin, is_vin, open_car
+from host_tools.cli.options import (
+    PATIENCE,
+    Ble,
+    Json,
+    KeyFile,
+    KeyIfAny,
+    Port,
+    Radio,
+    Timeout,
+    Vin,
+    check_vin,
+    is_vin,
+    open_car,
+)
 from host_tools.faults import Misuse, Refused
 from host_tools.phone import keyfile
 from host_tools.phone.cache import SessionCache
 from host_tools.phone.client import Phone
+from host_tools.phone.view import View
 from host_tools.serial.bench import Bench
 from host_tools.serial.shape import BadAnswer
 
@@ -46,15 +60,61 @@ class Asked:
         return open_phone(self.answer, self.reach, self.key)
 
 
+class Car(Protocol):
+    """Who can say what a car is like: a key's view of it, or the bench."""
+
+    @property
+    def vin(self) -> str | None: ...
+
+    def status(self) -> dict[str, Any]: ...
+
+    def keys(self) -> list[dict[str, Any]]: ...
+
+    def log(self, since: int = 0) -> list[dict[str, Any]]: ...
+
+
+@dataclass(frozen=True)
+class Looking:
+    """The same for a command that looks at a car, for which a key is one of two ways."""
+
+    answer: Answer
+    key: Path | None
+    reach: Reach
+
+    @contextlib.contextmanager
+    def car(self) -> Iterator[Car]:
+        """The car as that key may see it, or without one as the bench does."""
+        if self.key is not None:
+            with open_phone(self.answer, self.reach, self.key) as phone:
+                yield View(phone)
+        elif self.reach.ble:
+            raise Misuse("over the air a car answers to a key", "give an enrolled one: --key FILE")
+        else:
+            with open_car(self.reach.port, self.reach.timeout) as bench:
+                if self.reach.vin:
+                    car_on(bench, self.reach)
+                yield bench
+
+
 def phone_command(work: Callable[..., None]) -> Callable[..., None]:
     """A command out of a function of what was asked and of the command's own options, if it has some.
 
     :param work: its first parameter is an `Asked`; what it raises is told as the command's answer
     """
+    return _command(work, Asked, KeyFile, inspect.Parameter.empty)
 
+
+def look_command(work: Callable[..., None]) -> Callable[..., None]:
+    """The same for a command that looks at a car. Its first parameter is a `Looking`."""
+    return _command(work, Looking, KeyIfAny, None)
+
+
+def _command(
+    work: Callable[..., None], told: Callable[[Answer, Any, Reach], object], key_type: Any, key_default: Any
+) -> Callable[..., None]:
     def run(
         ctx: typer.Context,
-        key: KeyFile,
+        key: Any,
         port: Port = None,
         vin: Vin = None,
         ble: Ble = False,
@@ -63,11 +123,15 @@ def phone_command(work: Callable[..., None]) -> Callable[..., None]:
         as_json: Json = False,
         **own: Any,
     ) -> None:
+        if ctx.invoked_subcommand is not None:  # a group's port is its commands' too
+            ctx.obj = port
+            return
         with Answer(as_json) as answer:
-            work(Asked(answer, key, Reach(port or ctx.obj, vin, timeout, ble, radio)), **own)
+            work(told(answer, key, Reach(port or ctx.obj, vin, timeout, ble, radio)), **own)
 
     own = list(inspect.signature(work, eval_str=True).parameters.values())[1:]
     shared = [it for it in inspect.signature(run, eval_str=True).parameters.values() if it.name != "own"]
+    shared[1] = shared[1].replace(annotation=key_type, default=key_default)
     taken = [it.replace(kind=inspect.Parameter.KEYWORD_ONLY) for it in [*shared[:1], *own, *shared[1:]]]
     run.__signature__ = inspect.Signature(taken)  # type: ignore[attr-defined] # what Typer makes the options from
     run.__annotations__ = {it.name: it.annotation for it in taken}

@@ -32,7 +32,7 @@ MESSAGE_CHECKS: dict[str, tuple[str, str]] = {
         "a command that is not signed, or of a key whose role does not allow it",
     ),
     "INVALID_DOMAINS": (
-        "a message to vehicle security, which is domain 2, or to infotainment, 3",
+        "a message to vehicle security, which is domain 2, to infotainment, 3, or for an owner's view, 76",
         "a message to another domain, or to none",
     ),
     "INVALID_COMMAND": (
@@ -63,6 +63,10 @@ MESSAGE_CHECKS: dict[str, tuple[str, str]] = {
         "an expiry further ahead: often the sender's idea of the car's clock is off",
     ),
     "RESPONSE_MTU_EXCEEDED": ("an answer of at most 1024 bytes", "a question whose answer is longer"),
+    "REQUIRES_RESPONSE_ENCRYPTION": (
+        "a look at the owner's view that asks for an encrypted answer (FLAG_ENCRYPT_RESPONSE)",
+        "one that would be answered in the clear",
+    ),
     "INVALID_KEY_HANDLE": (
         "a handle that it told in a handshake, while that session lives",
         "a handle of a session that is over, or one that never was",

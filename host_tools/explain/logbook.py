@@ -20,7 +20,6 @@ COMMANDS = {  # by the permission that they take (latchkey.proto)
     128: "charge port",
     1024: "key change",
 }
-_NOMINAL = 0x100  # in `detail`, a GenericError is marked by this; without it, it is a keychain's refusal
 
 
 def described(entry: dict[str, Any]) -> dict[str, Any]:
@@ -30,6 +29,8 @@ def described(entry: dict[str, Any]) -> dict[str, Any]:
         words["did"] = COMMANDS.get(entry["command"], f"command {entry['command']}")
     elif entry["kind"] == "refused":
         words["fault"] = _fault(entry["outcome"], entry.get("detail", 0))
+    elif entry["kind"] == "prevented":
+        words["fault"] = nominal_error(entry["detail"])
     return words
 
 
@@ -58,6 +59,4 @@ def table(entries: list[dict[str, Any]], labels: dict[str, str]) -> Table:
 def _fault(outcome: int, detail: int) -> str:
     if outcome:
         return message_fault(outcome)
-    if detail & _NOMINAL:
-        return nominal_error(detail & ~_NOMINAL)
     return keychain_fault(detail) if detail else "refused"

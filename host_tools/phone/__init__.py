@@ -4,5 +4,6 @@
 A command flows: `messages` builds the request, `client` gives it, `contact` signs it with the `session` whose counter
 the `cache` has already put on disk, the connection carries it, and the answer comes back over its `inbox` through
 `contact`, which believes only what is proven, to `outcome`, which says what it means (`refusals` has the names of
-that). `pairing` is the one thing that happens before there is a session; `keyfile` is where a key lives.
+that). `pairing` is the one thing that happens before there is a session; `keyfile` is where a key lives. `view` asks
+the car what it tells its owner, in messages of our own (`latchkey_pb2`, generated).
 """

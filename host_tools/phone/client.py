@@ -5,7 +5,10 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Callable
+from typing import TypeVar
 
+from google.protobuf.message import Message
 from tesla_protocol.command import universal_message_pb2 as universal
 from tesla_protocol.command import vcsec_pb2 as vcsec
 
@@ -14,13 +17,73 @@ from host_tools.phone import messages, outcome
 from host_tools.phone.contact import ASK_AGAIN, Contact
 from host_tools.phone.session import Unverified
 
+Answer = TypeVar("Answer")
+
 _RESYNCS = 3  # a car that is still out of step after as many corrections will not get into step
 
 
-class Phone(Contact):
-    """What a person does with a key."""
+class Exchange(Contact):
+    """Signed requests to one part of a car, and their proven answers."""
 
-    last_sent = b""  # the newest command, exactly as it left
+    reads = False  # whether all that is asked of it changes nothing
+    last_sent = b""  # the newest request, exactly as it left
+
+    def exchange(self, payload: Message, read: Callable[[bytes], Answer | None], method: str = "gcm") -> Answer:
+        """Send a signed request and wait for its proven answer, getting into step again where that helps.
+
+        :param read: what an answer's plaintext says; None if it is not the last. What it raises besides `Refused`:
+            `Unverified` for what is no answer, `outcome.Waiting` for one that asks to come again
+        """
+        deadline = time.monotonic() + self.timeout
+        resyncs = 0
+        while True:
+            answer, fault = self._attempt(payload, read, method, deadline)
+            if answer is not None:
+                return answer
+            if fault in outcome.RESYNC:
+                resyncs += 1
+                if resyncs > _RESYNCS:
+                    raise outcome.refusal(fault)
+            elif time.monotonic() + self.pause + self.timeout / 4 < deadline:  # time for an answer must be left
+                time.sleep(self.pause)
+            else:
+                raise outcome.refusal(fault)
+
+    def _attempt(
+        self, payload: Message, read: Callable[[bytes], Answer | None], method: str, deadline: float
+    ) -> tuple[Answer | None, int]:
+        """Send the request once. Returns its final answer, or the fault that makes another attempt worth it."""
+        message, request_hash = self.sign(payload, method)
+        self.last_sent = message.SerializeToString()
+        self.connection.send(self.last_sent)
+        counters: set[int] = set()
+        for reply in self.replies(message.uuid, message.from_destination.routing_address, deadline):
+            proven = False
+            try:
+                plain = self.open_answer(reply, request_hash, counters)
+                proven = plain is not None
+                fault = outcome.fault_of(reply)
+                if fault in outcome.RESYNC:
+                    self.resync(message.uuid, reply)
+                if fault in outcome.RESYNC or fault in outcome.PASSING:
+                    return None, fault
+                if fault:
+                    raise outcome.refusal(fault)
+                answer = None if plain is None else read(plain)
+                if answer is not None:
+                    return answer, 0
+            except Unverified:
+                self.ignored += 1
+            except outcome.Waiting:
+                return None, universal.MESSAGEFAULT_ERROR_BUSY
+            except Refused as refused:
+                refused.proven = proven
+                raise
+        raise self.silence("the question" if self.reads else "the command", may_have_run=not self.reads)
+
+
+class Phone(Exchange):
+    """What a person does with a key."""
 
     def unlock(self) -> None:
         """Unlock the car."""
@@ -88,52 +151,12 @@ class Phone(Contact):
     def command(
         self, payload: vcsec.UnsignedMessage, method: str = "gcm", *, key_change: bool = False
     ) -> vcsec.FromVCSECMessage:
-        """Give a signed command and wait for its proven answer, getting into step again where that helps."""
-        deadline = time.monotonic() + self.timeout
-        resyncs = 0
-        while True:
-            answer, fault = self._attempt(payload, method, key_change, deadline)
-            if answer is not None:
-                return answer
-            if fault in outcome.RESYNC:
-                resyncs += 1
-                if resyncs > _RESYNCS:
-                    raise outcome.refusal(fault)
-            elif time.monotonic() + self.pause + self.timeout / 4 < deadline:  # time for an answer must be left
-                time.sleep(self.pause)
-            else:
-                raise outcome.refusal(fault)
+        """Give a signed command, and return its proven answer."""
+        return self.exchange(payload, outcome.read_key_change if key_change else outcome.read_command, method)
 
-    def _attempt(
-        self, payload: vcsec.UnsignedMessage, method: str, key_change: bool, deadline: float
-    ) -> tuple[vcsec.FromVCSECMessage | None, int]:
-        """Send the command once. Returns its final answer, or the fault that makes another attempt worth it."""
-        message, request_hash = self.sign(payload, method)
-        self.last_sent = message.SerializeToString()
-        self.connection.send(self.last_sent)
-        done = outcome.key_change_done if key_change else outcome.command_done
-        counters: set[int] = set()
-        for reply in self.replies(message.uuid, message.from_destination.routing_address, deadline):
-            try:
-                answer = self.read_answer(reply, request_hash, counters)
-            except Unverified:
-                self.ignored += 1
-                continue
-            fault = outcome.fault_of(reply)
-            if fault in outcome.RESYNC:
-                self.resync(message.uuid, reply)
-            if fault in outcome.RESYNC or fault in outcome.PASSING:
-                return None, fault
-            try:
-                if fault:
-                    raise outcome.refusal(fault)
-                if answer is None:
-                    continue
-                if done(answer):
-                    return answer, 0
-            except Refused as refused:
-                refused.proven = answer is not None
-                raise
-            if not key_change and outcome.is_waiting(answer):
-                return None, universal.MESSAGEFAULT_ERROR_BUSY
-        raise self.silence("the command", may_have_run=True)
+    def read_answer(
+        self, reply: universal.RoutableMessage, request_hash: bytes, counters: set[int]
+    ) -> vcsec.FromVCSECMessage | None:
+        """What a proven answer says; None for a bare fault. Raises Unverified."""
+        plain = self.open_answer(reply, request_hash, counters)
+        return None if plain is None else outcome.parse_payload(plain)

@@ -9,7 +9,7 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from typing import Protocol
 
-from google.protobuf.message import DecodeError
+from google.protobuf.message import DecodeError, Message
 from tesla_protocol.command import signatures_pb2 as sig
 from tesla_protocol.command import universal_message_pb2 as universal
 from tesla_protocol.command import vcsec_pb2 as vcsec
@@ -47,7 +47,9 @@ class CarChanged(LatchkeyError):
 
 
 class Contact:
-    """The session of one key with one car over one connection."""
+    """The session of one key with one part of a car over one connection."""
+
+    domain: int = universal.DOMAIN_VEHICLE_SECURITY
 
     def __init__(
         self,
@@ -73,17 +75,17 @@ class Contact:
         self.ignored = 0  # answers that proved nothing
         self._clock = clock
         self._others: deque[universal.RoutableMessage] = deque(maxlen=_OTHERS)
-        self._known = self.cache.load(vin)
-        self.session = None if self._known is None else self._restore(self._known)
+        self.known = self.cache.load(vin)  # of this car, which has to have the key that it had
+        self.session = None if self.known is None else self._restore(self.known)
         if self.session is None:
-            self._known = None  # what was kept is no car's
+            self.known = None  # what was kept is no car's
 
     def handshake(self, timeout: float | None = None) -> Session:
         """Get into step with the car. Refused with UNKNOWN_KEY_ID when the car does not know this key."""
         deadline = time.monotonic() + (self.timeout if timeout is None else timeout)
         while time.monotonic() < deadline:
             uuid, address = os.urandom(16), os.urandom(16)
-            request = messages.session_info_request(self.key.public, address, uuid)
+            request = messages.session_info_request(self.key.public, address, uuid, self.domain)
             self.connection.send(request.SerializeToString())
             for reply in self.replies(uuid, address, min(deadline, time.monotonic() + ASK_AGAIN)):
                 if outcome.fault_of(reply) in outcome.PASSING:
@@ -97,16 +99,16 @@ class Contact:
 
     def forget(self) -> None:
         """Drop everything known about the car: the next handshake takes it as it is."""
-        self.session = self._known = None
+        self.session = self.known = None
         self.cache.forget(self.vin)
 
-    def sign(self, payload: vcsec.UnsignedMessage, method: str = "gcm") -> tuple[universal.RoutableMessage, bytes]:
+    def sign(self, payload: Message, method: str = "gcm") -> tuple[universal.RoutableMessage, bytes]:
         """A signed command with a counter of its own, and its request hash. Nothing is sent."""
         current = self.session
         if current is None or current.counter >= session.COUNTER_LIMIT:
             current = self.handshake()
         self.cache.next_counter(current)
-        message = messages.routable(payload, os.urandom(16), os.urandom(16))
+        message = messages.routable(payload, os.urandom(16), os.urandom(16), self.domain)
         message.flags = messages.FLAG_ENCRYPT_RESPONSE
         signer = session.sign_hmac if method == "hmac" else session.sign_gcm
         expires_at = current.expires_at(self._clock(), self.lifetime)
@@ -122,7 +124,7 @@ class Contact:
                 self._others.append(message)
                 continue
             ours = message.request_uuid in (b"", uuid)
-            if ours and message.from_destination.domain == universal.DOMAIN_VEHICLE_SECURITY:
+            if ours and message.from_destination.domain == self.domain:
                 yield message
 
     def _kept(self, address: bytes) -> universal.RoutableMessage | None:
@@ -145,9 +147,7 @@ class Contact:
             return None
         return outcome.parse_reply(data)
 
-    def read_answer(
-        self, reply: universal.RoutableMessage, request_hash: bytes, counters: set[int]
-    ) -> vcsec.FromVCSECMessage | None:
+    def open_answer(self, reply: universal.RoutableMessage, request_hash: bytes, counters: set[int]) -> bytes | None:
         """The decrypted answer; None for a bare fault. A success in the clear is no proof of anything."""
         if not reply.signature_data.HasField("AES_GCM_Response_data"):
             if outcome.fault_of(reply):
@@ -159,7 +159,7 @@ class Contact:
         if counter in counters:
             raise Unverified("an answer seen before")
         counters.add(counter)
-        return outcome.parse_payload(plain)
+        return plain
 
     def resync(self, challenge: bytes, reply: universal.RoutableMessage) -> None:
         """Take over the session info of a fault; without proven info the next command starts with a handshake."""
@@ -186,7 +186,7 @@ class Contact:
         info = _session_info(reply)
         if info.status == sig.SESSION_INFO_STATUS_KEY_NOT_ON_WHITELIST:
             raise Refused("UNKNOWN_KEY_ID")
-        known = self._known
+        known = self.known
         if known is not None and known.car_public != info.publicKey.hex():
             self._verify(session.shared_key(self.key.private, info.publicKey), challenge, reply)
             raise CarChanged(self.vin)
@@ -206,7 +206,7 @@ class Contact:
             current = Session(self.vin, info.publicKey, key, info.epoch, info.counter, zero, info.clock_time)
         self.session = current
         self.cache.save(current)
-        self._known = Saved.of(current)
+        self.known = Saved.of(current)
         return current
 
     def _verify(self, key: bytes, challenge: bytes, reply: universal.RoutableMessage) -> None:

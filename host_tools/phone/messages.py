@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from google.protobuf.message import Message
 from tesla_protocol.command import keys_pb2 as keys
 from tesla_protocol.command import universal_message_pb2 as universal
 from tesla_protocol.command import vcsec_pb2 as vcsec
@@ -143,19 +144,23 @@ def information(
     return vcsec.UnsignedMessage(InformationRequest=request)
 
 
-def routable(payload: vcsec.UnsignedMessage | None, address: bytes, uuid: bytes) -> universal.RoutableMessage:
-    """An envelope to vehicle security, not signed yet."""
+def routable(
+    payload: Message | None, address: bytes, uuid: bytes, domain: int = universal.DOMAIN_VEHICLE_SECURITY
+) -> universal.RoutableMessage:
+    """An envelope to a part of the car, not signed yet."""
     message = universal.RoutableMessage(uuid=uuid)
-    message.to_destination.domain = universal.DOMAIN_VEHICLE_SECURITY
+    message.to_destination.domain = domain  # type: ignore[assignment] # one is ours
     message.from_destination.routing_address = address
     if payload is not None:
         message.protobuf_message_as_bytes = payload.SerializeToString()
     return message
 
 
-def session_info_request(public: bytes, address: bytes, uuid: bytes) -> universal.RoutableMessage:
+def session_info_request(
+    public: bytes, address: bytes, uuid: bytes, domain: int = universal.DOMAIN_VEHICLE_SECURITY
+) -> universal.RoutableMessage:
     """The handshake's question. The car answers to the request's uuid: that is the challenge of its tag."""
-    message = routable(None, address, uuid)
+    message = routable(None, address, uuid, domain)
     message.session_info_request.public_key = public
     return message
 

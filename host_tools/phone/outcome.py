@@ -27,6 +27,10 @@ PASSING = frozenset({
 })
 
 
+class Waiting(Exception):
+    """The car is busy with something else: the command has to come again."""
+
+
 def parse_reply(data: bytes) -> universal.RoutableMessage | None:
     """An envelope, or None for anything else that a car may send (a bare message, say)."""
     try:
@@ -82,6 +86,22 @@ def key_change_done(answer: vcsec.FromVCSECMessage) -> bool:
     """Whether this answer to a key operation is final. Raises Refused when it is an error."""
     _check(answer)
     return answer.commandStatus.HasField("whitelistOperationStatus")
+
+
+def read_command(plain: bytes) -> vcsec.FromVCSECMessage | None:
+    """The final answer to a command, None for another. Raises Refused when it is an error, Waiting, Unverified."""
+    answer = parse_payload(plain)
+    if command_done(answer):
+        return answer
+    if is_waiting(answer):
+        raise Waiting
+    return None
+
+
+def read_key_change(plain: bytes) -> vcsec.FromVCSECMessage | None:
+    """The same for a key operation, whose answer may come after the car has said that it waits."""
+    answer = parse_payload(plain)
+    return answer if key_change_done(answer) else None
 
 
 def asks_to_wait(reply: universal.RoutableMessage) -> bool:

@@ -134,6 +134,11 @@ class Bench:
         return dict(self._channel.hello)
 
     @property
+    def vin(self) -> str | None:
+        """Which car it is; None while it is none."""
+        return self._channel.hello.get("vin")
+
+    @property
     def boot(self) -> str:
         """The id of this boot: another after each restart."""
         return str(self._channel.hello["boot"])
@@ -150,7 +155,7 @@ class Bench:
         if self._channel.hello.get("bench") is False:
             raise BenchError(
                 "this car runs without the bench channel: a production build, or its settings say so",
-                "its own phones reach it all the same; for a bench see boards/README.md",
+                "with an enrolled key it answers all the same: --key FILE; for a bench see boards/README.md",
             )
         answer = self._channel.request({"op": op, **arguments}, self.timeout if timeout is None else timeout)
         if answer.get("ok") is not True:
@@ -160,6 +165,11 @@ class Bench:
     def info(self) -> dict[str, Any]:
         """Version, VIN, board, boot id, uptime."""
         return self._dict("info")
+
+    def status(self) -> dict[str, Any]:
+        """What it is, and what the car is doing, if it is one."""
+        info = self.info()
+        return {**info, **self.state()} if info.get("provisioned") else info
 
     def provision(self, vin: str, settings: dict[str, Any] | None = None, force: bool = False) -> dict[str, Any]:
         """Give the car its identity, and wait until it is up again with it."""

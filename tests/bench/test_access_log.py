@@ -23,7 +23,7 @@ from tests.bench.support import ask, forge, new_phone, stranger
 
 pytestmark = pytest.mark.usefixtures("resting")
 
-UNLOCK, START = 2, 16  # latchkey.proto, Permission
+UNLOCK, LOCK, START = 2, 4, 16  # latchkey.proto, Permission
 RING = 512
 
 
@@ -116,7 +116,7 @@ def test_a_command_is_obeyed_though_its_entry_cannot_be_written_and_is_written_l
     car.reboot()
     owner.connection = car.connect()
     done = written(car, after, kind="command")
-    assert [entry["command"] for entry in done] == [UNLOCK, messages.ACTIONS["lock"]] * 2
+    assert [entry["command"] for entry in done] == [UNLOCK, LOCK] * 2
 
 
 def test_no_secret_leaves_the_car(car: Bench, owner: Phone, simulated: SimulatedBoard, tmp_path: Path) -> None:

@@ -47,6 +47,14 @@ class FakeBench:
         self.calls.append(("closed",))
 
     @property
+    def vin(self) -> str | None:
+        return self.hello.get("vin")
+
+    def status(self) -> dict[str, Any]:
+        info = self.info()
+        return {**info, **self.state()} if info["provisioned"] else info
+
+    @property
     def boot(self) -> str:
         return str(self.hello["boot"])
 

@@ -441,3 +441,39 @@ def test_ctrl_c_ends_a_command_quietly(bench: FakeBench, owner: Key, monkeypatch
     monkeypatch.setattr(bench, "tap", interrupted)
     result = run("tap")
     assert (result.exit_code, result.stdout, result.stderr) == (130, "", "")
+
+
+def test_a_look_goes_through_the_bench_unless_a_key_is_given(
+    bench: FakeBench, owner: Key, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert owner.path is not None
+    monkeypatch.setenv("LATCHKEY_KEY", str(owner.path))
+    for command in ("status", "keys", "log"):
+        assert run(command).exit_code == 0
+    assert bench.connections == [], "no phone has asked"
+    for command in ("status", "keys", "log"):
+        asked = run(command, "--key", owner.path, "--json")
+        assert json.loads(asked.stdout)["error"]["name"] == "INVALID_DOMAINS", "a car that has no view"
+    assert len(bench.connections) == 3
+
+
+@pytest.mark.parametrize("command", ["status", "keys", "log"])
+def test_over_the_air_a_look_wants_a_key(bench: FakeBench, command: str) -> None:
+    asked = run(command, "--ble", "--json")
+    assert asked.exit_code == 2 and "--key" in json.loads(asked.stdout)["error"]["hint"]
+    assert bench.opened == []
+
+
+def test_a_look_at_another_car_than_the_one_that_is_meant_is_refused(bench: FakeBench) -> None:
+    asked = run("log", "--vin", "5YJS0000000000000", "--json")
+    assert asked.exit_code == 2 and json.loads(asked.stdout)["error"]["name"] == "USAGE"
+
+
+def test_a_port_given_to_keys_is_that_of_its_commands(
+    bench: FakeBench, owner: Key, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("LATCHKEY_PORT")
+    assert run("keys", "--port", "THERE").exit_code == 0
+    assert owner.path is not None
+    assert run("keys", "--port", "HERE", "remove", "--key", owner.path, "--which", "0").exit_code in (0, 1)
+    assert [port for port, *_ in bench.opened] == ["THERE", "HERE"]

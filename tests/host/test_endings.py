@@ -110,7 +110,7 @@ def loading(port: str) -> subprocess.Popen[str]:
     return process
 
 
-MOMENTS = ["typer", "serial", "google.protobuf.message", "rich.console", "host_tools.cli.hand"]
+MOMENTS = ["typer", "serial", "google.protobuf.message", "rich.console", "host_tools.cli.look"]
 
 
 @pytest.mark.parametrize("number", SIGNALS)

@@ -40,12 +40,15 @@ def test_a_command_from_the_future_keeps_its_number() -> None:
     [
         (15, 0, "INCORRECT_EPOCH"),
         (0, 12, "PUBLIC_KEY_NOT_ON_WHITELIST"),
-        (0, 0x102, "CLOSURES_OPEN"),
         (0, 0, "refused"),
     ],
 )
 def test_refusals_have_the_protocols_names(outcome: int, detail: int, name: str) -> None:
     assert logbook.described(an_entry(kind="refused", outcome=outcome, detail=detail))["fault"] == name
+
+
+def test_what_the_state_of_the_car_prevented_has_the_protocols_name() -> None:
+    assert logbook.described(an_entry(kind="prevented", detail=2))["fault"] == "CLOSURES_OPEN"
 
 
 def test_people_see_who_did_what_and_how_often_it_was_refused() -> None:

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The firmware's message tables, and every number that it names, against the published descriptors."""
 
+import ast
 import json
 import os
 import re
@@ -21,6 +22,9 @@ from tesla_protocol.command import (
     vcsec_pb2,
 )
 
+from host_tools.build import schema
+from host_tools.phone import latchkey_pb2
+
 ROOT = Path(__file__).parents[2]
 FIRMWARE = ROOT / "firmware"
 UINT, BYTES, FIXED32 = 0, 2, 5
@@ -28,6 +32,7 @@ FILES = (universal_message_pb2, signatures_pb2, vcsec_pb2, errors_pb2, keys_pb2,
 MESSAGES: dict[str, Descriptor] = {
     name: message for file in FILES for name, message in file.DESCRIPTOR.message_types_by_name.items()
 }
+OURS_BY_NAME = schema.ours().message_types_by_name
 TABLES = {  # the modules' public tables; all others are nested in them
     ("messages", "ROUTABLE_MESSAGE"): MESSAGES["RoutableMessage"],
     ("messages", "SESSION_INFO"): MESSAGES["SessionInfo"],
@@ -38,12 +43,16 @@ TABLES = {  # the modules' public tables; all others are nested in them
     ("keymessages", "FROM_VCSEC"): MESSAGES["FromVCSECMessage"],
     ("carmessages", "ACTION"): MESSAGES["Action"],
     ("carmessages", "RESPONSE"): MESSAGES["Response"],
+    ("viewmessages", "TO_LATCHKEY"): OURS_BY_NAME["ToLatchkey"],
+    ("viewmessages", "FROM_LATCHKEY"): OURS_BY_NAME["FromLatchkey"],
 }
+MODULES = ("messages", "keymessages", "carmessages", "viewmessages")
 OURS = {("PermissionChange", 1001)}  # docs/protocol.md: the label
 LATER = {  # taken as bytes, and decoded by whom it concerns, or empty
     ("UnsignedMessage", "WhitelistOperation"),
     ("VehicleAction", "chargePortDoorOpen"),
     ("VehicleAction", "chargePortDoorClose"),
+    ("ToLatchkey", "status"),
 }
 KINDS = {
     FieldDescriptor.TYPE_UINT32: UINT,
@@ -57,12 +66,12 @@ KINDS = {
 DUMP = """
 import json, sys
 sys.path[:0] = FOLDERS
-from latchkey.wire import messages, keymessages, carmessages
+from latchkey.wire import messages, keymessages, carmessages, viewmessages
 import named
 def public(module):
     found = {name: getattr(module, name) for name in dir(module) if name[0] != "_"}
     return {name: value for name, value in found.items() if isinstance(value, tuple)}
-print(json.dumps([public(messages), public(keymessages), public(carmessages), public(named)]))
+print(json.dumps([public(messages), public(keymessages), public(carmessages), public(viewmessages), public(named)]))
 """
 BLOCK = re.compile(r"^# (\w+)(?:, [^\n]*)?\n((?:_?[A-Z]\w* = const\(\d+\)[^\n]*\n)+)", re.MULTILINE)
 
@@ -72,7 +81,7 @@ def tables() -> Any:
     interpreter = os.environ.get("MICROPYTHON") or str(Path(sys.executable).parent / "micropython")
     code = DUMP.replace("FOLDERS", repr([str(FIRMWARE), str(ROOT / "tests" / "unit")]))
     run = subprocess.run([interpreter, "-c", code], capture_output=True, text=True, check=True, timeout=60)
-    return dict(zip(("messages", "keymessages", "carmessages", "named"), json.loads(run.stdout), strict=True))
+    return dict(zip((*MODULES, "named"), json.loads(run.stdout), strict=True))
 
 
 def rows(table: list[Any], width: int) -> Iterator[list[Any]]:
@@ -110,7 +119,7 @@ def test_numbers_kinds_and_oneofs_are_the_published_ones(module: str, name: str,
 
 
 def test_every_table_is_compared(tables: Any) -> None:
-    public = {(module, name) for module in ("messages", "keymessages", "carmessages") for name in tables[module]}
+    public = {(module, name) for module in MODULES for name in tables[module]}
     assert public == set(TABLES)
 
 
@@ -126,7 +135,7 @@ def test_the_unit_tests_names_are_the_published_ones(tables: Any) -> None:
                 names(kind, field.message_type)
 
     for (module, name), published in TABLES.items():
-        if module != "carmessages":
+        if module in ("messages", "keymessages"):
             names(tables["named"][name], published)
 
 
@@ -147,3 +156,26 @@ def test_no_module_of_the_firmware_keeps_numbers_of_the_protocol() -> None:
     named = re.compile(r"\b(?:MessageFault|RoutableMessage|Role|WhitelistOperation|Refusal)\.\w+")
     users = [source for source in FIRMWARE.rglob("*.py") if named.search(source.read_text("utf-8"))]
     assert len(users) > 8, "the firmware speaks in words"
+
+
+def test_the_logs_kinds_and_links_are_those_that_the_car_writes() -> None:
+    """The view sends their numbers; the log in flash has the same."""
+    text = (FIRMWARE / "latchkey" / "store" / "accesslog.py").read_text("utf-8")
+    written = {
+        node.targets[0].id: ast.literal_eval(node.value)
+        for node in ast.parse(text).body
+        if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name) and node.targets[0].id.isupper()
+        and isinstance(node.value, ast.Tuple)
+    }  # fmt: skip
+    for enum, prefix, words in (
+        (latchkey_pb2.LogKind, "LOG_KIND_", written["KINDS"]),
+        (latchkey_pb2.LogLink, "LOG_LINK_", written["CONNS"]),
+    ):
+        names = [name.removeprefix(prefix).lower() for name, _ in sorted(enum.items(), key=lambda item: item[1])]
+        assert names == [word or "none" for word in words]
+        assert sorted(enum.values()) == list(range(len(words)))
+
+
+def test_a_domain_of_our_own_is_no_published_one_and_a_byte_of_metadata() -> None:
+    ours = latchkey_pb2.Domain.Value("DOMAIN_LATCHKEY")
+    assert ours not in universal_message_pb2.Domain.values() and 0 < ours < 256

@@ -22,11 +22,6 @@ BASE = (
 OTHER = 5, 0x459243B9AA581806FE913BCE99817ADE11CA503C64D9A3C533415C083248FBCC
 
 
-def program(target: int, x: int, y: int, c: int = 0, d: int = 0) -> bytes:
-    """One instruction for `field.run`."""
-    return bytes((target, x, y, 8 + c, 8 + d))
-
-
 class Counted:
     """The modules `field` and `points`, with the native code of one of the boards' processors."""
 
@@ -55,23 +50,23 @@ class Counted:
                 p: int = self.points.P
                 return x * pow(z, -2, p) % p, y * pow(z, -3, p) % p
 
-    def instruction(self, *numbers: int) -> int:
-        """The machine's instructions for one of the field's, without the step from Python."""
+    def instruction(self, text: bytes) -> int:
+        """The processor's instructions for one of the field's, without the step from Python."""
         counts = []
-        for done in (b"", program(*numbers)):
+        for program in (b"", text):
             self.reset()
-            self.field.run(array("H", bytes(40 * 16)), done)
+            self.field.run(self.field.new(), program)
             counts.append(self.instructions)
         return counts[1] - counts[0]
 
-    def _native(self, columns: bytearray, limb: int, registers: Any, done: bytes, size: int) -> None:
+    def _native(self, columns: bytearray, limb: int, registers: Any, program: bytes, size: int) -> None:
         memory = bytearray(registers)
-        took = self._machine.call(columns, limb, memory, bytes(done), size)
+        took = self._machine.call(columns, limb, memory, bytes(program), size)
         registers[:] = array("H", bytes(memory))
-        products = done[3::5].count(8)
+        products = program.count(b"55 ")
         self.instructions += took
         self.products += products
-        self.sums += size // 5 - products
+        self.sums += size // 6 - products
         self.steps += 1
         self.longest = max(self.longest, took)
 

@@ -9,7 +9,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from host_tools.build.compiling import BOARD_MARCHES
-from tests.native.counted import BASE, Counted, program
+from tests.native.counted import BASE, Counted
 
 _MILLION = 1_000_000
 
@@ -24,15 +24,16 @@ def test_numbers_modulo_p_are_right_at_all_their_ends(counted: Counted) -> None:
     shapes: tuple[tuple[int, ...], ...] = ((8191,), (0,), (0, 1, 8190, 8191), tuple(range(8192)))
     random.seed(7)
     for _ in range(300):
-        registers = array("H", bytes(40 * 3))
-        for at in (0, 1):
-            registers[20 * at : 20 * at + 19] = array("H", random.choices(random.choice(shapes), k=19))
-            registers[20 * at + 19] = random.choice((0, 511, 512, 535, random.getrandbits(9)))
-        a, b = field.get(registers, 0), field.get(registers, 1)
-        c, d = random.choice((-8, -4, -1, 1, 3, 8)), random.randint(-8, 8)
-        for instruction, expected in (((2, 0, 1), a * b), ((2, 0, 0), a * a), ((2, 0, 1, c, d), a * c + b * d)):
-            field.run(registers, program(*instruction))
-            assert field.get(registers, 2) == expected % p, (registers, instruction)
+        registers = field.new()
+        for at in (0, 20):
+            registers[at : at + 19] = array("H", random.choices(random.choice(shapes), k=19))
+            registers[at + 19] = random.choice((0, 511, 512, 535, random.getrandbits(9)))
+        n, o = field.get(registers, 0), field.get(registers, 20)
+        c, d = random.choice((0, 1, 4, 6, 9)), random.randint(0, 9)
+        expected = {b"pno55 ": n * o, b"pnn55 ": n * n, b"pno%d%d " % (c, d): (c - 5) * n + (d - 5) * o}
+        for program, result in expected.items():
+            field.run(registers, program)
+            assert field.get(registers, 40) == result % p, (registers, program)
             assert max(registers[40:59]) < 8192
             assert registers[59] < 536
 

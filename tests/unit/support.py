@@ -187,7 +187,7 @@ def opened(reply, request, key=K, vin=VIN):
     response = reply["signature_data"]["AES_GCM_Response_data"]
     items = [(0, 9), (1, reply["from_destination"]["domain"]), (2, vin), (5, uint(response["counter"]))]
     items += [(7, uint(reply.get("flags", 0))), (8, bytes([5 if gcm else 8]) + tag[:16])]
-    if reply["from_destination"]["domain"] == 3:
+    if reply["from_destination"]["domain"] != 2:
         items[-1] = (8, bytes([5 if gcm else 8]) + tag)  # only vehicle security cuts it
     items.append((9, uint(reply.get("signedMessageStatus", {}).get("signed_message_fault", 0))))
     payload = reply["protobuf_message_as_bytes"]

@@ -95,7 +95,7 @@ class Made:
     def answer(self, fields=HANDSHAKE):
         """What the serial port answers, decoded."""
         conn = Conn()
-        self.parts.links[0].handle(conn, message(fields))
+        self.parts.serial.handle(conn, message(fields))
         return decode(messages.ROUTABLE_MESSAGE, conn.sent[-1])
 
     def fault(self):
@@ -110,20 +110,21 @@ def test_a_car_has_its_tasks_and_the_port_and_the_radio_that_its_settings_allow(
     assert made.tasks.names == ["log", "serial in", "serial out"] and len(made.parts.links) == 1
     assert made.kinds() == ["boot"] and not made.parts.lost
     made = Made(b'{"vin": "5YJ30123456789ABC"}')
-    assert made.tasks.names == ["log", "serial in", "serial out", "radio"] and len(made.parts.links) == 2
+    assert made.tasks.names == ["log", "serial in", "serial out", "radio"]
+    assert made.parts.links == [made.parts.serial, made.parts.radio]
     assert made.parts.hello()["vin"] == VIN.decode() and made.parts.hello()["boot"] == made.start.boot
 
 
 def test_the_bench_is_there_when_the_settings_say_so_and_hears_what_happens():
     for bench, there in ((b"true", True), (b"false", False)):
         made = Made(b'{"vin": "5YJ30123456789ABC", "bench": ' + bench + b"}")
-        assert (made.parts.links[0]._requests is not None) is there
+        assert (made.parts.serial._requests is not None) is there
         heard = []
-        made.parts.links[0].event = heard.append
+        made.parts.serial.event = heard.append
         made.answer()
         assert [event["event"] for event in heard] == ["handshake"] * there
         if there:
-            stats = made.parts.links[0]._requests._handle({"op": "stats"})["result"]
+            stats = made.parts.serial._requests._handle({"op": "stats"})["result"]
             assert stats["handshakes"] == 1 and stats["last_us"] > 0
 
 

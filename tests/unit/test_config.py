@@ -2,8 +2,10 @@
 """Settings: what is wrong is refused by name."""
 
 import json
+import sys
 
-from latchkey.config import ConfigError, parse
+import latchkey.prompt  # noqa: F401 - a development build
+from latchkey.config import ConfigError, parse, unprovisioned
 
 VIN = "5YJS0000000000000"
 
@@ -32,6 +34,17 @@ def in_force(pins):
 def test_a_vin_is_enough():
     config = parse(json.dumps({"vin": VIN}).encode(), Board)
     assert (config.vin, config.radio, config.bench, config.pins) == (VIN, True, True, Board.PINS)
+
+
+def test_the_bench_is_off_on_the_road_unless_it_is_named():
+    prompt = sys.modules.pop("latchkey.prompt")
+    try:
+        assert not parse(json.dumps({"vin": VIN}).encode(), Board).bench
+        assert not unprovisioned(Board).bench
+        assert parse(json.dumps({"vin": VIN, "bench": True}).encode(), Board).bench
+    finally:
+        sys.modules["latchkey.prompt"] = prompt
+    assert unprovisioned(Board).bench
 
 
 def test_every_setting_is_taken():

@@ -51,11 +51,12 @@ class Car:
         self.events = []
         self.log = Log()
         self.logged = self.log.entries
-        self.meter = Meter([self])
+        self.meter = Meter(self)
+        self.serial = self
         report = Report(self.log, self.meter.emit)
         self.enrolment = Enrolment(self.keys, self.sessions, self.clock, VEHICLE_PRIVATE, report, None, ())
         security = Security(self.vehicle, self.keys, self.enrolment.ask, self.log.append, self.meter.emit)
-        self.router = Router(VIN, self.clock, self.sessions, security, self.log.append, self.meter.emit)
+        self.router = Router(VIN, self.clock, self.sessions, security, self.log.append, self.meter.emit, None)
         self.handle = self.meter.watch(self.router.handle)
         self.conn = Conn()
         self.counter = 0
@@ -300,7 +301,7 @@ def test_the_vehicles_own_refusal_is_a_nominal_error():
     car.vehicle.door(0, True)
     car.command(UNLOCK)
     assert vcsec(car.command(LOCK)[1])["nominalError"]["genericError"] == 2
-    assert car.logged[-1] == ("refused", owner().id, 0, 0, 0x102)
+    assert car.logged[-1] == ("prevented", owner().id, 0, 0, 2)
 
 
 def test_a_key_whose_time_is_over_is_inactive():

@@ -7,6 +7,7 @@ import sys
 import board
 import esp32
 
+import latchkey.prompt  # noqa: F401 - a development build
 from latchkey import crypto, provisioning, start, unprovisioned
 from latchkey.clock import Clock
 from latchkey.crypto import random

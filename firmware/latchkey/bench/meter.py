@@ -12,12 +12,13 @@ if TYPE_CHECKING:
     from typing import Any
 
     from latchkey.link.connection import Connection
+    from latchkey.parts import Parts
 
 
 class Meter:
-    """`links` are the board's: events go to the first."""
+    """Events go to the serial port of `parts`."""
 
-    def __init__(self, links: list[Any]) -> None:
+    def __init__(self, parts: Parts) -> None:
         self.verified = 0
         self.refused = 0
         self.handshakes = 0
@@ -26,7 +27,7 @@ class Meter:
         self.drop = 0  # answers to lose
         self.late = 0  # answers to delay, after those,
         self.delay_ms = 0  # by so much
-        self._links = links
+        self._parts = parts
         self._started = 0
 
     def watch(self, handle: Callable[[Connection, memoryview], None]) -> Callable[[Connection, memoryview], None]:
@@ -54,8 +55,8 @@ class Meter:
             self.handshakes += 1
         elif name == "refused" and "fault" in event:  # a message, and not a key operation later
             self.refused += 1
-        if self._links:
-            self._links[0].event(event)
+        if self._parts.serial:
+            self._parts.serial.event(event)
 
     def _bent(self, conn: Connection) -> Callable[[bytes], None]:
         send = type(conn).send

@@ -43,7 +43,7 @@ class Bench:
 
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
-        self._meter = Meter(parts.links)
+        self._meter = Meter(parts)
         self.watch = self._meter.watch
         self.emit = self._meter.emit
 
@@ -83,7 +83,8 @@ class Bench:
             "board": parts.board.NAME,
             "boot": parts.boot,
             "uptime": parts.clock.now(),
-            "radio": (parts.links[1].trouble or "on") if len(parts.links) > 1 else "off",
+            "radio": (parts.radio.trouble or "on") if parts.radio else "off",
+            "build": "development" if "latchkey.prompt" in sys.modules else "production",
             "micropython": ".".join(str(part) for part in sys.implementation.version[:3]),
         }
 

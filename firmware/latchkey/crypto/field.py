@@ -2,8 +2,9 @@
 """Numbers modulo p, P-256's prime, in native code: a machine whose programs are formulas.
 
 A step from Python into native code costs as much as half a product, so a program is as long as can be: that of a whole
-window of a scalar is one step. An instruction has five bytes, target, x, y, 8 + c, 8 + d: the register target becomes
-c x + d y, or where c is 0 Montgomery's product, x y 2^-260. c and d are from -8 to 8. Which instructions the processor
+window of a scalar is one step. An instruction is six characters: the target register, two others, two digits and a
+space. "zxy64 " sets z to x - y: a digit is a factor from 5, which is 0. Where both are, the two are multiplied instead,
+in Montgomery's way: "zxy55 " sets z to x y 2^-260. Registers are the letters n to z. Which instructions the processor
 goes through depends on the program only.
 
 A register has 20 limbs of 13 bits (the last one a little more: the value stays below 1.05 * 2^256), so that a column of
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
 
 P = 0xFFFFFFFF00000001000000000000000000000000FFFFFFFFFFFFFFFFFFFFFFFF
 _BACK = 0xFFFFFFFE00000003FFFFFFFD0000000200000001FFFFFFFE000000030000000  # 2^-260
+_FIRST = const(110)  # n
+_ZERO = const(53)  # 5
 _BIAS = const((1 << 20) - 128)  # and 128 by the carry from the column before, whose bias has become 2^20
 
 _columns = bytearray(160)
@@ -39,12 +42,12 @@ def _run(t: ptr32, limb: int, registers: ptr8, program: ptr8, size: int) -> obje
     """t: 20 columns, and room for y. Its first two names are what viper keeps in the processor's registers."""
     at = 0
     while at < size:
-        z = ptr16(int(registers) + program[at] * 40)
-        x = ptr16(int(registers) + program[at + 1] * 40)
-        y = ptr16(int(registers) + program[at + 2] * 40)
-        c = program[at + 3] - 8
-        d = program[at + 4] - 8
-        at += 5
+        z = ptr16(int(registers) + 40 * (program[at] - _FIRST))
+        x = ptr16(int(registers) + 40 * (program[at + 1] - _FIRST))
+        y = ptr16(int(registers) + 40 * (program[at + 2] - _FIRST))
+        c = program[at + 3] - _ZERO
+        d = program[at + 4] - _ZERO
+        at += 6
         limb = _BIAS
         t[0] = limb + 128
         t[1] = limb
@@ -187,22 +190,26 @@ def _run(t: ptr32, limb: int, registers: ptr8, program: ptr8, size: int) -> obje
         z[19] = (limb >> 13) + t[19] - (1 << 20)
 
 
+def new() -> array[int]:
+    """Registers n to z."""
+    return array("H", bytes(40 * 13))
+
+
 def run(registers: array[int], program: Buffer) -> None:
-    """`registers` has 20 limbs of 16 bits for each."""
     _run(_columns, 0, registers, program, len(program))
 
 
 def put(registers: array[int], at: int, value: int) -> None:
-    """A number into the register `at`."""
+    """A number into the register whose first limb is at `at`."""
     value = (value << 260) % P
-    for i in range(20 * at, 20 * at + 20):
+    for i in range(at, at + 20):
         registers[i] = value & 8191
         value >>= 13
 
 
 def get(registers: array[int], at: int) -> int:
-    """The number in the register `at`, below p."""
+    """The number in that register, below p."""
     value = 0
-    for i in range(20 * at + 19, 20 * at - 1, -1):
+    for i in range(at + 19, at - 1, -1):
         value = (value << 13) + registers[i]
     return value * _BACK % P

@@ -1,13 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Public-key work under asyncio: `p256` and `ecdsa` are generators, and the loop has its turn after each step.
 
-Everything that fails raises a CryptoError. `ecdsa` is loaded when it is first asked for.
+Everything that fails raises a CryptoError. Both are loaded when they are asked for, and may be forgotten in between.
 """
 
 import asyncio
-
-from latchkey.crypto import p256
-from latchkey.crypto.p256 import InvalidPoint as InvalidPoint
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -40,18 +37,27 @@ async def _run(steps: "Generator[None, None, Result]") -> "Result":
 
 
 async def generate_private() -> bytes:
+    from latchkey.crypto import p256
+
     return p256.random_scalar().to_bytes(32, "big")
 
 
 async def public_key(private: Buffer) -> bytes:
+    from latchkey.crypto import p256
+
     return await _run(p256.public_key(private))
 
 
 def validate_public(public: Buffer) -> None:
+    """Raises InvalidPoint."""
+    from latchkey.crypto import p256
+
     p256.decode(public)
 
 
 async def ecdh(private: Buffer, public: Buffer) -> bytes:
+    from latchkey.crypto import p256
+
     return await _run(p256.ecdh(private, public))
 
 

@@ -61,6 +61,8 @@ _MODULES = (
     "latchkey.keys.changes",
     "latchkey.keys.enrolment",
 )
+# What p256 loads, whichever it is.
+_ARITHMETIC = ("latchkey.crypto.points", "latchkey.crypto.points_plain")
 
 
 class Loading:
@@ -112,7 +114,7 @@ class Loading:
         except Exception as failed:  # noqa: BLE001 - a file that was read wrongly is no reason to stay closed
             desk.enrolment = None
             gc.collect()  # forgetting takes some memory, too
-            forget(*_MODULES)  # all: an attempt before this one may have left some
+            forget(*_MODULES, *_ARITHMETIC)  # all: an attempt before this one may have left some
             error = Fault(MessageFault.BUSY, repr(failed))
         for operation, reply, actor in self._asked:
             try:
@@ -128,6 +130,6 @@ class Loading:
 
         desk = self._desk
         report = Report(desk.log, desk.emit)
-        # The arithmetic stays: the bench counts its operations.
-        names = tuple([name for name in _MODULES if "crypto" not in name])
+        # The bench counts publickey's operations. Native code stays, too: a board does not give its memory back.
+        names = tuple([name for name in _MODULES + _ARITHMETIC if name != "latchkey.crypto.publickey"])
         return Enrolment(desk.keychain, desk.sessions, desk.clock, desk.private, report, desk.run, names)

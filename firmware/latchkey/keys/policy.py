@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 _DRIVE = const(Permission.ADD_KEY - 1)  # everything but key management
 
 _ALLOWED = {
-    Role.OWNER: _DRIVE | Permission.ADD_KEY | Permission.REMOVE_KEY | Permission.CHANGE_KEY,
+    Role.OWNER: _DRIVE | Permission.ADD_KEY | Permission.REMOVE_KEY | Permission.CHANGE_KEY | Permission.AUDIT,
     Role.DRIVER: _DRIVE,
     Role.GUEST: _DRIVE,
     Role.SERVICE: Permission.READ | Permission.UNLOCK | Permission.LOCK | Permission.WAKE | Permission.REMOVE_KEY,

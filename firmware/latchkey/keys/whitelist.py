@@ -6,7 +6,7 @@
 
 from micropython import const
 
-from latchkey.crypto import publickey
+from latchkey.crypto import CryptoError, publickey
 from latchkey.faults import KeyRefused
 from latchkey.keys import labels, policy
 from latchkey.keys.keychain import Keychain
@@ -192,7 +192,7 @@ def _added(
     public = bytes(change.get(PermissionChange.key, {}).get(PublicKey.PublicKeyRaw, b""))
     try:
         publickey.validate_public(public)
-    except publickey.InvalidPoint:
+    except CryptoError:
         raise KeyRefused(Refusal.INVALID_PUBLIC_KEY, "not a point of P-256")
     if keychain.find(public) is not None:
         raise KeyRefused(Refusal.ATTEMPTING_TO_ADD_KEY_THAT_IS_ALREADY_ON_THE_WHITELIST, "enrolled already")

@@ -46,7 +46,7 @@ class Reply:
         self._address = request.address
         self._domain = request.domain
         self._challenge = request.challenge
-        self._encrypt = bool(request.flags & _ENCRYPT_RESPONSE)
+        self.encrypted = bool(request.flags & _ENCRYPT_RESPONSE)
         self.verified: Verified | None = None  # set once the tag has been checked: then answers can be encrypted
         self._counter = 0
 
@@ -56,7 +56,7 @@ class Reply:
         if fault:
             body[RoutableMessage.signedMessageStatus] = _error(fault)
         verified = self.verified
-        if verified and self._encrypt:
+        if verified and self.encrypted:
             self._counter += 1
             bound = metadata.response(self._domain, self._vin, self._counter, verified.request_hash, fault)
             nonce = crypto.random_bytes(12)

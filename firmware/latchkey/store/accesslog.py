@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 KINDS = (  # by number: new ones go to the end
     "other", "boot", "command", "refused", "enrolled", "removed", "updated", "replaced", "dropped", "collision",
-    "identity",
+    "identity", "prevented",
 )  # fmt: skip
 CONNS = ("", "serial", "ble")
 _SEGMENTS = const(8)
@@ -69,7 +69,8 @@ class AccessLog:
 
     def append(self, kind: str, conn: str, key_id: bytes | None, command: int, outcome: int, detail: int = 0) -> None:
         """One entry, to be written soon: one of KINDS, the name of a connection or "", a 4-byte key id, a Permission,
-        a MessageFault, and a code where a key operation or the vehicle refused. Raises nothing."""
+        a MessageFault, and what else a refusal has: a whitelist information, or the GenericError that prevented a
+        command. Raises nothing."""
         waiting = self._waiting
         try:
             name = conn.split("/")[0]
@@ -87,7 +88,7 @@ class AccessLog:
             self.dropped += 1
             self._lost += 1
             return
-        refused = kind == "refused"
+        refused = kind == "refused" or kind == "prevented"  # by the car, or by the state that it is in
         rationed = refused or kind == "collision"  # a stranger can bring these about
         if rationed:
             for at in range(self._writing, self._n * _SIZE, _SIZE):

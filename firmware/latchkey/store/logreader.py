@@ -10,7 +10,6 @@ from binascii import crc32
 
 from micropython import const
 
-from latchkey.store import files
 from latchkey.store.accesslog import CONNS, KINDS, AccessLog
 
 TYPE_CHECKING = False
@@ -53,6 +52,8 @@ def last(folder: str) -> tuple[int, int]:
 def opened(root: str, now: Callable[[], int], boot: int = 1) -> AccessLog:
     """The log, to go on in. Its folder is made, and what is in the way set aside; one that cannot be written is told,
     and waits."""
+    from latchkey.store import files  # who only reads has no need of it
+
     folder = root + "/log"
     files.attempt(files.make_folder, folder, print)
     for segment in range(_SEGMENTS):
@@ -62,25 +63,38 @@ def opened(root: str, now: Callable[[], int], boot: int = 1) -> AccessLog:
 
 def entries(log: AccessLog, since: int = 0, limit: int = 16) -> Iterator[dict[str, Any]]:
     """Entries with numbers above `since`, oldest first; also those that wait for a flush."""
-    folder, last, waiting = log.folder, log.last, log.waiting()
-    flushed = last - len(waiting) // _SIZE
+    while limit > 0:
+        found, since = read(log, since, limit)
+        limit -= len(found)
+        yield from found
+        if not since:
+            return
+
+
+def read(log: AccessLog, since: int, limit: int) -> tuple[list[dict[str, Any]], int]:
+    """(the sound ones of at most so many entries with numbers above `since`, where the next page goes on; 0: nowhere).
+
+    It takes one look into the flash, whatever is there.
+    """
+    waiting = log.waiting()
+    flushed = log.last - len(waiting) // _SIZE
     place = max(since, (flushed - 1) // _PLACES * _PLACES - (_SEGMENTS - 1) * _PLACES, 0)
-    while place < last and limit > 0:
-        n = min(limit, _PLACES - place % _PLACES, flushed - place)
-        data: bytes | memoryview
-        if n > 0:
-            data = _read(folder, place, n)
-        else:
-            n = last - place
-            data = waiting[(place - flushed) * _SIZE :]
-        for at in range(0, len(data), _SIZE):
-            place += 1
-            n -= 1
-            entry = _entry(data[at : at + _SIZE], place, place > flushed)
-            if entry and limit > 0:
-                limit -= 1
-                yield entry
-        place += n  # a segment that is missing or cut short
+    if place >= log.last:
+        return [], 0
+    data: bytes | memoryview
+    if place < flushed:
+        limit = min(limit, _PLACES - place % _PLACES, flushed - place)
+        data = _read(log.folder, place, limit)
+    else:
+        limit = min(limit, log.last - place)
+        data = waiting[(place - flushed) * _SIZE :][: limit * _SIZE]
+    found = []
+    for at in range(0, len(data), _SIZE):
+        entry = _entry(data[at : at + _SIZE], place + at // _SIZE + 1, place >= flushed)
+        if entry:
+            found.append(entry)
+    place += limit
+    return found, place if place < log.last else 0
 
 
 def _read(folder: str, place: int, n: int) -> bytes:

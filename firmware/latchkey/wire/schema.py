@@ -30,6 +30,25 @@ class ActionStatus:  # car_server.proto
     result_reason = 2
 
 
+class CarStatus:  # latchkey.proto
+    uptime = 1
+    boot = 2
+    version = 3
+    board = 4
+    micropython = 5
+    development = 6
+    radio = 7
+    locked = 8
+    asleep = 9
+    user_present = 10
+    brake = 11
+    start_enabled = 12
+    start_left = 13
+    open = 14
+    pending = 15
+    collision = 16
+
+
 class ClosureMoveRequest:  # vcsec.proto
     frontDriverDoor = 1
     frontPassengerDoor = 2
@@ -63,6 +82,12 @@ class Destination:  # universal_message.proto
     routing_address = 2
 
 
+class FromLatchkey:  # latchkey.proto
+    status = 1
+    keys = 2
+    log = 3
+
+
 class FromVCSECMessage:  # vcsec.proto
     vehicleStatus = 1
     authenticationRequest = 3
@@ -90,6 +115,17 @@ class InformationRequest:  # vcsec.proto
     slot = 4
 
 
+class KeyEntry:  # latchkey.proto
+    slot = 1
+    public = 2
+    role = 3
+    form = 4
+    origin = 5
+    label = 6
+    impermanent = 7
+    seconds = 8
+
+
 class KeyIdentifier:  # vcsec.proto
     publicKeySHA1 = 1
 
@@ -104,6 +140,37 @@ class KeyMetadata:  # vcsec.proto
     keyFormFactor = 1
 
 
+class KeysPage:  # latchkey.proto
+    keys = 1
+    next = 2
+
+
+class KeysRequest:  # latchkey.proto
+    start = 1
+
+
+class LogEntry:  # latchkey.proto
+    number = 1
+    boot = 2
+    at = 3
+    kind = 4
+    link = 5
+    key = 6
+    command = 7
+    outcome = 8
+    detail = 9
+    count = 10
+
+
+class LogPage:  # latchkey.proto
+    entries = 1
+    next = 2
+
+
+class LogRequest:  # latchkey.proto
+    since = 1
+
+
 class MessageStatus:  # universal_message.proto
     operation_status = 1
     signed_message_fault = 2
@@ -112,6 +179,12 @@ class MessageStatus:  # universal_message.proto
 class NominalError:  # errors.proto
     genericError = 1
     keyNotFoundContext = 8
+
+
+class PendingKey:  # latchkey.proto
+    id = 1
+    role = 2
+    left = 3
 
 
 class PermissionChange:  # vcsec.proto
@@ -212,6 +285,12 @@ class SignatureData:  # signatures.proto
 class SignedMessage:  # vcsec.proto
     protobufMessageAsBytes = 2
     signatureType = 3
+
+
+class ToLatchkey:  # latchkey.proto
+    status = 1
+    keys = 2
+    log = 3
 
 
 class ToVCSECMessage:  # vcsec.proto
@@ -471,6 +550,7 @@ class Domain:  # universal_message.proto
     AUTHD = 5
     ENERGY_DEVICE = 7
     ENERGY_DEVICE_AUTH = 8
+    LATCHKEY = 76
 
 
 class Flags:  # universal_message.proto
@@ -544,6 +624,27 @@ class KeyFormFactor:  # vcsec.proto
     HARMONY_OS_NEXT_DEVICE = 19
 
 
+class LogKind:  # latchkey.proto
+    OTHER = 0
+    BOOT = 1
+    COMMAND = 2
+    REFUSED = 3
+    ENROLLED = 4
+    REMOVED = 5
+    UPDATED = 6
+    REPLACED = 7
+    DROPPED = 8
+    COLLISION = 9
+    IDENTITY = 10
+    PREVENTED = 11
+
+
+class LogLink:  # latchkey.proto
+    NONE = 0
+    SERIAL = 1
+    BLE = 2
+
+
 class MessageFault:  # universal_message.proto
     NONE = 0
     BUSY = 1
@@ -604,6 +705,7 @@ class Permission:  # latchkey.proto
     ADD_KEY = 256
     REMOVE_KEY = 512
     CHANGE_KEY = 1024
+    AUDIT = 2048
 
 
 class RKEAction:  # vcsec.proto

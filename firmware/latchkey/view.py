@@ -1,0 +1,219 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a car tells those who hold its keys: its state, its keychain and its access log, a page at a time
+(docs/protocol.md, "The owner's view"). Nothing here changes anything.
+
+Loaded when a key asks, and dropped when none has asked for a while. A page is so much as is read and encoded in one
+stretch of the loop, and fits a message.
+"""
+
+import asyncio
+import sys
+
+from micropython import const
+
+from latchkey import VERSION, forget
+from latchkey.faults import Fault
+from latchkey.keys import policy
+from latchkey.store.accesslog import CONNS, KINDS
+from latchkey.wire import viewmessages
+from latchkey.wire.pb import decode, encode
+from latchkey.wire.schema import (
+    CarStatus,
+    KeyEntry,
+    KeysPage,
+    KeysRequest,
+    LogEntry,
+    LogPage,
+    LogRequest,
+    MessageFault,
+    PendingKey,
+    Permission,
+    SignatureType,
+    ToLatchkey,
+    Wire,
+)
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any, Protocol
+
+    from latchkey.clock import Clock
+    from latchkey.keys.keychain import Keychain
+    from latchkey.keys.record import Record
+    from latchkey.link.connection import Connection
+    from latchkey.session.reply import Reply
+    from latchkey.store.accesslog import AccessLog
+    from latchkey.wire.pb import Fields
+
+    class Parts(Protocol):
+        """What there is to look at (parts.py)."""
+
+        board: Any
+        boot: str
+        clock: Clock
+        radio: Any
+        car: Any
+
+
+_MODULES = ("latchkey.view", "latchkey.wire.viewmessages", "latchkey.store.logreader")
+_IDLE_MS = const(10_000)
+_KEYS = const(4)  # in a page, each a look-up in flash
+_ENTRIES = const(8)  # of the log, in a page
+_ROW = const(64)  # slots that are looked at together
+_FREE = const(0xFF)
+_REASON = const(64)  # bytes of why the radio is off
+
+_asked = False
+_task: "asyncio.Task[None] | None" = None
+
+
+def act(parts: Parts, reply: Reply, failed: Callable[[Connection, Reply, Exception], None]) -> None:
+    """Answer a signed ToLatchkey; the one for which this was loaded in a moment, and what it raises goes to `failed`.
+
+    Raises Fault: it came or would be answered in the clear, cannot be decoded, asks for nothing that is known, or the
+    role has it not.
+    """
+    global _asked, _task
+    _asked = True
+    if _task:
+        _answer(parts, reply)
+    else:
+        _task = asyncio.create_task(_stay(parts, reply, failed))
+
+
+async def _stay(parts: Parts, reply: Reply, failed: Callable[[Connection, Reply, Exception], None]) -> None:
+    """Answer the first, now that others have had their turn; drop all this once nobody has asked for a while."""
+    global _asked
+    try:
+        _answer(parts, reply)
+    except Exception as error:  # noqa: BLE001 - the router tells it, as it does for messages at hand
+        failed(reply.conn, reply, error)
+    while _asked:
+        _asked = False
+        await asyncio.sleep_ms(_IDLE_MS)
+        try:
+            if not _asked:
+                forget(*_MODULES)
+        except MemoryError:
+            _asked = True  # the next time
+
+
+def _answer(parts: Parts, reply: Reply) -> None:
+    verified: Any = reply.verified
+    if verified.request_hash[0] != SignatureType.AES_GCM_PERSONALIZED:
+        raise Fault(MessageFault.BAD_PARAMETER, "signature_type")
+    if not reply.encrypted:
+        raise Fault(MessageFault.REQUIRES_RESPONSE_ENCRYPTION, "flags")
+    record = verified.session.record
+    policy.check(record, Permission.READ)
+    request = decode(viewmessages.TO_LATCHKEY, verified.plaintext)
+    kind = request.get(Wire.ONE_OF)
+    own = None if policy.permitted(record, Permission.AUDIT) else record  # all that who asks may see
+    answer: Fields
+    if kind == ToLatchkey.status:
+        answer = _status(parts)
+    elif kind == ToLatchkey.keys:
+        answer = _keys(parts.car.desk.keychain, request[kind].get(KeysRequest.start, 0), own)
+    elif kind == ToLatchkey.log:
+        answer = _log(parts.car.log, request[kind].get(LogRequest.since, 0), own)
+    else:
+        raise Fault(MessageFault.INVALID_COMMAND, "request")
+    reply.payload(encode(viewmessages.FROM_LATCHKEY, {kind: answer}))  # an answer has its request's number
+
+
+def _told(fields: Fields) -> Fields:
+    """Without what is 0, no or nothing: it is not sent."""
+    return {number: fields[number] for number in fields if fields[number]}
+
+
+def _status(parts: Parts) -> Fields:
+    vehicle = parts.car.vehicle
+    enrolment = parts.car.desk.enrolment
+    pending = enrolment and enrolment.pending
+    radio = (parts.radio.trouble or "on") if parts.radio else "off"
+    return _told({
+        CarStatus.uptime: parts.clock.now(),
+        CarStatus.boot: parts.boot.encode(),
+        CarStatus.version: VERSION.encode(),
+        CarStatus.board: parts.board.NAME.encode(),
+        CarStatus.micropython: b"%d.%d.%d" % tuple(sys.implementation.version[:3]),
+        CarStatus.development: "latchkey.prompt" in sys.modules,
+        CarStatus.radio: radio.encode()[:_REASON],
+        CarStatus.locked: vehicle.locked,
+        CarStatus.asleep: vehicle.asleep,
+        CarStatus.user_present: vehicle.user_present,
+        CarStatus.brake: vehicle.brake_pressed,
+        CarStatus.start_enabled: vehicle.start_enabled,
+        CarStatus.start_left: vehicle.start_left(),
+        CarStatus.open: sum(1 << i for i, is_open in enumerate(vehicle.closures) if is_open),
+        CarStatus.pending: pending
+        and {
+            PendingKey.id: pending.change.key_id,
+            PendingKey.role: pending.change.role,
+            PendingKey.left: max(0, pending.deadline - parts.clock.now()),
+        },
+        CarStatus.collision: enrolment and enrolment.collision,
+    })
+
+
+def _keys(keychain: Keychain, start: int, own: Record | None) -> Fields:
+    """Of the slots from `start` on, the next few that are in use; stale keys too, and none that cannot be read."""
+    if own:
+        return {KeysPage.keys: [_key(own)] if own.slot >= start else []}
+    found = []
+    slot = _used(keychain.slots, start)
+    for _ in range(_KEYS):
+        if slot >= 0:
+            record = keychain.find_slot(slot, True)
+            if record:
+                found.append(_key(record))
+            slot = _used(keychain.slots, slot + 1)
+    return {KeysPage.keys: found, KeysPage.next: slot if slot >= 0 else None}
+
+
+def _used(slots: bytearray, at: int) -> int:
+    """The next slot in use, from `at` on; -1: there is none. To look at each of 4,096 would hold up the loop."""
+    while at < len(slots):
+        if slots[at] != _FREE:
+            return at
+        at += _ROW if slots.count(b"\xff", at, at + _ROW) == _ROW else 1
+    return -1
+
+
+def _key(record: Record) -> Fields:
+    return _told({
+        KeyEntry.slot: record.slot,
+        KeyEntry.public: record.public,
+        KeyEntry.role: record.role,
+        KeyEntry.form: record.form,
+        KeyEntry.origin: record.origin,
+        KeyEntry.label: record.label.encode(),
+        KeyEntry.impermanent: record.impermanent,
+        KeyEntry.seconds: record.seconds,
+    })
+
+
+def _log(log: AccessLog, since: int, own: Record | None) -> Fields:
+    """Of the next few entries, those that are sound, and that who asks may see."""
+    from latchkey.store import logreader
+
+    found, since = logreader.read(log, since, _ENTRIES)
+    whose = own and own.id.hex()
+    entries = [_entry(entry) for entry in found if not whose or entry["key"] == whose]
+    return {LogPage.entries: entries, LogPage.next: since or None}
+
+
+def _entry(entry: dict[str, Any]) -> Fields:
+    return _told({
+        LogEntry.number: entry["seq"],
+        LogEntry.boot: entry["boot"],
+        LogEntry.at: entry["at"],
+        LogEntry.kind: KINDS.index(entry["kind"]),
+        LogEntry.link: CONNS.index(entry["conn"]),
+        LogEntry.key: entry["key"] and bytes.fromhex(entry["key"]),
+        LogEntry.command: entry["command"],
+        LogEntry.outcome: entry["outcome"],
+        LogEntry.detail: entry["detail"],
+        LogEntry.count: entry["count"],
+    })
