@@ -118,7 +118,7 @@ def _run(t: ptr32, limb: int, registers: ptr8, program: ptr8, size: int) -> obje
             t[38] = y[18]
             t[39] = y[19]
             i = 0
-            while i < 20:  # one limb of x, and one limb of the sum made zero: the columns move down by one
+            while i < 20:  # one limb of x, and one of the sum made zero: columns move down, and a bias in
                 limb = x[i]
                 i += 1
                 low = t[20] * limb + t[0]
@@ -142,7 +142,6 @@ def _run(t: ptr32, limb: int, registers: ptr8, program: ptr8, size: int) -> obje
                 t[16] = t[37] * limb + t[17] - (low << 3)
                 t[17] = t[38] * limb + t[18]
                 t[18] = t[39] * limb + t[19] + (low << 9)
-                t[19] = _BIAS
         limb = (t[19] + ((t[18] + 128) >> 13) - ((1 << 20) + 2)) >> 9  # how often p can go, or one less
         t[0] += limb
         t[7] -= limb << 5
