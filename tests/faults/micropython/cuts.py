@@ -2,17 +2,20 @@
 """A board that loses its power in the middle of an act, and what its next boot finds."""
 
 import asyncio
+import os
 
 from latchkey import provisioning
 from latchkey.keys.keychain import Keychain
 from latchkey.keys.record import IMPERMANENT
 from latchkey.store import journal
 from latchkey.wire.schema import Origin
-from ramflash import ROOT, RamFlash, fresh, key, mount
+from ramflash import ROOT, QuickFlash, fresh, key, mount
 
 PRIVATE, CAR = b"p" * 32, b"\x04" + b"c" * 64
 SETTINGS = b'{"vin": "5YJ30123456789ABC"}'
 DRIVER = 3
+ALL = bool(os.getenv("FAULTS"))  # `make faults`: no shares
+EDGE = 20
 
 
 def neighbour(i):
@@ -37,7 +40,7 @@ class Board:
     """What a boot finds."""
 
     def __init__(self, image):
-        self.flash = mount(RamFlash(image))
+        self.flash = mount(QuickFlash(image))
         self.reports = []
         self.identity = provisioning.load(ROOT, Settings, self.reports.append)
         if self.identity:
@@ -73,16 +76,24 @@ def prepared(*records):
     return flash.image()
 
 
-def cut(image, act, n, torn):
-    """Do the act on a board whose power fails at its n-th flash operation. (acknowledged, image; None: no cut.)"""
+def cut(image, act, n):
+    """Do the act on a board whose power fails at its n-th flash operation.
+
+    (acknowledged, the image with the operation torn, the image with it just done); None for the images: no cut.
+    """
     board = Board(image)
-    board.flash.cut_after(n, torn)
+    board.flash.cut_after(n)
     try:
         asyncio.run(act(board))
         acknowledged = True
     except (OSError, journal.Unclear):
         acknowledged = False
-    return acknowledged, board.flash.image() if board.flash.dead else None
+    return acknowledged, board.flash.image() if board.flash.dead else None, board.flash.whole
+
+
+def points(total, share):
+    """The operations, or reads, that meet a fault: the first and the last twenty, and one in `share` between them."""
+    return [n for n in range(1, total + 1) if ALL or n <= EDGE or n > total - EDGE or not n % share]
 
 
 def with_guests():

@@ -11,7 +11,7 @@ from latchkey import config, provisioning
 from latchkey.keys import buckets
 from latchkey.keys.keychain import Keychain
 from latchkey.store import boots, files, journal, logreader
-from ramflash import ROOT, RamFlash, key, mount, public
+from ramflash import ROOT, QuickFlash, key, mount, public
 
 OWNERS = 4
 
@@ -33,7 +33,7 @@ def boot():
 
 def image():
     """A car with owners, guests, a log, a reserve and a journal that was not cleared."""
-    mount(RamFlash(prepared(*[key(i) for i in range(OWNERS)])))
+    mount(QuickFlash(prepared(*[key(i) for i in range(OWNERS)])))
     _, keys, log, _ = boot()
     for i in range(80):
         log.append("command", "ble/0", b"keyA", i, 0)
@@ -127,7 +127,7 @@ DAMAGE = {
 
 def test_whatever_is_in_any_place_the_car_boots_and_readable_owners_get_in():
     whole = image()
-    mount(RamFlash(whole))
+    mount(QuickFlash(whole))
     # Of the buckets that are empty, every eighth.
     places = [place for i, place in enumerate(walk(ROOT)) if place[1] or os.stat(place[0])[6] or not i % 8]
     worked = refused = lost = boots_seen = 0
@@ -135,10 +135,10 @@ def test_whatever_is_in_any_place_the_car_boots_and_readable_owners_get_in():
         home = None
         for name in ("nothing", "an empty file", "random bytes", "a folder") if is_folder else DAMAGE:
             boots_seen += 2
-            mount(RamFlash(whole))
+            mount(QuickFlash(whole))
             DAMAGE[name](path, None if is_folder else files.read(path))
             where = "%s in place of %s" % (name, path)
-            mount(RamFlash(remounted.image()))
+            mount(QuickFlash(remounted.image()))
             home = [i for i in range(OWNERS) if buckets.path(ROOT, key(i).id[0] % 64).startswith(path)]
             identity, keys, log, _ = boot()
             assert identity, where
@@ -158,7 +158,7 @@ def test_whatever_is_in_any_place_the_car_boots_and_readable_owners_get_in():
                 refused += 1
             hidden = (hidden and {public(3)}) or set()
             assert {record.public for record in keys.entries()} | hidden == set(expected) | hidden, where
-            mount(RamFlash(remounted.image()))
+            mount(QuickFlash(remounted.image()))
             identity, keys, log, _ = boot()
             now = {record.public for record in keys.entries()}
             assert identity and now | hidden == set(expected) | hidden, "then, " + where
@@ -170,7 +170,7 @@ def test_whatever_is_in_any_place_the_car_boots_and_readable_owners_get_in():
 
 def test_reading_writes_nothing():
     whole = image()
-    flash = mount(RamFlash(whole))
+    flash = mount(QuickFlash(whole))
     identity, keys, log, _ = boot()
     before = flash.operations
     for i in range(20):

@@ -17,7 +17,7 @@ from latchkey import provisioning
 from latchkey.keys.keychain import Keychain
 from latchkey.keys.record import IMPERMANENT
 from latchkey.store import boots, journal, logreader, reserve
-from ramflash import ROOT, RamFlash, fresh, key, mount, public
+from ramflash import ROOT, QuickFlash, RamFlash, fresh, key, mount, public
 
 EIO, ENOSPC = 5, 28
 OTHER = b'{"vin": "other"}'
@@ -34,13 +34,17 @@ def steps(kind, operations=1, reads=797):
     return 1 if ALL else reads if kind[2] else operations
 
 
+def flash_for(kind):
+    return RamFlash if kind[2] else QuickFlash
+
+
 class Board:
     """A boot, which never raises."""
 
-    def __init__(self, image, kind=None):
-        self.flash = mount(RamFlash(image))
-        if kind:
-            self.flash.fail_after(1, *kind)
+    def __init__(self, image, flash=QuickFlash, error=None):
+        self.flash = mount(flash(image))
+        if error:
+            self.flash.fail_after(1, *error)
         self.told = []
         self.number = boots.count(ROOT, self.told.append)
         self.identity = provisioning.load(ROOT, Settings, self.told.append)
@@ -81,7 +85,7 @@ def fail_everywhere(name, image, act, restarts=False, operations=1):
         n = 1 - steps(kind, operations)
         while True:
             n += steps(kind, operations)
-            board = Board(image)
+            board = Board(image, flash_for(kind))
             asyncio.run(used(board))
             board.flash.fail_after(n, *kind)
             said = answer(board, act)
@@ -103,7 +107,7 @@ def fail_everywhere(name, image, act, restarts=False, operations=1):
             assert found in wanted, "flash, " + where
             # A boot that cannot write, or not even read, is a boot.
             for error in WORSE if ALL or n % 8 == 1 else ():
-                worse = Board(left, error)
+                worse = Board(left, flash_for(error), error)
                 worse.flash.fail_after(0)
                 if not error[2]:
                     assert worse.seen() == found, "a boot that cannot write, " + where
@@ -214,7 +218,7 @@ def test_a_boot_takes_any_error_and_loses_nothing():
             n = 0
             while True:
                 n += steps(kind, 5 if name != "no reserve" else 43)
-                flash = mount(RamFlash(image))
+                flash = mount(flash_for(kind)(image))
                 flash.fail_after(n, *kind)
                 told = []
                 counted = boots.count(ROOT, told.append)
@@ -296,12 +300,13 @@ def ballast(free):
     """Fill the flash but for about so many blocks."""
     with open(ROOT + "/ballast1", "wb") as f:
         f.write(b"x" * (free * 4064))
-    with open(ROOT + "/ballast0", "wb") as f:
-        try:
-            while True:
-                f.write(b"x" * 2000)
-                f.flush()
-        except OSError:
-            pass
+    for size in (40_640, 2000):  # what fails is not in the file
+        with open(ROOT + "/ballast0", "ab") as f:
+            try:
+                while True:
+                    f.write(b"x" * size)
+                    f.flush()
+            except OSError:
+                pass
     with open(ROOT + "/ballast1", "wb") as f:
         pass

@@ -8,8 +8,8 @@ that follows a failed one. Of reads, a share (`make faults`: all).
 import asyncio
 import os
 
-from latchkey.store.accesslog import AccessLog
-from ramflash import ROOT, RamFlash, fresh, mount
+from latchkey.store import logreader
+from ramflash import ROOT, QuickFlash, RamFlash, fresh, mount
 
 EIO, ENOSPC = 5, 28
 SEGMENT, RING = 64, 512
@@ -21,7 +21,7 @@ SHARE = 1 if os.getenv("FAULTS") else 13  # of the reads, one in so many and the
 
 
 def opened():
-    return AccessLog(ROOT, lambda: 7)
+    return logreader.opened(ROOT, lambda: 7)
 
 
 def written(log, commands):
@@ -29,12 +29,12 @@ def written(log, commands):
     for command in commands:
         log.append("command", "ble/0", b"keyA", command, 0)
     asyncio.run(log.flush())
-    return not log._n
+    return not log.waiting()
 
 
 def seen(log):
     """(number, command) of all entries that the log shows."""
-    return [(entry["seq"], entry["command"]) for entry in log.entries(0, 2 * RING)]
+    return [(entry["seq"], entry["command"]) for entry in logreader.entries(log, 0, 2 * RING)]
 
 
 def numbered(commands):
@@ -56,8 +56,8 @@ def fail_everywhere(name, before, first=0):
     image = flash.image()
     new = [1000] * bool(first) + NEW
 
-    def prepared():
-        flash = mount(RamFlash(image))
+    def prepared(chip=RamFlash):
+        flash = mount(chip(image))
         log = opened()
         if first:
             flash.fail_after(first, EIO)
@@ -73,7 +73,7 @@ def fail_everywhere(name, before, first=0):
     for kind in KINDS:
         points = set(range(1, reads, SHARE)) | {reads} if kind[2] else range(1, operations + 1)
         for n in points:
-            flash, log = prepared()
+            flash, log = prepared(RamFlash if kind[2] else QuickFlash)
             flash.fail_after(n, *kind)
             done = written(log, NEW)
             assert flash.failures > bool(first)
@@ -87,10 +87,10 @@ def fail_everywhere(name, before, first=0):
             assert same(seen(log), old + new), "RAM, " + where
             assert written(log, [2001]), "the next flush, " + where
             assert same(seen(log), old + new + [2001]), "the next one, " + where
-            mount(RamFlash(flash.image()))
+            mount(QuickFlash(flash.image()))
             assert same(seen(opened()), old + new + [2001]), "the next one, after a restart, " + where
             # And had the power been cut in place of that.
-            mount(RamFlash(left))
+            mount(QuickFlash(left))
             log = opened()
             kept = new[: log.last - before]
             assert same(seen(log), old + kept) and (kept == new or not done), "after a restart, " + where

@@ -3,38 +3,36 @@
 
 import asyncio
 
-from cuts import CAR, DRIVER, PRIVATE, SETTINGS, Board, Settings, cut, neighbour, prepared, with_guests
+from cuts import CAR, DRIVER, PRIVATE, SETTINGS, Board, Settings, cut, neighbour, points, prepared, with_guests
 
 from latchkey import provisioning
 from latchkey.keys.record import IMPERMANENT
 from latchkey.store import identity, logreader
-from ramflash import ROOT, RamFlash, fresh, key, mount, public
+from ramflash import ROOT, QuickFlash, fresh, key, mount, public
 
 
-def cut_everywhere(name, image, act):
-    """Every operation, torn and just done: what the next boot finds is old or new, and it can be changed again."""
+def cut_everywhere(name, image, act, share=1):
+    """Every operation, or a share, torn and just done: a boot finds old or new, and that can be changed again."""
     board = Board(image)
     old = board.seen()
+    before = board.flash.operations
     asyncio.run(act(board))
+    total = board.flash.operations - before
     new = Board(board.flash.image()).seen()
     assert new != old, "an act that changes nothing shows nothing"
     count = 0
     outcomes = set()
-    for torn in (True, False):
-        n = 0
-        while True:
-            n += 1
-            acknowledged, left = cut(image, act, n, torn)
-            if left is None:
-                break
+    for n in points(total, share):
+        acknowledged, *images = cut(image, act, n)
+        for how, left in zip(("torn", "done"), images):
             count += 1
             board = Board(left)
             seen = board.seen()
-            where = "operation %d, %s" % (n, "torn" if torn else "done")
+            where = "operation %d, %s" % (n, how)
             assert seen in (old, new), where
             assert seen == new or not acknowledged, "less than acknowledged: " + where
             outcomes.add(seen == new)
-            if not torn:
+            if how == "done":
                 continue  # what is done at n differs from torn at n + 1 by its first bytes only
             if not seen:
                 asyncio.run(act(board))
@@ -45,12 +43,15 @@ def cut_everywhere(name, image, act):
             assert later.keys.find(public(99)), "no change after " + where
             assert len(later.seen()[1]) == len(seen[1]) + 1, where
     assert outcomes == {True, False}, "cuts on both sides of the commit"
-    print("note: %s: %d power cuts" % (name, count))
+    assert cut(image, act, total + 1)[1] is None, "there are more operations"
+    print("note: %s: %d power cuts of %d" % (name, count, 2 * total))
 
 
 def test_provisioning_a_new_board():
+    """Most of it makes 64 buckets, one like the other: between both ends, a share."""
     flash = fresh()
-    cut_everywhere("provision", flash.image(), lambda board: provisioning.provision(ROOT, SETTINGS, PRIVATE, CAR))
+    act = lambda board: provisioning.provision(ROOT, SETTINGS, PRIVATE, CAR)  # noqa: E731
+    cut_everywhere("provision", flash.image(), act, share=11)
 
 
 def test_provisioning_over_a_car_with_keys():
@@ -110,7 +111,7 @@ def test_an_identity_for_settings_put_there_by_hand():
         n = 0
         while True:
             n += 1
-            flash = mount(RamFlash(image))
+            flash = mount(QuickFlash(image))
             assert load() == (SETTINGS, None, None)
             flash.cut_after(n, torn)
             try:
@@ -121,7 +122,7 @@ def test_an_identity_for_settings_put_there_by_hand():
             if not flash.dead:
                 break
             count += 1
-            mount(RamFlash(flash.image()))
+            mount(QuickFlash(flash.image()))
             found = load()
             assert found == (SETTINGS, PRIVATE, CAR) or (found == (SETTINGS, None, None) and not acknowledged)
     print("note: identity: %d power cuts" % count)
@@ -147,7 +148,7 @@ def test_the_access_log_loses_what_was_not_written_and_nothing_else():
             n = 0
             while True:
                 n += 1
-                flash = mount(RamFlash(image))
+                flash = mount(QuickFlash(image))
                 log = logreader.opened(ROOT, lambda: 8)
                 for i in range(4):
                     log.append("refused", "ble/0", b"keyB", i, 5)
@@ -156,7 +157,7 @@ def test_the_access_log_loses_what_was_not_written_and_nothing_else():
                 if not flash.dead:
                     break
                 count += 1
-                mount(RamFlash(flash.image()))
+                mount(QuickFlash(flash.image()))
                 log = logreader.opened(ROOT, lambda: 9)
                 found = list(logreader.entries(log, 0, 1000))
                 kept = [entry for entry in found if entry["seq"] <= before]
