@@ -61,7 +61,9 @@ class Device:
 class Characteristic:
     count = 0
 
-    def __init__(self, service, uuid, **rest):
+    def __init__(
+        self, service, uuid, read=False, write=False, write_no_response=False, indicate=False, initial=None, max_len=20
+    ):
         Characteristic.count += 1
         self._value_handle = Characteristic.count
         self.updates = []

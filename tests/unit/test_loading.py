@@ -27,7 +27,7 @@ class Reply:
     def waiting(self):
         self.waited += 1
 
-    def payload(self, payload):
+    def payload(self, payload, fault=0):
         self.told.append(payload)
 
 
