@@ -169,7 +169,7 @@ def _keys(keychain: Keychain, start: int, own: Record | None) -> Fields:
             if record:
                 found.append(_key(record))
             slot = _used(keychain.slots, slot + 1)
-    return {KeysPage.keys: found, KeysPage.next: slot if slot >= 0 else None}
+    return {KeysPage.keys: found, KeysPage.next: max(slot, 0) or None}
 
 
 def _used(slots: bytearray, at: int) -> int:

@@ -54,6 +54,7 @@ MODULES = (
     "agent.py",
     "tasks.py",
     "assemble.py",
+    "view.py",
 )
 # Whose tests show what a module does, beside the file of its own name.
 ALSO: dict[str, tuple[str, ...]] = {

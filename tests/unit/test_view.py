@@ -302,6 +302,32 @@ def test_slots_that_are_free_are_passed_over_wherever_the_next_key_is():
             assert view._used(slots, start) == -1
 
 
+class Looked:
+    """Slots that count how often one is looked at by itself."""
+
+    def __init__(self, slots):
+        self._slots = slots
+        self.count = slots.count
+        self.looks = 0
+
+    def __len__(self):
+        return len(self._slots)
+
+    def __getitem__(self, at):
+        self.looks += 1
+        return self._slots[at]
+
+
+def test_free_slots_are_not_looked_at_one_by_one():
+    for used in (4095, 2000, None):
+        slots = bytearray(b"\xff" * 4096)
+        if used:
+            slots[used] = 3
+        looked = Looked(slots)
+        assert view._used(looked, 0) == (used or -1)
+        assert looked.looks <= 128
+
+
 def test_the_log_comes_in_pages_written_or_not():
     car = Car(owner())
     car.did(20, b"keyA")

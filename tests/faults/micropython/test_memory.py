@@ -10,6 +10,7 @@ from memory import TURNS, Board, Phone, Squeeze, prepared
 from memory import opened as stored
 
 import named as messages
+from latchkey import forget
 from latchkey.store import logreader
 from latchkey.store.journal import Unclear
 from named import encode
@@ -129,6 +130,49 @@ def test_a_command_works_on_a_heap_that_is_in_pieces():
             assert verdict(conn.last()) == "done", payload
 
     asyncio.run(run())
+
+
+def test_a_look_is_answered_or_refused_and_the_next_one_works():
+    """Also when it is the first, and what answers it does not find room."""
+    flash = prepared()
+    squeeze = Squeeze()
+    modules = ("latchkey.view", "latchkey.wire.viewmessages", "latchkey.store.logreader")
+    counts = {"done": 0, BUSY: 0, None: 0}
+
+    async def look(board, payload, left):
+        conn = Phone()
+        data = message(command(board, payload, 76))
+        if left is not None:
+            squeeze.hold(left)
+        try:
+            board.handle(conn, data)
+            for _ in range(3):
+                await asyncio.sleep_ms(0)
+        finally:
+            squeeze.release()
+        return verdict(conn.last())
+
+    async def run():
+        board = Board(flash)
+        before = state(board.car.vehicle), enrolled(board.keychain)
+        for first in (False, True):
+            for payload in (b"\x12\x00", b"\x1a\x00"):  # keys, log
+                for left in range(0, 60000, 3000) if first else range(0, 12000, 192):
+                    if first:
+                        forget(*modules)
+                    told = await look(board, payload, left)
+                    counts[told] += 1  # KeyError: it was neither done nor refused for want of memory
+                    if left % 4 == 0:
+                        assert await look(board, payload, None) == "done", (first, payload, left, told)
+                assert told == "done", "the last had room"
+        assert (state(board.car.vehicle), enrolled(board.keychain)) == before
+        assert not board.tasks.died
+        board.stop()
+
+    asyncio.run(run())
+    asyncio.new_event_loop()
+    print("looks on a heap that shrinks:", counts)
+    assert min(counts.values()) > 0
 
 
 def command(board, payload, domain):
