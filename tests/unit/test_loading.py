@@ -172,6 +172,32 @@ async def test_no_memory_at_any_module_costs_the_request_that_waited_and_no_more
             assert desk.enrolment.pending and reply.waited == 1
 
 
+async def test_after_an_attempt_without_memory_the_next_one_waits_a_while():
+    """Each attempt keeps the loop busy and fails: a stranger must not have them one after the other."""
+    desk, reply = Counter(), Reply()
+    desk.enrolment = None
+    with Importing(MemoryError(), 5) as importing:
+        desk.ask(operation(ADD), reply, None)
+        await desk.settle()
+        tried = len(importing.names)
+        for _ in range(5):
+            assert asked_in_vain(desk, reply), "at once"
+            desk.clock.advance(1)
+        await desk.settle()
+        assert len(importing.names) == tried, "and nothing was loaded for it"
+    desk.ask(operation(ADD), reply, None)
+    await desk.settle()
+    assert desk.enrolment.pending and reply.waited == 1
+
+
+def asked_in_vain(desk, reply):
+    try:
+        desk.ask(operation(ADD), reply, None)
+    except Fault as fault:
+        return fault.code == faults.BUSY
+    return False
+
+
 async def test_what_was_loaded_is_dropped_when_it_is_over_and_loaded_again_for_the_next():
     desk = Counter()
     for _ in range(2):

@@ -2,7 +2,11 @@
 """Where keys are asked for, and the card is tapped. Enrolment itself is loaded when somebody asks, which may be never,
 and dropped when nothing has to be remembered any more."""
 
+from micropython import const
+
 from latchkey import forget
+from latchkey.faults import Fault
+from latchkey.wire.schema import MessageFault
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -16,6 +20,8 @@ if TYPE_CHECKING:
     from latchkey.keys.record import Record
     from latchkey.link.connection import Connection
     from latchkey.store.accesslog import AccessLog
+
+_PAUSE = const(5)  # seconds, after enrolment found no memory: each attempt keeps the loop busy, and anybody can ask
 
 
 class Desk:
@@ -42,14 +48,22 @@ class Desk:
         self.run = run
         self.emit = emit
         self.enrolment: Enrolment | Loading | None = None  # while somebody asks
+        self._at = -_PAUSE  # when it could not be loaded
 
     def ask(self, operation: memoryview, reply: Reply, actor: Record | None) -> None:
         """A key operation: signed by that key, or by nobody. Raises KeyRefused, Fault."""
         if self.enrolment is None:
+            if self.clock.now() - self._at < _PAUSE:
+                raise Fault(MessageFault.BUSY, "enrolment found no memory")
             from latchkey.keys.loading import Loading  # and the rest of it by and by
 
             self.enrolment = Loading(self)
         self.enrolment.ask(operation, reply, actor)
+
+    def unable(self) -> None:
+        """Enrolment could not be loaded."""
+        self.enrolment = None
+        self._at = self.clock.now()
 
     def tap(self) -> bytes | None:
         """The card was tapped. Returns the id of the key that this approves, or None."""

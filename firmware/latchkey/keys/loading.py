@@ -43,6 +43,8 @@ if TYPE_CHECKING:
         failed: Callable[[Connection, Any, Exception], None]
         enrolment: "Enrolment | Loading | None"
 
+        def unable(self) -> None: ...
+
 
 _STRETCH_MS = const(10)  # then others have their turn: the next module may take twice as long
 # In an order in which each needs only those before it.
@@ -112,9 +114,11 @@ class Loading:
             desk.enrolment = enrolment = self._made()
             forget("latchkey.keys.loading")
         except Exception as failed:  # noqa: BLE001 - a file that was read wrongly is no reason to stay closed
-            desk.enrolment = None
+            desk.unable()
             gc.collect()  # forgetting takes some memory, too
-            forget(*_MODULES, *_ARITHMETIC)  # all: an attempt before this one may have left some
+            forget(
+                "latchkey.keys.loading", *_MODULES, *_ARITHMETIC
+            )  # all: an attempt before this one may have left some
             error = Fault(MessageFault.BUSY, repr(failed))
         for operation, reply, actor in self._asked:
             try:
