@@ -161,6 +161,34 @@ def test_what_was_done_is_due_at_once_and_a_boot_soon():
     assert log.due()
 
 
+async def test_its_task_writes_what_is_due_and_goes_on_when_it_finds_no_memory():
+    fresh()
+    log = opened()
+    flushed, flush_it = [], log.flush
+
+    async def tight():
+        flushed.append(log.due())
+        if len(flushed) == 1:
+            raise MemoryError
+        await flush_it()
+
+    log.flush = tight
+    task = asyncio.create_task(log.run())
+    log.append("boot", "", None, 0, 0)
+    await asyncio.sleep_ms(0)
+    assert not flushed and not log._wake.is_set(), "nothing is due"
+    did(log, 1)
+    for written in (0, 2):
+        log.tick()
+        for _ in range(200):
+            await asyncio.sleep_ms(1)
+            if len(flushed) == 1 + (written > 0) and len(numbers(opened())) == written:
+                break
+        assert numbers(opened()) == list(range(1, written + 1))
+    assert flushed == [True, True] and not task.done()
+    task.cancel()
+
+
 def test_equal_refusals_are_counted_up():
     fresh()
     log = opened()

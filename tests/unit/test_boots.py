@@ -127,6 +127,19 @@ def test_one_place_that_can_be_written_is_enough():
     without_nvs(lambda: [count(), count()] == [4, 5] or fail())
 
 
+def test_an_nvs_that_cannot_be_written_is_told_and_the_files_are_enough():
+    def full(self, key, value):
+        raise OSError(-0x1105, "ESP_ERR_NVS_NOT_ENOUGH_SPACE")
+
+    start()
+    real, esp32.NVS.set_i32 = esp32.NVS.set_i32, full
+    try:
+        assert count() == 1 and len(told) == 1 and "NVS" in told[0]
+        assert count() == 2
+    finally:
+        esp32.NVS.set_i32 = real
+
+
 def test_a_number_that_is_written_down_nowhere_is_none():
     flash = start()
     for _ in range(3):

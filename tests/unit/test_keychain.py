@@ -118,6 +118,37 @@ def test_keys_with_the_same_id_are_told_apart_by_their_point():
         type(key(1)).id = property(lambda self: key_id(self.public))
 
 
+def test_a_change_by_another_firmware_that_is_not_carried_out_stops_further_ones():
+    keys = made(key(1))
+    files.run(files.write_sealed(ROOT + "/journal/redo", 1, bytes((9, 0, 0))))
+    for act in (lambda: asyncio.run(keys.settle()), lambda: apply(keys, key(2))):
+        try:
+            act()
+        except OSError as error:
+            assert error.errno == 30 and "9" in str(error)
+        else:
+            raise AssertionError("a change was lost")
+    assert opened().find(public(1)) and opened().find(public(2)) is None
+
+
+def test_without_the_reserve_no_key_comes_and_keys_go():
+    keys = made(key(1), key(2))
+    os.remove(ROOT + "/reserve")
+    real, reserve.make = reserve.make, lambda root: (None for _ in ())
+    try:
+        try:
+            apply(keys, key(3))
+        except OSError as error:
+            assert error.errno == reserve.ENOSPC
+        else:
+            raise AssertionError("room that there is not")
+        apply(keys, key(2, DRIVER))
+        apply(keys, None, [public(1)])
+    finally:
+        reserve.make = real
+    assert slots(keys) == slots(opened()) == {1: "key 2"} and keys.find(public(2)).role == DRIVER
+
+
 def test_the_lowest_free_slot_is_given():
     keys = made(*[key(i) for i in range(4)])
     apply(keys, None, [public(1)])

@@ -43,7 +43,7 @@ ANYBODYS_HANDSHAKES = [{"session_info_request": {"public_key": key}} for key in 
 
 
 class Car:
-    def __init__(self, *records):
+    def __init__(self, *records, bench=True):
         self.clock = Clock()
         self.keys = Keys(*records)
         self.sessions = Sessions(self.keys, self.clock, VEHICLE_PUBLIC)
@@ -55,8 +55,9 @@ class Car:
         self.serial = self
         report = Report(self.log, self.meter.emit)
         self.enrolment = Enrolment(self.keys, self.sessions, self.clock, VEHICLE_PRIVATE, report, None, ())
-        security = Security(self.vehicle, self.keys, self.enrolment.ask, self.log.append, self.meter.emit)
-        self.router = Router(VIN, self.clock, self.sessions, security, self.log.append, self.meter.emit, None)
+        emit = self.meter.emit if bench else None
+        security = Security(self.vehicle, self.keys, self.enrolment.ask, self.log.append, emit)
+        self.router = Router(VIN, self.clock, self.sessions, security, self.log.append, emit, None)
         self.handle = self.meter.watch(self.router.handle)
         self.conn = Conn()
         self.counter = 0
@@ -496,3 +497,122 @@ def test_a_signed_change_of_keys_comes_with_the_key_that_signed_it():
     operation = encode(messages.WHITELIST_OPERATION, {"removeAllImpermanentKeys": 1})
     car.command(encode(messages.UNSIGNED_MESSAGE, {"WhitelistOperation": {"removeAllImpermanentKeys": 1}}))
     assert asked == [(operation, CLIENT_PUBLIC)]
+
+
+OPEN, CLOSE = 3, 4
+HANDSHAKE = {"session_info_request": {"public_key": CLIENT_PUBLIC}}
+MISSING = {"InformationRequest": {"informationRequestType": 6, "slot": 9}}
+
+
+def trunk(move):
+    return encode(messages.UNSIGNED_MESSAGE, {"closureMoveRequest": {"rearTrunk": move}})
+
+
+def removal(public):
+    change = {"removePublicKeyFromWhitelist": {"PublicKeyRaw": public}}
+    return encode(messages.UNSIGNED_MESSAGE, {"WhitelistOperation": change})
+
+
+def day(car):
+    """A bit of everything, and how each ended: the fault, or the payload."""
+    car.send(request(**HANDSHAKE))
+    car.vehicle.door(0, True)
+    ended = [car.command(UNLOCK), car.command(START), car.command(UNLOCK, tag=bytes(16)), car.command(trunk(OPEN))]
+    ended += [
+        car.command(LOCK),
+        car.command(removal(other_key(9))),
+        car.command(encode(messages.UNSIGNED_MESSAGE, MISSING)),
+    ]
+    answers = [reply.get("protobuf_message_as_bytes") or fault(reply) for _, reply in ended]
+    return answers + [fault(car.send(request(to_destination={"domain": 9}, protobuf_message_as_bytes=b"x")))]
+
+
+def test_a_car_without_a_bench_answers_and_logs_as_one_with_it():
+    with_it, without = Car(owner()), Car(owner(), bench=False)
+    assert day(with_it) == day(without)
+    assert with_it.logged == without.logged
+    assert with_it.events and not without.events
+
+
+def test_the_bench_hears_what_was_done_and_why_something_was_not():
+    car = Car(owner())
+    key = owner().id.hex()
+
+    def heard(act):
+        del car.events[:]
+        before = car.meter.verified
+        act()
+        assert all(event.pop("conn", "test/1") == "test/1" for event in car.events)
+        return car.meter.verified - before, car.events
+
+    assert heard(lambda: car.send(request(**HANDSHAKE))) == (0, [{"event": "handshake", "known": True}])
+    stranger = {"session_info_request": {"public_key": other_key(1)}}
+    assert heard(lambda: car.send(request(**stranger))) == (0, [{"event": "handshake", "known": False}])
+    assert heard(lambda: car.command(UNLOCK)) == (1, [{"event": "command", "key": key, "command": Permission.UNLOCK}])
+    refused = {"event": "refused", "fault": faults.INVALID_DOMAINS, "why": "domain", "expected": 2, "got": 9}
+    wrong = request(to_destination={"domain": 9}, protobuf_message_as_bytes=b"x")
+    assert heard(lambda: car.send(wrong)) == (0, [refused])
+    refused = {"event": "refused", "fault": 0, "why": "no such entry", "information": faults.KEY_NOT_ON_WHITELIST}
+    assert heard(lambda: car.unsigned(encode(messages.UNSIGNED_MESSAGE, MISSING))) == (0, [refused])
+    car.vehicle.door(0, True)
+    car.command(UNLOCK)
+    verified, events = heard(lambda: car.command(LOCK))
+    assert verified == 1 and events == [
+        {"event": "refused", "fault": 0, "why": "vehicle state", "error": 2, "key": key}
+    ]
+    car.counter = 0  # a replay
+    verified, events = heard(lambda: car.command(UNLOCK))
+    assert verified == 0 and events[0]["fault"] == faults.INVALID_TOKEN_OR_COUNTER and events[0]["key"] == key
+
+
+def test_a_refusal_is_in_the_log_with_its_key_and_its_code():
+    car = Car(owner())
+    car.command(UNLOCK, tag=bytes(16))
+    assert car.logged.pop() == ("refused", owner().id, 0, faults.INVALID_SIGNATURE, 0)
+    car.unsigned(encode(messages.UNSIGNED_MESSAGE, MISSING))
+    assert car.logged.pop() == ("refused", None, 0, 0, faults.KEY_NOT_ON_WHITELIST)
+    car.vehicle.door(0, True)
+    car.command(UNLOCK)
+    car.command(LOCK)
+    assert car.logged.pop() == ("prevented", owner().id, 0, 0, 2)
+
+
+def test_a_refused_key_operation_names_who_signed_it():
+    car = Car(owner())
+    status = vcsec(car.command(removal(other_key(9)))[1])["commandStatus"]["whitelistOperationStatus"]
+    assert status["signerOfOperation"]["publicKeySHA1"] == owner().id
+
+
+def test_a_closure_is_opened_and_closed_and_nothing_else_is_done_with_it():
+    car = Car(owner())
+    for move, moved in ((OPEN, 1), (CLOSE, 0)):
+        assert vcsec(car.command(trunk(move))[1])["vehicleStatus"]
+        assert car.vehicle.closures[4] == moved
+    assert fault(car.command(trunk(CLOSE + 1))[1]) == faults.INVALID_COMMAND
+
+
+def test_want_of_memory_is_answered_with_busy_and_a_bug_is_told_once():
+    import latchkey.router as module
+
+    told = []
+    real, module.tell = module.tell, told.append
+    try:
+        for error, code in ((MemoryError(), faults.BUSY), (ZeroDivisionError(), faults.INTERNAL)):
+            car = Car(owner())
+
+            def fails(*_):
+                raise error  # noqa: B023 - at once
+
+            car.router.security.unsigned = fails
+            assert fault(car.unsigned(STATUS)) == code
+            assert car.logged == [("refused", None, 0, code, 0)]
+        assert len(told) == 1 and isinstance(told.pop(), ZeroDivisionError)
+        car = Car(owner())
+        for data in (b"", bytes(1025)):
+            car.handle(car.conn, memoryview(data))
+        assert not told, "what cannot be answered is no bug"
+        car.conn.send = lambda message: 1 // 0
+        car.unsigned(STATUS)
+        assert [type(error) for error in told] == [ZeroDivisionError] * 2, "and so is one while it is answered"
+    finally:
+        module.tell = real
