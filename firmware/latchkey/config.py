@@ -34,6 +34,7 @@ def unprovisioned(board: Any) -> Settings:
 
 
 def check_vin(vin: object) -> str:
+    """The VIN, if it is one (ISO 3779: 17 digits and capitals without I, O and Q). Raises ConfigError."""
     if not isinstance(vin, str) or len(vin) != 17:
         raise ConfigError("vin: must be 17 characters")
     for code in vin.encode():  # as numbers: each character of a string would be interned for ever

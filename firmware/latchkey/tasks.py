@@ -37,6 +37,7 @@ class Tasks:
             self.tasks.append(running)
 
     def reset(self) -> None:
+        """Make the outputs safe and restart the board. Does not return."""
         self.safe()
         machine.reset()
 

@@ -22,6 +22,8 @@ class Unprovisioned:
         self._fault = fault
 
     def handle(self, conn: Connection, data: memoryview) -> None:
+        """Take one whole message: for the car, once there is one; until then what can be read is answered
+        with the fault."""
         if self.car:
             self.car(conn, data)
             return

@@ -55,14 +55,17 @@ FOLDERS = const(8)  # littlefs takes the square of a folder's entries to compact
 
 
 def of(id4: bytes) -> int:
+    """The bucket of a key, by its 4-byte id."""
     return id4[0] % COUNT
 
 
 def folder(root: str, bucket: int) -> str:
+    """Where the bucket's file is."""
     return f"{root}/keys{bucket % FOLDERS}"
 
 
 def path(root: str, bucket: int) -> str:
+    """The bucket's file."""
     return f"{root}/keys{bucket % FOLDERS}/{bucket:02x}"
 
 
@@ -76,6 +79,9 @@ def missing(path: str) -> bool:
 
 
 class Buckets:
+    """The keys as the files have them, and the change that outranks the files. report(why) is told what cannot be read;
+    `vehicle` is the 4-byte id of the identity that the board has."""
+
     def __init__(self, root: str, report: Callable[[str], None], vehicle: bytes) -> None:
         self.pending: Pending | None = None  # made, and not carried out yet: it outranks what the files say
         self.failed = False  # a look-up could not read a bucket: who must be sure clears it, and looks again
@@ -176,6 +182,7 @@ def _flags(record: Record) -> int:
 
 
 def pack(record: Record | None) -> bytes:
+    """An entry of a bucket's index; None: a free one."""
     if not record:
         return struct.pack(_ENTRY, b"", NO_SLOT, 0, 0)
     return struct.pack(_ENTRY, record.id, record.slot, record.role, _flags(record))

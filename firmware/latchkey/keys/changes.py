@@ -51,7 +51,7 @@ _index = bytearray(_INDEX)  # becomes the new one in place: look-ups come betwee
 
 
 class KeychainFull(Exception):
-    pass
+    """No slot, or no room in the key's bucket."""
 
 
 class Change:
@@ -82,9 +82,11 @@ class Change:
         return None
 
     def touches(self, bucket: int) -> bool:
+        """Whether the bucket has to be written anew."""
         return self.wipe or self.drop or any(buckets.of(id4) == bucket for id4 in self._ids)
 
     def may_hide(self, id4: bytes, flags: int) -> bool:
+        """Whether it may replace or take away the key of this index entry: the record decides (`dropped`)."""
         return self.wipe or (self.drop and bool(flags & buckets.IMPERMANENT)) or id4 in self._ids
 
     def dropped(self, record: Record | None, id4: bytes) -> bool:

@@ -49,6 +49,8 @@ _IDLE = const(3)  # rounds of housekeeping with nothing to do or to remember
 
 
 class Pending:
+    """A request that waits for a tap, until `deadline` (seconds of the car's clock)."""
+
     def __init__(self, change: Change, operation: bytes, reply: Reply, deadline: int) -> None:
         self.change = change
         self.operation = operation

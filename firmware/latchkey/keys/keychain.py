@@ -69,6 +69,7 @@ class Keychain:
 
     @property
     def count(self) -> int:
+        """How many keys there are, stale ones too."""
         return self.CAPACITY - self.slots.count(_FREE)
 
     def find(self, public: bytes | memoryview, old: bool = False) -> Record | None:
@@ -82,6 +83,7 @@ class Keychain:
         return self.buckets.find(buckets.of(id4), id4, 0) if len(id4) == 4 else None
 
     def find_slot(self, slot: int, old: bool = False) -> Record | None:
+        """The key in this slot; with `old`, also one that cannot be used any more. None for a free slot, or no slot."""
         if not 0 <= slot < self.CAPACITY or self.slots[slot] == 0xFF:
             return None
         record = self.buckets.find(self.slots[slot], struct.pack("<H", slot), 4)
@@ -98,6 +100,7 @@ class Keychain:
                 yield record
 
     def slot_mask(self) -> int:
+        """A bit for each of the first 32 slots that is taken."""
         return sum(1 << slot for slot in range(_LISTED) if self.slots[slot] != 0xFF)
 
     def ids(self, limit: int = 32) -> Iterator[bytes]:

@@ -97,7 +97,7 @@ class Loading:
         return False
 
     def tap(self) -> None:
-        return None
+        """It approves nobody yet."""
 
     async def _load(self) -> None:
         desk = self._desk

@@ -22,6 +22,7 @@ _LAYOUT = const("<4sHBBBB64s16s24s4sIIIIIII4s2x")
 
 
 def key_id(public: bytes | memoryview) -> bytes:
+    """4 bytes: the beginning of the SHA-1 of a 65-byte public key, as vcsec.proto names keys."""
     id4: bytes = sha1(public).digest()[:4]
     return id4
 
@@ -79,10 +80,12 @@ class Record:
 
     @property
     def id(self) -> bytes:
+        """The 4-byte id."""
         return key_id(self.public)
 
     @property
     def impermanent(self) -> bool:
+        """A key that goes when an owner clears such keys."""
         return bool(self.flags & IMPERMANENT)
 
     @property
@@ -96,6 +99,7 @@ class Record:
         return f"<key {self.id.hex()} slot {self.slot} role {self.role}>"
 
     def pack(self) -> bytearray:
+        """SIZE bytes, as the flash has them."""
         raw = bytearray(SIZE)
         struct.pack_into(
             _LAYOUT,

@@ -77,6 +77,7 @@ class BleLink:
 
     @property
     def phones(self) -> int:
+        """How many are connected."""
         return len(self._phones)
 
     async def run(self) -> None:
@@ -115,9 +116,11 @@ class BleLink:
         return self._phones
 
     def wake(self) -> None:
+        """There is something to serve."""
         self._flag.set()
 
     def probe(self) -> None:
+        """Indicate nothing to all phones: only one that is subscribed confirms it."""
         self._outbox.write(b"", True)
 
     def assembler(self, back: Assembler | None = None) -> Assembler | None:

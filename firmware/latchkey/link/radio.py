@@ -59,6 +59,7 @@ class Radio:
 
     @property
     def phones(self) -> int:
+        """How many are connected."""
         return self._link.phones if self._link else 0
 
     def everybody(self) -> Any:

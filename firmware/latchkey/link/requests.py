@@ -27,6 +27,7 @@ class Requests:
         self._answer = b""
 
     def take(self, message: memoryview | bytes) -> None:
+        """One request, a JSON object with a number `id`: answered now or later, and a wrong one with an error."""
         try:
             request = json.loads(bytes(message))
         except ValueError:

@@ -63,6 +63,7 @@ class SerialConnection(Connection):
             self._link.post(_VEHICLE, self.number, bytes(message), 0)
 
     def tell(self, message: bytes) -> None:
+        """Queue a message that nobody asked for, in place of one that waits."""
         self._link.post(_NEWS, self.number, message, 1)
 
 
@@ -133,6 +134,7 @@ class SerialLink:
 
     @property
     def phones(self) -> int:
+        """How many are connected."""
         return len(self._connections)
 
     def everybody(self) -> Iterable[SerialConnection]:

@@ -12,15 +12,19 @@ if TYPE_CHECKING:
 
 
 class BareReply:
+    """Stands where a Reply does: `verified` is None, as nobody signed."""
+
     def __init__(self, conn: Connection) -> None:
         self.conn = conn
         self.verified = None
 
     def payload(self, payload: bytes, fault: int = 0) -> None:
+        """Answer with a FromVCSECMessage, to nobody by name."""
         if payload:
             self.conn.send(answers.broadcast(payload))
 
     def waiting(self) -> None:
+        """It will be answered later."""
         from latchkey.keys.answers import WAIT
 
         self.payload(WAIT)

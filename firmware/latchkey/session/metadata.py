@@ -42,6 +42,7 @@ def _view(at: int) -> memoryview:
 def command(
     signature_type: int, domain: int, vin: bytes, epoch: bytes, expires_at: int, counter: int, flags: int
 ) -> memoryview:
+    """Of a request: `epoch` 16 bytes, `expires_at` seconds of the car's clock."""
     at = _byte(0, Tag.SIGNATURE_TYPE, signature_type)
     at = _byte(at, Tag.DOMAIN, domain)
     at = _item(at, Tag.PERSONALIZATION, vin)
@@ -54,6 +55,7 @@ def command(
 
 
 def response(domain: int, vin: bytes, counter: int, request_hash: bytes, fault: int) -> memoryview:
+    """Of an encrypted answer: `request_hash` is the signature type and tag that it answers."""
     at = _byte(0, Tag.SIGNATURE_TYPE, SignatureType.AES_GCM_RESPONSE)
     at = _byte(at, Tag.DOMAIN, domain)
     at = _item(at, Tag.PERSONALIZATION, vin)
@@ -64,6 +66,7 @@ def response(domain: int, vin: bytes, counter: int, request_hash: bytes, fault: 
 
 
 def session_info(vin: bytes, challenge: bytes) -> memoryview:
+    """Of a SessionInfo: `challenge` is the request's uuid."""
     at = _byte(0, Tag.SIGNATURE_TYPE, SignatureType.HMAC)
     at = _item(at, Tag.PERSONALIZATION, vin)
     if challenge:

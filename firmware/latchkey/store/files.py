@@ -71,6 +71,7 @@ def clear(path: str, kind: int = _FOLDER) -> bool:
 
 
 def make_folder(path: str) -> None:
+    """Raises OSError. A file in its place is set aside."""
     try:
         os.mkdir(path)
     except OSError as e:
@@ -81,6 +82,7 @@ def make_folder(path: str) -> None:
 
 
 def remove(path: str) -> None:
+    """Raises OSError, but for what is not there."""
     try:
         os.remove(path)
     except OSError as e:
@@ -120,6 +122,7 @@ def write(path: str, chunks: Iterable[bytes | bytearray | memoryview]) -> Genera
 
 
 def put(folder: str, path: str) -> None:
+    """Rename what `prepare` wrote in this folder. Raises OSError."""
     try:
         os.rename(_temporary(folder), path)
     except OSError:
@@ -166,11 +169,13 @@ def read_sealed(path: str, version: int) -> memoryview | None:
 
 
 def sealed(version: int, body: bytes | bytearray | memoryview) -> tuple[bytes | bytearray | memoryview, ...]:
+    """The chunks of a sealed file: its mark, the digest of mark and body, the body."""
     head = mark(version)
     return head, digest(head, body), body
 
 
 def write_sealed(path: str, version: int, body: bytes | bytearray | memoryview) -> Generator[None]:
+    """Replace a file by this body under a mark and a digest; its folder is made. Raises OSError."""
     make_folder(path[: path.rfind("/")])
     yield from write(path, sealed(version, body))
 
@@ -180,10 +185,12 @@ def write_sealed(path: str, version: int, body: bytes | bytearray | memoryview) 
 
 
 def places(root: str, name: str) -> tuple[str, str]:
+    """Both of its files, the one that counts first."""
     return f"{root}/{name}", f"{root}/twin/{name}"
 
 
 def keep(root: str, name: str, version: int, body: bytes | bytearray | memoryview) -> Generator[None]:
+    """Write it to both places. Raises OSError."""
     for path in places(root, name):
         yield from write_sealed(path, version, body)
         yield

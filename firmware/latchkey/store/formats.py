@@ -16,7 +16,7 @@ class StoreError(Exception):
 
 
 class Damaged(StoreError):
-    pass
+    """Not as it was written."""
 
 
 class UnknownVersion(StoreError):
@@ -28,6 +28,7 @@ class UnknownVersion(StoreError):
 
 
 def digest(*parts: bytes | bytearray | memoryview) -> bytes:
+    """8 bytes of the SHA-256 over all parts."""
     h = sha256()
     for part in parts:
         h.update(part)
@@ -41,6 +42,7 @@ def mark(version: int) -> bytes:
 
 
 def check_mark(what: str, head: bytes | bytearray | memoryview, version: int) -> None:
+    """Raises Damaged; UnknownVersion for a mark of another version."""
     if len(head) < _MARK or bytes(head[:_MARK]) != mark(head[2]):
         raise Damaged(f"{what} is damaged")
     if head[2] != version:

@@ -43,6 +43,7 @@ def redo(root: str, kind: int, body: memoryview) -> Generator[None]:
 
 
 def path(root: str) -> str:
+    """The one file whose rename is the commit."""
     return root + "/journal/redo"
 
 
@@ -101,6 +102,7 @@ def commit(root: str, kind: int, body: bytes | bytearray, spend: bool = False) -
 
 
 def clear(root: str) -> None:
+    """Forget the change that is written down. Raises OSError."""
     files.remove(path(root))
 
 

@@ -27,6 +27,7 @@ def _path(root: str) -> str:
 
 
 def whole(root: str) -> bool:
+    """Whether it is there."""
     try:
         return bool(os.stat(_path(root))[6] == SIZE)
     except OSError:

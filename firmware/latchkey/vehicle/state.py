@@ -47,6 +47,7 @@ class Vehicle:
     # Commands
 
     def unlock(self) -> None:
+        """Always possible."""
         self.locked = self._set(self.locked, False)
         self._active()
 
@@ -69,6 +70,7 @@ class Vehicle:
         self._active()
 
     def wake(self) -> None:
+        """It is awake for a while, and nothing else."""
         self._active()
 
     def move(self, moves: dict[int, int]) -> None:

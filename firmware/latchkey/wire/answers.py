@@ -53,4 +53,5 @@ def vehicle_status(vehicle: Vehicle) -> bytes:
 
 
 def nominal_error(code: int) -> bytes:
+    """The vehicle's own refusal, a GenericError."""
     return encode(messages.FROM_VCSEC, {FromVCSECMessage.nominalError: {NominalError.genericError: code}})
