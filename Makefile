@@ -70,7 +70,7 @@ test: setup ## all tests, with the car simulated
 clients: ## the newest client libraries from PyPI on a newer Python, and old ones: make clients CLIENTS=newest
 	@$(PYTHON) tests/clients/newer.py $(CLIENTS)
 
-faults: setup ## every flash operation and every read of every change fails (an hour), not a share of them
+faults: setup ## every flash operation of every change and boot fails, and every read that may find another thing (half an hour)
 	@FAULTS=all $(BIN)/python -m pytest -n 2 -o micropython_timeout=7200 -o timeout=7200 $(ARGS) tests/faults
 
 mutants: setup ## is a firmware that is a little wrong noticed? (ARGS='--only session/', ARGS='--share 0.1')

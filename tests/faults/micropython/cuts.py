@@ -15,7 +15,6 @@ PRIVATE, CAR = b"p" * 32, b"\x04" + b"c" * 64
 SETTINGS = b'{"vin": "5YJ30123456789ABC"}'
 DRIVER = 3
 ALL = bool(os.getenv("FAULTS"))  # `make faults`: no shares
-EDGE = 20
 
 
 def neighbour(i):
@@ -91,9 +90,9 @@ def cut(image, act, n):
     return acknowledged, board.flash.image() if board.flash.dead else None, board.flash.whole
 
 
-def points(total, share):
-    """The operations, or reads, that meet a fault: the first and the last twenty, and one in `share` between them."""
-    return [n for n in range(1, total + 1) if ALL or n <= EDGE or n > total - EDGE or not n % share]
+def points(total, share, edge=20):
+    """The operations that meet a fault: the first and the last few, and one in `share` between them; all with ALL."""
+    return [n for n in range(1, total + 1) if ALL or n <= edge or n > total - edge or not n % share]
 
 
 def with_guests():

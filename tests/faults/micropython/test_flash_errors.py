@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """A flash operation of a change fails, once or all from then on: the answer, the flash and RAM agree.
 
-Every erase and program of a change is failed; of reads, which are two hundred times as many, a share, and of boots and
-of making a whole store, too. `make faults`: all, and in all ways.
+Every erase and program of a change is failed; of reads, and of making a whole store, a share, which is printed.
+`make faults`: all, and in all ways.
 
 What was answered as done is there, in RAM and after a restart; what was refused has changed nothing, and never comes by
 itself. Where nobody can tell (Unclear) the board restarts, and what it finds then is one or the other.
@@ -11,56 +11,15 @@ itself. Where nobody can tell (Unclear) the board restarts, and what it finds th
 import asyncio
 import os
 
-from cuts import CAR, DRIVER, PRIVATE, SETTINGS, Settings, neighbour, prepared, with_guests
+from cuts import ALL, CAR, DRIVER, PRIVATE, SETTINGS, neighbour, with_guests
+from errors import EIO, KINDS, WORSE, Board, Sweep, booted, flash_for, used
 
 from latchkey import provisioning
-from latchkey.keys.keychain import Keychain
 from latchkey.keys.record import IMPERMANENT
-from latchkey.store import boots, journal, logreader, reserve
-from ramflash import ROOT, QuickFlash, RamFlash, fresh, key, mount, public
+from latchkey.store import journal, reserve
+from ramflash import ROOT, fresh, key, mount, public
 
-EIO, ENOSPC = 5, 28
 OTHER = b'{"vin": "other"}'
-# (error, all from then on, of reads)
-KINDS = [(EIO, False, False), (ENOSPC, True, False), (EIO, False, True)]
-ALL = bool(os.getenv("FAULTS"))
-if ALL:
-    KINDS += [(EIO, True, False), (ENOSPC, False, False), (EIO, True, True)]
-WORSE = [(EIO, True, False), (ENOSPC, True, False), (EIO, True, True)]  # boots
-
-
-def steps(kind, operations=1, reads=797):
-    """Which operation fails next."""
-    return 1 if ALL else reads if kind[2] else operations
-
-
-def flash_for(kind):
-    return RamFlash if kind[2] else QuickFlash
-
-
-class Board:
-    """A boot, which never raises."""
-
-    def __init__(self, image, flash=QuickFlash, error=None):
-        self.flash = mount(flash(image))
-        if error:
-            self.flash.fail_after(1, *error)
-        self.told = []
-        self.number = boots.count(ROOT, self.told.append)
-        self.identity = provisioning.load(ROOT, Settings, self.told.append)
-        self.log = logreader.opened(ROOT, lambda: 7, self.number or 0)
-        self.keys = Keychain(ROOT, self.told.append)
-        if self.identity:
-            self.keys.open()
-
-    def seen(self):
-        """All there is to see of it."""
-        if not self.identity:
-            return None
-        settings, identity, _ = self.identity
-        keys = [bytes(record.pack()) for record in self.keys.entries()]
-        assert self.keys.count == len(keys), (self.keys.count, keys, self.told)
-        return settings.text, identity, keys, self.keys.lasting_owners(), self.keys.slot_mask(), list(self.keys.ids())
 
 
 def answer(board, act):
@@ -73,24 +32,27 @@ def answer(board, act):
         return "unclear"
 
 
-def fail_everywhere(name, image, act, restarts=False, operations=1):
+def fail_everywhere(name, image, act, restarts=False, share=1):
     """`restarts`: the act ends with one, so that what RAM has is of no account."""
     old = Board(image).seen()
     board = Board(image)
     asyncio.run(act(board))
     new = Board(board.flash.image()).seen()
     assert old != new
+
+    def start(flash):
+        board = Board(image, flash)
+        asyncio.run(used(board))
+        return board
+
+    sweep = Sweep(start, lambda board: asyncio.run(act(board)), share)
     count = {"done": 0, "refused": 0, "unclear": 0}
     for kind in KINDS:
-        n = 1 - steps(kind, operations)
-        while True:
-            n += steps(kind, operations)
-            board = Board(image, flash_for(kind))
-            asyncio.run(used(board))
+        for n in sweep.points(kind):
+            board = start(flash_for(kind))
             board.flash.fail_after(n, *kind)
             said = answer(board, act)
-            if not board.flash.failures:
-                break
+            assert board.flash.failures
             board.flash.fail_after(0)
             board.log.append("refused", "ble/0", b"keyA", 1, 0)
             asyncio.run(board.log.flush())  # littlefs may write with it what it held back
@@ -106,7 +68,7 @@ def fail_everywhere(name, image, act, restarts=False, operations=1):
             found = Board(left).seen()
             assert found in wanted, "flash, " + where
             # A boot that cannot write, or not even read, is a boot.
-            for error in WORSE if ALL or n % 8 == 1 else ():
+            for error in WORSE if n % 8 == 1 or (ALL and not kind[2]) else ():
                 worse = Board(left, flash_for(error), error)
                 worse.flash.fail_after(0)
                 if not error[2]:
@@ -119,30 +81,15 @@ def fail_everywhere(name, image, act, restarts=False, operations=1):
                 assert later.keys.find(public(99)) and later.keys.count == board.keys.count, "the next one, " + where
                 assert not later.told
     assert count["done"] and count["refused"]
-    text = "note: %s: %d flash errors, %d of them told, %d made up for, %d ended in a restart; 0 violations"
+    text = "note: %s: %d flash errors (%s), %d of them told, %d made up for, %d ended in a restart; 0 violations"
     print(text % (
-        name, sum(count.values()), count["refused"], count["done"], count["unclear"]
+        name, sum(count.values()), sweep.said(), count["refused"], count["done"], count["unclear"]
     ))  # fmt: skip
-
-
-async def used(board):
-    """Changes that leave no trace but in littlefs's own logs and caches: what an error does depends on these."""
-    if board.identity:
-        await board.keys.apply(key(77))
-        await board.keys.apply(None, [public(77)])
-
-
-def booted(*records):
-    """The image of a car that has its reserve, and has been used."""
-    board = Board(prepared(*records))
-    for _ in range(5):
-        asyncio.run(used(board))
-    return board.flash.image()
 
 
 def test_provisioning_a_new_board():
     act = lambda board: provisioning.provision(ROOT, SETTINGS, PRIVATE, CAR)  # noqa: E731
-    fail_everywhere("provision", fresh().image(), act, restarts=True, operations=29)
+    fail_everywhere("provision", fresh().image(), act, restarts=True, share=41)
 
 
 def test_provisioning_over_a_car_with_keys():
@@ -189,70 +136,6 @@ def test_an_impermanent_key_in_place_of_all_others():
     fail_everywhere("add and drop impermanent", image, lambda board: board.keys.apply(guest(), (), True))
 
 
-def test_a_boot_takes_any_error_and_loses_nothing():
-    """Counting the start, taking in settings, making the reserve and the log, and finishing a change."""
-    edited = b'{"vin": "5YJ30123456789ABC", "radio": false}'
-    count = 0
-    for name in ("settled", "edited", "no reserve", "pending", "one copy", "no log"):
-        Board(booted(key(1), key(2)))
-        if name == "edited":
-            with open(ROOT + "/config.json", "wb") as f:
-                f.write(edited)
-        elif name == "no reserve":
-            os.remove(ROOT + "/reserve")
-        elif name == "pending":
-            record = key(3)
-            record.slot = 2
-            list(journal.commit(ROOT, journal.KEYS, b"\0\1" + record.pack()))
-        elif name == "one copy":
-            for path in ("/identity", "/settings", "/boot"):
-                os.remove(ROOT + path)
-        elif name == "no log":
-            for segment in os.listdir(ROOT + "/log"):
-                os.remove(ROOT + "/log/" + segment)
-            os.rmdir(ROOT + "/log")
-        image = vfs_image()
-        wanted = Board(image).seen()
-        number = Board(image).number
-        for kind in KINDS:
-            n = 0
-            while True:
-                n += steps(kind, 5 if name != "no reserve" else 43)
-                flash = mount(flash_for(kind)(image))
-                flash.fail_after(n, *kind)
-                told = []
-                counted = boots.count(ROOT, told.append)
-                identity = provisioning.load(ROOT, Settings, told.append)
-                logreader.opened(ROOT, lambda: 7, counted or 0)
-                keys = Keychain(ROOT, told.append)
-                keys.open()
-                if not flash.failures:
-                    break
-                count += 1
-                where = "%s: %s at %d" % (name, kind, n)
-                if not kind[2]:
-                    assert identity and keys.find(public(1)) and keys.find(public(2)), where
-                    assert keys.count == len(wanted[2]), where
-                after = Board(flash.image())
-                assert after.seen() == wanted, where
-                assert after.number > (counted or 0) and after.number >= number, where
-    print("note: boots: %d flash errors in them; 0 violations" % count)
-
-
-def vfs_image():
-    """The image of what is mounted now."""
-    return MOUNTED[0].image()
-
-
-MOUNTED = [None]
-_mount = mount
-
-
-def mount(flash):
-    MOUNTED[0] = _mount(flash)
-    return flash
-
-
 def test_each_number_of_free_blocks_is_enough_for_a_change_or_too_few_before_it():
     """Somebody's file leaves so many blocks, with the reserve whole or gone."""
     near = [neighbour(2)]
@@ -288,7 +171,7 @@ def test_each_number_of_free_blocks_is_enough_for_a_change_or_too_few_before_it(
                     assert each.seen() == (new if said == "done" else old), where
                 for path in ("/ballast0", "/ballast1"):
                     os.remove(ROOT + path)
-                last = Board(MOUNTED[0].image())
+                last = Board(each.flash.image())
                 assert last.seen() == (new if said == "done" else old) and reserve.whole(ROOT), where
     print("note: %d changes on flashes with 0 to 15 free blocks: %d done, %d refused before; 0 violations" % (
         sum(counts.values()), counts["done"], counts["refused"]
