@@ -79,7 +79,7 @@ class _Client:
 
     def busy(self) -> bool:
         """Whether it waits for an answer, or had one so lately that it will go on."""
-        return bool(self._asking) or time.monotonic() - self._active < _QUIET
+        return bool(self._asking) or not self._out.empty() or time.monotonic() - self._active < _QUIET
 
     def serve(self) -> None:
         put = self._out.put

@@ -70,6 +70,9 @@ def forgeries(draw: st.DrawFn) -> Callable[[universal.RoutableMessage], bytes]:
     return forge
 
 
+_AMPLE = 30.0  # seconds for what is answered; what is not waits as long as a_phone says
+
+
 def a_phone(car: CarModel, connection: ModelConnection) -> Phone:
     return Phone(connection, VIN, KEY, SessionCache(), timeout=0.05, pause=0.001)
 
@@ -83,7 +86,7 @@ def test_no_forged_answer_is_ever_taken_for_success(
     car.enrol(KEY.public)
     phone = a_phone(car, ModelConnection(car))
     if known:
-        phone.handshake()
+        phone.handshake(_AMPLE)
     before = phone.session
     phone.connection = Attacker(car, lambda request: [forge(request) for forge in forged])
     command = messages.remove_impermanent_keys() if key_change else messages.action("lock")
@@ -116,7 +119,7 @@ def test_a_flipped_bit_never_turns_a_refusal_into_success(position: int, bit: in
     car.enrol(KEY.public)
     car.nominal = 2
     phone = a_phone(car, ModelConnection(car))
-    phone.handshake()
+    phone.handshake(_AMPLE)
     send = phone.connection.send
 
     def flipped(message: bytes) -> None:

@@ -221,7 +221,9 @@ def test_a_timed_key_works_for_its_seconds_and_not_after_a_reset():
     sessions.start_time(sessions._keychain.records[0])
     assert sessions.active(early), "looked at when it is used, not when the session was made"
     sessions.spend(early, 1)
-    clock.advance(60)
+    clock.advance(59)
+    assert sessions.active(early)
+    clock.advance(1)
     assert not sessions.active(early) and not sessions.active(sessions.find(CLIENT_PUBLIC))
     sessions.start_time(sessions._keychain.records[0])
     assert sessions.active(early)
