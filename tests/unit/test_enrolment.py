@@ -520,3 +520,108 @@ async def test_a_change_that_nobody_knows_the_end_of_restarts_the_car():
     bench.enrolment.tap()
     await bench.settle()
     assert len(bench.died) == 1 and not reply.statuses, "and says nothing before"
+
+
+async def test_what_is_signed_is_done_at_once_and_what_is_not_waits_for_a_tap():
+    friend = owner(other_key(2), role=3)
+    bench, reply = Bench(Keys(owner(other_key(1)), friend)), Reply()
+    assert bench.enrolment.modules == ("keys",)
+    bench.enrolment.ask(operation(ADD), reply, None)
+    assert bench.enrolment.pending.change.record.public == CLIENT_PUBLIC
+    assert bench.events == [{"event": "pending", "key": owner().id.hex(), "role": OWNER}] and not bench.logged
+    bench.enrolment.ask(removal(friend.public), reply, owner(other_key(1)))
+    await bench.settle()
+    assert reply.information() == 0 and bench.keys.find(friend.public) is None
+    assert bench.kinds() == ["command", "removed"] and bench.enrolment.pending
+
+
+async def test_whoever_asks_or_changes_a_key_keeps_it_from_being_over():
+    bench = Bench(Keys(owner(other_key(1)), owner(other_key(2), role=3)))
+    for _ in range(5):
+        assert not bench.enrolment.tick() and not bench.enrolment.tick()
+        try:
+            bench.enrolment.ask(removal(CLIENT_PUBLIC), Reply(), None)
+        except KeyRefused:
+            continue
+        raise AssertionError("nobody signed it")
+    bench.enrolment.ask(removal(other_key(2)), Reply(), owner(other_key(1)))
+    assert not rounds(bench), "no card is needed, and it is being made"
+    await bench.settle()
+    assert rounds(bench)
+
+
+async def test_who_was_too_late_is_told_so_and_logged_also_when_the_next_one_asks_first():
+    bench, late = Bench(Keys()), Reply()
+    bench.enrolment.pair(operation(ADD), late)
+    bench.clock.advance(2 * TAP_WINDOW)
+    bench.enrolment.pair(operation(ADD, VEHICLE_PUBLIC), Reply())
+    assert late.information() == faults.KEY_NO_TAP_IN_TIME
+    assert bench.logged == [("refused", "", owner().id, 1024, 0, faults.KEY_NO_TAP_IN_TIME)]
+
+
+async def test_two_on_the_air_do_not_hinder_who_asks_inside_the_car():
+    bench, mine = Bench(Keys()), inside()
+    bench.enrolment.pair(operation(ADD), mine)
+    for public in (VEHICLE_PUBLIC, CLIENT_PUBLIC):
+        bench.refused(operation(ADD, public), Reply())
+    assert bench.enrolment.pending.reply is mine
+    assert bench.enrolment.tap() == owner().id
+    await bench.settle()
+
+
+async def test_a_tap_at_a_car_that_nobody_asked_is_no_entry():
+    bench = Bench(Keys())
+    assert bench.enrolment.tap() is None
+    assert not bench.logged and not bench.events
+
+
+async def test_a_change_ends_the_sessions_of_the_keys_it_is_about_and_no_others():
+    bench = Bench(Keys(owner(other_key(1)), owner(other_key(2), role=3)))
+    ended, timed = [], []
+    bench.sessions.drop = lambda public=None: ended.append(public)
+    bench.sessions.start_time = lambda record: timed.append(record.public)
+    signer = owner(other_key(1))
+    for signed, key, ends in ((removal(other_key(2)), other_key(2), []), (operation(ADD), CLIENT_PUBLIC, [])):
+        bench.enrolment.manage(signed, Reply(), signer)
+        await bench.settle()
+        assert ended == [key] and timed == ends, "it has no time that would begin"
+        del ended[:]
+    bench.enrolment.manage(operation(ADD, VEHICLE_PUBLIC, role=3, secondsToBeActive=60), Reply(), signer)
+    await bench.settle()
+    assert ended == timed == [VEHICLE_PUBLIC]
+
+
+async def test_the_time_of_a_timed_key_does_not_start_with_a_change_that_failed():
+    class Worn(Keys):
+        async def apply(self, add, remove=(), drop_impermanent=False):
+            raise OSError(5)
+
+    bench, reply = Bench(Worn(owner(other_key(1)))), Reply()
+    timed = []
+    bench.sessions.start_time = timed.append
+    bench.enrolment.manage(operation(ADD, role=3, secondsToBeActive=60), reply, owner(other_key(1)))
+    await bench.settle()
+    assert reply.information() == faults.KEY_UNDOCUMENTED_ERROR and not timed
+
+
+async def test_no_session_outlives_a_change_whose_end_found_no_memory():
+    bench, reply = Bench(Keys(owner(other_key(1)))), Reply()
+    ended = []
+    bench.sessions.drop = lambda public=None: ended.append(public)
+
+    async def tight():
+        raise MemoryError
+
+    bench.flush = tight
+    bench.enrolment.manage(operation(ADD), reply, owner(other_key(1)))
+    await bench.settle()
+    assert ended == [CLIENT_PUBLIC, None] and not reply.statuses and not bench.died
+
+
+async def test_the_bench_hears_why_a_change_was_refused_after_all():
+    friend = owner(other_key(2), role=3)
+    bench = Bench(Keys(owner(other_key(1)), friend))
+    bench.enrolment.manage(removal(friend.public), Reply(), owner(other_key(1)))
+    bench.keys.records = [record for record in bench.keys.records if record.public != other_key(1)]
+    await bench.settle()
+    assert bench.events[-1]["why"] == "its signer is not enrolled any more"

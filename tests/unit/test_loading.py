@@ -137,6 +137,23 @@ async def test_who_asks_while_it_loads_counts_as_a_second_who_asked():
         assert [error.code for error in desk.told][signed_first:] == [faults.KEY_COULD_NOT_START_AUTH]
 
 
+async def test_who_asks_for_something_else_while_it_loads_counts_as_two_who_asked():
+    desk, reply = Counter(), Reply()
+    desk.enrolment.ask(operation(ADD), reply, None)
+    assert not busy(desk, operation(ADD, VEHICLE_PUBLIC), reply, None)
+    await desk.settle()
+    assert desk.enrolment.pending is None and desk.enrolment.collision
+
+
+async def test_what_loaded_it_goes_when_it_is_there():
+    import latchkey.keys.loading  # noqa: F401 - as the desk does
+
+    desk = Counter()
+    desk.enrolment.ask(operation(ADD), Reply(), None)
+    await desk.settle()
+    assert desk.enrolment.pending and "latchkey.keys.loading" not in sys.modules
+
+
 async def test_who_signs_while_it_loads_is_told_busy():
     desk, first = Counter(), Reply()
     desk.enrolment.ask(operation(ADD), first, None)
