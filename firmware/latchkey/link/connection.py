@@ -6,6 +6,10 @@ from micropython import const
 from latchkey.faults import Fault
 from latchkey.wire.schema import MessageFault
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
 _BAD_TAGS = const(8)  # in a row, before a connection is made to wait a second for each
 
 
@@ -13,9 +17,12 @@ class Connection:
     """Its allowance of failed tags refills by one a second, and never touches another connection's.
 
     `authenticated_ms` is the tick of its last authenticated command; `untold`: the vehicle has changed, and it does not
-    know.
+    know. Each link has its own way to `send` a whole message, an answer, and to `tell` what nobody asked for (the
+    newest replaces the others). Both queue it and return at once.
     """
 
+    send: Callable[[bytes], None]
+    tell: Callable[[bytes], None]
     inside = False  # it comes from inside the car
 
     def __init__(self, name: str, authenticated_ms: int = 0) -> None:
@@ -35,11 +42,3 @@ class Connection:
     def bad_tag(self) -> None:
         """One of its messages had a wrong tag."""
         self._left -= 1
-
-    def send(self, message: bytes) -> None:
-        """Queue one whole message, an answer; returns at once."""
-        raise NotImplementedError
-
-    def tell(self, message: bytes) -> None:
-        """Queue a message that nobody asked for. The newest replaces the others."""
-        raise NotImplementedError
