@@ -54,6 +54,7 @@ MODULES = (
     "link/connection.py",
     "link/frames.py",
     "link/lines.py",
+    "link/radio.py",
     "link/requests.py",
     "router.py",
     "security.py",

@@ -67,6 +67,7 @@ class Link:
             raise self.error
 
     async def run(self):
+        Link.served.append((Link.radio.phones, len(Link.radio.everybody())))
         Link.agent.clock.at += self.after
         raise self.error
 
@@ -78,14 +79,14 @@ class Link:
         Link.closed += 1
 
 
-def run(script):
+def run(script, bench=True):
     """What the agent was told, and the pauses."""
     agent = Link.agent = Agent()
-    Link.script, Link.made, Link.closed = list(script), 0, 0
+    Link.script, Link.made, Link.closed, Link.served = list(script), 0, 0, []
     time = Time(agent, len(script))
     real = radio.asyncio, radio._ble
     radio.asyncio, radio._ble = time, lambda: Link
-    link = radio.Radio(None, agent.vin, agent.clock, agent.emit)
+    Link.radio = link = radio.Radio(None, agent.vin, agent.clock, agent.emit if bench else None)
     try:
         asyncio.run(link.run())
     except End:
@@ -114,6 +115,24 @@ def test_one_that_dies_is_closed_and_told_and_its_return_too():
     assert [event["on"] for event in events] == [False, False, True, False, True, False]
     assert pauses == [5, 10, 20, 5]  # whoever has served for long begins anew
     assert Link.closed == 4 and Link.made == 1  # nothing is registered twice
+    assert Link.served == [(2, 2)] * 3, "its phones are the radio's while it serves"
+
+
+def test_without_a_bench_it_is_tried_again_all_the_same():
+    assert run([(None, ETIMEDOUT), (1000, ETIMEDOUT)], bench=False) == ([], [5, 5])
+
+
+def test_the_modules_of_a_radio_that_may_come_back_stay():
+    before = sys.modules.get("aioble")
+    sys.modules["aioble"] = Link
+    try:
+        run([(None, ETIMEDOUT)] * 2)
+        assert sys.modules["aioble"] is Link
+    finally:
+        if before:
+            sys.modules["aioble"] = before
+        else:
+            del sys.modules["aioble"]
 
 
 def test_no_memory_to_tidy_up_with_is_no_reason_to_end():
