@@ -5,7 +5,7 @@ An operation is one erase or one program. A power cut tears the operation that i
 does nothing more. It can also fail: one operation, or all from one on, say an error and are not done; reads too.
 """
 
-import os
+import machine
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ def make_image(path: str, blocks: int = 512) -> None:
 
 
 def _die() -> None:
-    os.system("kill -9 $PPID")  # the shell's parent: this process
+    machine.power_cut()
 
 
 class Flash:

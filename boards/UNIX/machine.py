@@ -2,6 +2,7 @@
 """The `machine` module of the simulated board: pins that only remember, and a reset that ends the process."""
 
 import os
+import struct
 from time import ticks_ms
 
 TYPE_CHECKING = False
@@ -16,10 +17,15 @@ DEEPSLEEP_RESET = 4
 SOFT_RESET = 5
 
 _FEED_MS = 100  # the watchdog's file is not written more often
+_PINS = 49  # as many as the largest of the chips has
 
 
 class Pin:
-    """Two objects of one number are one pin. An input with nothing on it follows its pull."""
+    """Two objects of one number are one pin. An input with nothing on it follows its pull.
+
+    What is driven high is in a file, a byte a pin, for who looks from outside. It stays so when this process ends, as
+    on an ESP32, until the power is cut.
+    """
 
     IN = 1
     OUT = 3
@@ -28,8 +34,11 @@ class Pin:
     IRQ_RISING = 1
     IRQ_FALLING = 2
     _levels: dict[int, int] = {}
+    _driven: set[int] = set()
 
     def __init__(self, number: int, mode: int = -1, pull: int | None = -1, value: int | None = None) -> None:
+        if not 0 <= number < _PINS:
+            raise ValueError("invalid pin")
         self.number = number
         self.init(mode, pull, value=value)
 
@@ -38,11 +47,19 @@ class Pin:
             value = int(pull == Pin.PULL_UP)
         if value is not None:
             Pin._levels[self.number] = 1 if value else 0
+        if mode == Pin.OUT:
+            Pin._driven.add(self.number)
+            _show(self.number, Pin._levels.get(self.number, 0))
+        elif mode == Pin.IN:
+            Pin._driven.discard(self.number)
+            _show(self.number, 0)
 
     def value(self, level: int | None = None) -> int | None:
         if level is None:
             return Pin._levels.get(self.number, 0)
         Pin._levels[self.number] = 1 if level else 0
+        if self.number in Pin._driven:
+            _show(self.number, Pin._levels[self.number])
         return None
 
     def __call__(self, level: int | None = None) -> int | None:
@@ -58,25 +75,64 @@ class Pin:
         pass  # levels change only from code here, which polls
 
 
-class WDT:
-    """The program that runs the board ends this process when the file has not changed for `timeout`."""
+def _show(number: int, level: int) -> None:
+    if _wires:
+        _wires.seek(number)
+        _wires.write(b"\x01" if level else b"\x00")
 
-    def __init__(self, id: int = 0, timeout: int = 5000) -> None:
-        self._path = os.getenv("LATCHKEY_HEARTBEAT")
-        self._timeout = timeout
-        self._count = 0
-        self._beat()
+
+class _Watchdog:
+    """The program that runs the board ends this process when the file has not changed for the timeout in it."""
+
+    def __init__(self) -> None:
+        self._beat = bytearray(8)  # timeout and count: a beat takes no memory, as on a board
+        self.count = 0
+        self._fed = 0
+
+    def start(self, timeout: int) -> None:
+        struct.pack_into("<I", self._beat, 0, timeout)
+        self.beat()
 
     def feed(self) -> None:
         if ((ticks_ms() - self._fed) & 0x3FFFFFFF) >= _FEED_MS:
-            self._beat()
+            self.beat()
 
-    def _beat(self) -> None:
+    def beat(self) -> None:
         self._fed = ticks_ms()
-        self._count += 1
-        if self._path:
-            with open(self._path, "w") as f:
-                f.write("%d %d" % (self._timeout, self._count))
+        self.count += 1
+        struct.pack_into("<I", self._beat, 4, self.count)
+        if _heartbeat:
+            _heartbeat.seek(0)
+            _heartbeat.write(self._beat)
+
+
+def WDT(id: int = 0, timeout: int = 5000) -> _Watchdog:
+    """There is one: asking for it again changes its timeout."""
+    _watchdog.start(timeout)
+    return _watchdog
+
+
+def _open(name: str, mode: str) -> "Any":
+    """A file that the program which runs the board knows of. It is unbuffered, and outlives a file system."""
+    path = os.getenv(name)
+    return open(path, mode) if path else None  # as long as the board has power
+
+
+_watchdog = _Watchdog()
+_heartbeat = _open("LATCHKEY_HEARTBEAT", "wb")
+_wires = _open("LATCHKEY_PINS", "r+b")
+if _wires:
+    for number, level in enumerate(_wires.read(_PINS)):
+        if level:
+            Pin._levels[number] = level
+            Pin._driven.add(number)
+
+
+def power_cut() -> "NoReturn":
+    """What no board can do to itself: nothing is driven any more, and then it starts anew."""
+    for number in range(_PINS):
+        _show(number, 0)
+    reset()
 
 
 def reset() -> "NoReturn":

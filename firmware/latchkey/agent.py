@@ -36,7 +36,7 @@ _DONE_WITH = const((
 
 
 class Agent:
-    """Its outputs are driven from here on: locked, start off. Raises StoreError: no restart can mend what is stored."""
+    """It drives the outputs from here on: locked, start off. Raises StoreError: no restart can mend what is stored."""
 
     def __init__(self, board: Any, root: str = "/data") -> None:
         try:
@@ -68,10 +68,12 @@ class Agent:
 def main(board: Any, prompt: Any) -> None:
     """Run the agent. With a prompt, Ctrl-C ends it and gives that back; what cannot be mended by a restart is told in
     one line. Without one (a production build), main.py restarts the board whatever this ends by."""
-    agent: Agent | None = None  # until there is one no output is driven: locked, start off
     try:
-        agent = Agent(board)
-        asyncio.run(agent.run())
+        agent = Agent(board)  # until there is one outputs are as boot.py left them: locked, start off
+        try:
+            asyncio.run(agent.run())
+        finally:
+            agent.pins.safe()
     except KeyboardInterrupt:
         if prompt:
             prompt.ended()
@@ -80,10 +82,5 @@ def main(board: Any, prompt: Any) -> None:
         print("latchkey:", error.what, "refused:", error)
     except Exception as error:  # noqa: BLE001 - whatever it was: locked, start off, and try again
         tell(error)
-        if agent:
-            agent.pins.safe()
         time.sleep_ms(_RESTART_MS)
         machine.reset()
-    finally:
-        if agent:
-            agent.pins.safe()

@@ -7,6 +7,7 @@ that has been done.
 
 from latchkey import VERSION, config, crypto, provisioning
 from latchkey.store import boots, formats, identity
+from latchkey.vehicle.pins import OUTPUTS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -30,6 +31,7 @@ class Start:
         stored = provisioning.load(root, lambda text: config.parse(text, board), _report)
         if stored:
             self.settings, self.identity, self.lost = stored
+        _write_down(self.settings.pins)
         self._drawn: tuple[bytes, bytes] | None = None
         self._mix()
         self.boot = crypto.random_bytes(4).hex()
@@ -63,6 +65,25 @@ class Start:
         """Before anything random is made: a number that never comes again, with what only this board knows."""
         if self.number is not None:
             crypto.stir(self.identity[0] if self.identity else b"", self.number)
+
+
+def _write_down(pins: dict[str, int | None]) -> None:
+    """Which pins are driven from now on, for the next start's boot.py: six bits each, all ones where there is none. It
+    tells them by a factor that nothing else is likely to have."""
+    outputs = 0
+    for name in reversed(OUTPUTS):
+        number = pins.get(name)
+        outputs = outputs << 6 | (63 if number is None else number)
+    try:
+        from esp32 import NVS
+
+        nvs = NVS("latchkey")
+        nvs.set_i32("outputs", outputs * 1021)  # which wears nothing while it is the same
+        nvs.commit()
+    except ImportError:
+        pass  # no ESP32
+    except OSError as error:
+        _report(f"outputs: {error}")
 
 
 def _report(why: str) -> None:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
     from typing import Any
 
-_WATCHDOG_MS = const(8000)
+_WATCHDOG_MS = const(8000)  # as in vehicle/pins.py, which shortens it
 _POLL_MS = const(10)
 _POLLS = const(50)
 _RESTART_MS = const(1000)  # as in agent.py
@@ -42,13 +42,14 @@ class Tasks:
         machine.reset()
 
     async def watch(self, tick: Callable[[], None], poll: Callable[[], None]) -> None:
-        """Feed the watchdog, tick about twice a second, and poll every 10 ms; for ever."""
+        """Tick about twice a second, poll every 10 ms, and feed the watchdog before either; for ever."""
         watchdog = machine.WDT(timeout=_WATCHDOG_MS)
         while True:
             watchdog.feed()
             try:
                 tick()
                 for _ in range(_POLLS):
+                    watchdog.feed()
                     poll()
                     await asyncio.sleep_ms(_POLL_MS)
             except MemoryError:

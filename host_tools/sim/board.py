@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 _CRASHES = 5  # so many short lives in a row end the simulation
 _SHORT_LIFE = 3.0  # seconds; an agent that fails waits one before it restarts
 _LAST_LINES = 20
+_PINS = bytes(49)  # as boards/UNIX/machine.py has them; all low
 
 __all__ = ["BoardDied", "SimulatedBoard", "run_foreground"]
 
@@ -106,6 +107,9 @@ class SimulatedBoard:
             environment["LATCHKEY_IMAGE"] = str(self.image)
             environment["LATCHKEY_FIRMWARE"] = str(folder / "firmware")
             environment["LATCHKEY_HEARTBEAT"] = str(folder / "heartbeat")
+            self._pins = folder / "pins"
+            self._pins.write_bytes(_PINS)
+            environment["LATCHKEY_PINS"] = str(self._pins)
             if self._radio:
                 self._start_radio(self._radio, environment, stack)
             stop_read, stop_write = os.pipe()
@@ -144,6 +148,10 @@ class SimulatedBoard:
             beside.unlink(missing_ok=True)
             beside.symlink_to(self.air.removeprefix("unix:"))
             stack.callback(beside.unlink, missing_ok=True)
+
+    def level(self, pin: int) -> int:
+        """What is on that GPIO, seen from outside: 1 while it is driven high."""
+        return self._pins.read_bytes()[pin]
 
     def stop(self) -> None:
         """Switch it off."""
@@ -214,6 +222,8 @@ class SimulatedBoard:
             if soft:
                 output.feed(b"MPY: soft reboot\r\n")
             cause = WATCHDOG if life.by_watchdog else SOFT if soft else HARD
+            if life.killed:
+                self._pins.write_bytes(_PINS)
             crashed = time.monotonic() - began < _SHORT_LIFE and not (life.talked or life.killed or soft)
             short_lives = short_lives + 1 if crashed else 0
             if short_lives >= _CRASHES:

@@ -119,23 +119,27 @@ class Life:
 
 
 class _Watchdog:
-    """Watches the file that the board's WDT writes: its timeout in milliseconds, and a count."""
+    """Watches the file that the board's WDT writes: its timeout in milliseconds, and a count, of four bytes each."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._seen = ""
-        self._since = time.monotonic()
+        self._seen = b""
+        self._silent = 0.0
+        self._looked = time.monotonic()
 
     def expired(self) -> bool:
+        now = time.monotonic()
+        passed = min(now - self._looked, 2 * _TICK)  # a machine that held up this program held up the board as well
+        self._looked = now
         try:
-            content = self._path.read_text()
+            content = self._path.read_bytes()
         except FileNotFoundError:
             return False
-        now = time.monotonic()
         if content != self._seen or not content:
-            self._seen, self._since = content, now
+            self._seen, self._silent = content, 0.0
             return False
-        return now - self._since > int(content.split()[0]) / 1000
+        self._silent += passed
+        return self._silent > int.from_bytes(content[:4], "little") / 1000
 
 
 _LIBC = ctypes.CDLL(None) if sys.platform == "linux" else None

@@ -7,14 +7,13 @@ operation at which the power fails) come from the environment; the rest as for t
 
 import os
 import sys
-import time
 
 import vfs
 
 _here = sys.path[0]
 sys.path[:] = [_here, _here + "/../../boards/UNIX", ".frozen"]
 
-import machine  # noqa: E402 - while the host's files can be seen
+import machine  # noqa: E402, F401 - while the host's files can be seen
 from flash import BLOCK, Flash  # noqa: E402
 
 
@@ -70,16 +69,6 @@ def _mount():
             f.write("# This file is executed on every boot (including wake-boot from deepsleep)\n")
 
 
-def _beat(self):
-    self._fed = time.ticks_ms()
-    self._count += 1
-    _heartbeat.seek(0)
-    _heartbeat.write("%d %-8d" % (self._timeout, self._count))
-    _heartbeat.flush()
-
-
-_heartbeat = open(os.getenv("LATCHKEY_HEARTBEAT"), "w")  # noqa: SIM115 - while the host's files can be seen
-machine.WDT._beat = _beat
 _safe = os.getenv("LATCHKEY_SAFE")
 _mount()
 sys.modules["sys"] = _Over(sys, implementation=_Implementation())

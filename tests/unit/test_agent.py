@@ -15,10 +15,11 @@ from ramflash import ROOT, fresh, mount
 
 
 class _Pins:
-    safed = 0
+    def __init__(self, done):
+        self.done = done
 
     def safe(self):
-        self.safed += 1
+        self.done.append("safe")
 
 
 class _Agent:
@@ -35,18 +36,19 @@ class _Asyncio:
 
 
 class _Machine:
-    def __init__(self):
-        self.timeouts = []
+    def __init__(self, done):
+        self.done = done
 
     def WDT(self, timeout):
-        self.timeouts.append(timeout)
+        self.done.append(timeout)
 
 
 def _main(with_prompt):
-    """What Ctrl-C leaves behind; None for the interrupt when it goes no further."""
+    """What Ctrl-C brings about, in its order; None for the interrupt when it goes no further."""
     real = agent.Agent, agent.asyncio, prompt.machine
-    pins, machine = _Pins(), _Machine()
-    agent.Agent, agent.asyncio, prompt.machine = _Agent, _Asyncio(), machine
+    done = []
+    pins = _Pins(done)
+    agent.Agent, agent.asyncio, prompt.machine = _Agent, _Asyncio(), _Machine(done)
     interrupt = None
     try:
         agent.main(pins, with_prompt)
@@ -54,17 +56,17 @@ def _main(with_prompt):
         interrupt = caught
     finally:
         agent.Agent, agent.asyncio, prompt.machine = real
-    return pins.safed, machine.timeouts, interrupt
+    return done, interrupt
 
 
-def test_ctrl_c_makes_the_outputs_safe_and_gives_the_prompt_a_watchdog_that_lets_it_live():
-    safed, timeouts, interrupt = _main(prompt)
-    assert safed == 1 and timeouts == [604_800_000]
+def test_ctrl_c_makes_the_outputs_safe_and_then_gives_the_prompt_a_watchdog_that_lets_it_live():
+    done, interrupt = _main(prompt)
+    assert done == ["safe", 604_800_000], "safe() leaves a watchdog of its own"
     assert interrupt is not None, "the REPL did not get it back"
 
 
 def test_without_a_prompt_an_interrupt_goes_no_further():
-    assert _main(None) == (1, [], None)
+    assert _main(None) == (["safe"], None)
 
 
 class _Board:
@@ -109,7 +111,7 @@ def _failed(error):
 
 def test_an_agent_that_raises_is_told_made_safe_and_begins_anew():
     error = ValueError("gone")
-    assert _failed(error) == (["safe", 1000, "reset", "safe"], [error])
+    assert _failed(error) == (["safe", 1000, "reset"], [error])
 
 
 def test_what_no_restart_mends_is_said_in_one_line_and_the_board_stays_safe():

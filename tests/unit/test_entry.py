@@ -1,11 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
-"""boot.py and main.py: no Ctrl-C gets through before a production build has closed the prompt, and none is left."""
+"""boot.py and main.py: no Ctrl-C gets through before a production build has closed the prompt, and none is left; and
+outputs are low before anything is imported that a chip does not have built in."""
 
+import builtins
+import random
 import sys
 
+import esp32
 import micropython
 
 import latchkey
+from latchkey import start
 
 FIRMWARE = latchkey.__file__[: -len("latchkey/__init__.py")]
 
@@ -16,6 +21,20 @@ class Reset(BaseException):
 
 class Machine:
     WDT_timeouts = []
+    cause = 1
+    calls = []  # imports, and pins that are driven, in their order
+
+    class Pin:
+        OUT = 3
+
+        def __init__(self, number, mode, value):
+            if not 0 <= number < 49:
+                raise ValueError("invalid pin")
+            Machine.calls.append((number, mode, value))
+
+    @classmethod
+    def reset_cause(cls):
+        return cls.cause
 
     @staticmethod
     def freq(hz):
@@ -40,6 +59,7 @@ class Time:
 
 class Board:
     NAME = "TEST"
+    PINS = {"start": 4, "lock": None, "led": 10, "card": 6}
 
 
 class Agent:
@@ -74,7 +94,7 @@ class Broken:
         raise self.error
 
 
-def run(name, agent=None, prompt=None):
+def run(name, agent=None, prompt=None, board=Board):
     """Execute an entry point as a board does. Returns what it ended by, or None."""
     with open(FIRMWARE + name) as file:
         code = compile(file.read(), name, "exec")
@@ -89,11 +109,14 @@ def run(name, agent=None, prompt=None):
         package.agent = agent
         if prompt:
             package.prompt = prompt
-    sys.modules.update({"machine": Machine, "time": Time, "board": Board, "latchkey": package})
+    sys.modules.update({"machine": Machine, "time": Time, "board": board, "latchkey": package})
     for gone in ("latchkey.agent", "latchkey.prompt"):
         sys.modules.pop(gone, None)
     Time.slept = 0
+    Machine.calls.clear()
     ended = None
+    really = builtins.__import__
+    builtins.__import__ = lambda name, *rest: Machine.calls.append(name) or really(name, *rest)
     micropython.kbd_intr(3)
     try:
         exec(code, {"__name__": "__main__"})
@@ -101,6 +124,7 @@ def run(name, agent=None, prompt=None):
         ended = error
     finally:
         micropython.kbd_intr(3)
+        builtins.__import__ = really
         for name in names:
             if before[name] is None:
                 sys.modules.pop(name, None)
@@ -145,3 +169,89 @@ def test_the_real_package_has_its_prompt():
     except KeyboardInterrupt:
         return
     raise AssertionError("nothing was raised")
+
+
+IN_THE_CHIP = ("micropython", "machine", "esp32")
+
+
+def wrote_down(pins):
+    esp32.ram.clear()
+    start._write_down(pins)
+
+
+def driven():
+    """The pins that were driven; they are outputs, low, and come before any import that can fail."""
+    calls = Machine.calls
+    pins = [call for call in calls if not isinstance(call, str)]
+    assert all(pin[1:] == (Machine.Pin.OUT, 0) for pin in pins)
+    for call in calls[: calls.index(pins[-1])] if pins else ():
+        assert call in pins or call in IN_THE_CHIP, calls
+    return [pin[0] for pin in pins]
+
+
+def test_after_any_kind_of_restart_outputs_are_low_before_the_first_import_that_can_fail():
+    wrote_down({"start": 26, "lock": 27, "led": 25, "card": 18, "brake": 19, "door": 21})
+    for prompt in (None, Prompt, Broken(OSError(5)), Broken(MemoryError())):
+        for Machine.cause in (1, 2, 3, 4, 5):  # power-on, hard, watchdog, deep sleep, soft
+            run("boot.py", prompt=prompt)
+            assert driven() == [26, 27, 25], Machine.cause
+
+
+def test_the_outputs_of_the_settings_are_those_that_fall_and_no_other_wire_is_driven():
+    seed = 20211119
+    random.seed(seed)
+    for step in range(50):
+        pins = dict.fromkeys(start.OUTPUTS + ("card", "brake", "door"))
+        for name in pins:
+            number = random.randrange(49)
+            if random.randrange(4) and number not in pins.values():
+                pins[name] = number
+        wrote_down(pins)
+        run("boot.py", board=Broken(ValueError("board")))
+        outputs = [pins[name] for name in start.OUTPUTS]
+        assert driven() == [pin for pin in outputs if pin is not None], (seed, step)
+
+
+def boot_with(kept, board=Board):
+    """The pins that boot.py drives when NVS says this, or fails by it."""
+    wrote_down(Board.PINS)
+    esp32.ram["latchkey.outputs"] = kept
+    if isinstance(kept, Exception):
+        real = sys.modules["esp32"]
+        sys.modules["esp32"] = Broken(kept)
+    try:
+        assert run("boot.py", board=board) is None
+    finally:
+        if isinstance(kept, Exception):
+            sys.modules["esp32"] = real
+    return [call[0] for call in Machine.calls if not isinstance(call, str)]
+
+
+NONSENSE = (
+    0,
+    -1,
+    -1021,
+    1,
+    26,
+    26 | 27 << 6 | 25 << 12,
+    0x3FFFFFFF,
+    None,
+    "26",
+    OSError(-0x1102),
+    ImportError("no NVS"),
+)
+
+
+def test_where_nvs_holds_nothing_of_ours_the_boards_own_outputs_fall():
+    for kept in NONSENSE:
+        assert boot_with(kept) == [4, 10], kept
+
+
+def test_a_board_that_says_nothing_at_all_drives_nothing_and_boots():
+    for kept in NONSENSE:
+        for board in (
+            Broken(ImportError("board")),
+            Broken(MemoryError()),
+            Broken(ValueError("incompatible .mpy file")),
+        ):
+            assert boot_with(kept, board) == [], kept

@@ -110,6 +110,48 @@ def test_safe_is_locked_and_start_off_whatever_the_vehicle_says():
     assert pins.levels()["lock"] == 1
 
 
+def test_the_watchdog_is_short_from_before_the_start_relay_closes_until_it_has_opened():
+    pins, made = board()
+    vehicle = Vehicle(lambda: 0)
+    vehicle.on_change = lambda: pins.outputs(vehicle)
+    real, asked = wires.WDT, []
+    wires.WDT = lambda timeout: asked.append((timeout, made[NUMBERS["start"]].value()))
+    try:
+        vehicle.unlock()
+        assert asked == []
+        vehicle.start()
+        vehicle.start()
+        vehicle.door(0, True)
+        assert asked == [(900, 0)], "once: what happens meanwhile is no sign of life"
+        vehicle.brake(True)
+        vehicle.brake(False)
+        assert asked[1:] == [(8000, 0)]
+        vehicle.start()
+        pins.safe()
+        pins.safe()
+        assert asked[2:] == [(900, 0), (8000, 0)]
+    finally:
+        wires.WDT = real
+
+
+def test_a_start_relay_whose_watchdog_cannot_be_made_short_stays_open():
+    pins, made = board()
+    vehicle = Vehicle(lambda: 0)
+    vehicle.start()
+
+    def refuse(timeout):
+        raise OSError(-1)
+
+    real, wires.WDT = wires.WDT, refuse
+    try:
+        pins.outputs(vehicle)
+    except OSError:
+        pass
+    finally:
+        wires.WDT = real
+    assert made[NUMBERS["start"]].value() == 0
+
+
 def test_the_led_turns_over_while_it_blinks_and_then_shows_the_lock_again():
     pins, made = board()
     led = made[NUMBERS["led"]]

@@ -124,10 +124,10 @@ def _kept_house(watched):
     return watched
 
 
-def test_each_round_feeds_the_watchdog_ticks_once_and_polls_fifty_times():
-    house = _kept_house(_Watched(3))
+def test_each_round_ticks_once_and_polls_fifty_times_and_feeds_the_watchdog_before_each():
+    house = _kept_house(_Watched(3 * 51))
     assert house.timeout == 8000
-    assert (house.fed, house.ticked, house.polled) == (3, 3, 150)
+    assert (house.fed, house.ticked, house.polled) == (3 * 51, 3, 150)
     assert house.slept == [10] * 150
 
 

@@ -144,9 +144,9 @@ def test_the_watchdog_is_fed_after_any_silence():
                 ticks = Ticks(start)
                 machine.ticks_ms = ticks.ticks_ms
                 watchdog = machine.WDT(timeout=8000)
-                fed = watchdog._count
+                fed = watchdog.count
                 ticks.at += silence
                 watchdog.feed()
-                assert watchdog._count == fed + 1, (start, silence)
+                assert watchdog.count == fed + 1, (start, silence)
     finally:
         machine.ticks_ms = before

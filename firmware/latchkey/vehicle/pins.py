@@ -1,12 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """The wires: the only module that touches GPIO.
 
-Outputs are active high: `start` closes the start relay, `lock` holds the doors unlocked, `led` lights. A board in
-reset drives none of them, so it is locked and does not start. Inputs are contacts to ground, held up inside the
-chip: `card` (the card reader's relay), `brake`, `door`. A pin that the board does not have is None.
+Outputs are active high: `start` closes the start relay, `lock` holds the doors unlocked, `led` lights. Inputs are
+contacts to ground, held up inside the chip: `card` (the card reader's relay), `brake`, `door`. A pin that the board
+does not have is None.
+
+A chip that hangs drives its pins on, until boot.py's first act after the restart. So the watchdog is short while the
+start relay is closed (docs/hardware.md, "Outputs").
 """
 
-from machine import Pin
+from machine import WDT, Pin
 from micropython import const
 
 TYPE_CHECKING = False
@@ -17,6 +20,8 @@ if TYPE_CHECKING:
 
 OUTPUTS = ("start", "lock", "led")
 INPUTS = ("card", "brake", "door")
+_WATCHDOG_MS = const(8000)  # as in tasks.py
+_CLOSED_MS = const(900)  # a restart and what comes before boot.py have the rest of 2 s
 _STABLE = const(3)  # polls in a row that a contact must read the same: 20 to 30 ms at one poll in 10 ms
 
 
@@ -58,15 +63,14 @@ class Pins:
             number = numbers.get(name)
             if number is not None:
                 self._inputs[name] = _Input(number, getattr(self, "_" + name))
+        self._closed = 0
         self._unlocked = 0
         self._polls = 0
 
     def outputs(self, vehicle: Vehicle) -> None:
         """Follow the vehicle. The LED is lit while it is unlocked."""
         self._unlocked = 0 if vehicle.locked else 1
-        self._drive("start", 1 if vehicle.start_enabled else 0)
-        self._drive("lock", self._unlocked)
-        self._drive("led", self._unlocked)
+        self._drive(1 if vehicle.start_enabled else 0, self._unlocked)
 
     def blink(self, on: int) -> None:
         """Called about twice a second. 1 turns the LED over (a key waits for the card), 2 leaves it dark one time in
@@ -78,8 +82,7 @@ class Pins:
 
     def safe(self) -> None:
         """Locked, and starting off: whatever happened."""
-        for name in OUTPUTS:
-            self._drive(name, 0)
+        self._drive(0, 0)
 
     def read_inputs(self) -> None:
         """Poll the contacts; call it every 10 ms."""
@@ -95,9 +98,15 @@ class Pins:
             levels[name] = 1 - self._inputs[name].pin.value()
         return levels
 
-    def _drive(self, name: str, level: int) -> None:
-        if name in self._outputs:
-            self._outputs[name].value(level)
+    def _drive(self, start: int, lock: int) -> None:
+        if start and not self._closed:
+            WDT(timeout=_CLOSED_MS)
+        for name in OUTPUTS:
+            if name in self._outputs:
+                self._outputs[name].value(start if name == "start" else lock)
+        if self._closed and not start:
+            WDT(timeout=_WATCHDOG_MS)
+        self._closed = start
 
     def _card(self, closed: bool) -> None:
         if closed and self.on_card:
