@@ -490,6 +490,8 @@ def test_a_key_agreed_with_another_identity_is_stale_and_keeps_its_slot_when_it_
         apply(keys, key(i))
     keys = of_vehicle(b"new!")
     assert keys.find(public(1)) is None and keys.find(public(1), True).label == "key 1"
+    assert keys.find_slot(1) is None and keys.find_slot(1, True).label == "key 1"
+    assert slots(keys) == {0: "key 0", 1: "key 1", 2: "key 2"}
     assert (keys.count, keys.lasting_owners(), keys.lasting_owners(by_card=True)) == (3, 0, 0)
     apply(keys, key(1, label="anew"))
     for each in (keys, of_vehicle(b"new!")):

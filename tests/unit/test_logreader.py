@@ -49,3 +49,15 @@ def test_no_more_entries_are_told_than_were_asked_for_whether_they_wait_or_not()
     for limit in range(10):
         for since in range(9):
             assert numbers(log, since, limit) == list(range(since + 1, min(since + limit, 8) + 1)), (since, limit)
+
+
+def test_the_last_page_says_that_there_is_no_other():
+    fresh()
+    log = opened()
+    fill(log, 3)
+    for waits in (False, True):
+        pages = [logreader.read(log, 0, limit) for limit in range(1, log.last + 2)]
+        assert [after for _, after in pages] == [1, 2, 0, 0] if not waits else [1, 2, 3, 3, 3]
+        assert logreader.read(log, log.last, 9) == ([], 0)
+        did(log, 3)
+    assert logreader.read(log, 3, 1)[1] == 4 and logreader.read(log, 3, 2)[1] == 0

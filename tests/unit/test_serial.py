@@ -275,6 +275,28 @@ async def test_lines_of_two_connections_are_never_one_message():
     assert host.router.handled == [(1, b"next")]
 
 
+async def test_what_goes_on_after_the_end_or_an_interruption_of_a_message_belongs_to_none():
+    host = await _Host().begin()
+    host.line("V", 1, 41, FIRST, b"one")
+    host.line("V", 2, 42, LAST, b"two")
+    host.line("V", 1, 43, LAST, b"interrupted")
+    host.line("V", 1, 44, WHOLE, b"whole")
+    host.line("V", 1, 45, LAST, b"late")
+    for seq in range(46, 56):
+        host.line("V", 1, seq, FIRST if seq == 46 else MIDDLE, bytes(PIECE))
+    host.line("V", 1, 56, LAST, b"too long, and its end would have room")
+    host.line("V", 1, 57, WHOLE, b"next")
+    await host.settle()
+    assert host.router.handled == [(1, b"whole"), (1, b"next")]
+
+
+async def test_a_message_of_whole_lines_has_no_line_more():
+    host = await _Host().begin()
+    host.router.answer = lambda conn, message: conn.send(bytes(2 * PIECE))
+    await host.say("V", 1, b"x")
+    assert [len(body) for kind, _, _, body in host.frames() if kind == "v"] == [PIECE, PIECE]
+
+
 async def test_too_long_a_message_is_dropped_whole():
     host = await _Host().begin()
     await host.say("V", 1, bytes(1025))
@@ -366,6 +388,40 @@ async def test_of_broadcasts_that_wait_the_newest_goes():
             connection.tell(b"news %d" % n)
     await host.settle()
     assert sorted(host.messages("v")) == [(1, b"news 3"), (5, b"news 3")]
+
+
+async def test_news_takes_the_place_of_no_answer_and_of_nobody_elses_news():
+    host = await _Host().begin()
+    await host.say("V", 1, b"x")
+    await host.say("V", 5, b"x")
+    one, five = sorted(host.link.everybody(), key=lambda connection: connection.number)
+    host.frames()
+    five.tell(b"news for five")
+    one.send(b"answer")
+    five.send(b"answer for five")
+    one.tell(b"news")
+    one.send(b"another")
+    one.tell(b"newest")
+    await host.settle()
+    assert host.messages("v") == [
+        (5, b"news for five"),
+        (1, b"answer"),
+        (5, b"answer for five"),
+        (1, b"another"),
+        (1, b"newest"),
+    ]
+
+
+async def test_while_other_things_wait_than_answers_lines_are_read():
+    host = await _Host().begin()
+    await host.say("V", 1, b"x")
+    (connection,) = host.link.everybody()
+    connection.tell(b"news")
+    for i in range(6):
+        host.link.event({"event": "n", "i": i})
+    assert host.link._count(ord("V")) == 0 and host.link._count(ord("E")) == 6
+    connection.send(b"answer")
+    assert host.link._count(ord("V")) == host.link._count(ord("V"), 1) == 1 and host.link._count(ord("V"), 0) == 0
 
 
 class _Starving:
@@ -463,6 +519,13 @@ async def test_a_bench_request_that_there_is_no_memory_for_is_answered_so_and_th
         assert host.answers() == [{"id": 6, "ok": True, "result": "tap"}]
 
 
+async def test_a_bench_request_that_there_is_no_memory_to_collect_is_no_phones():
+    host = await _Host(_Bench()).begin()
+    _Starving(host.link, "_collect", 1)
+    await host.say("B", 0, b'{"id": 5, "op": "tap"}')
+    assert [frame[0] for frame in host.frames()] == ["s", "s", "a"]
+
+
 async def test_closing_a_connection_drops_what_waits():
     host = await _Host().begin()
     host.router.answer = lambda conn, message: (conn.send(b"late"), conn.tell(b"news"))
@@ -516,6 +579,41 @@ async def test_a_new_host_ends_the_connections_of_the_one_before():
     host.seq = 200
     await host.say("V", 1, b"new")
     assert host.router.handled[-1] == (1, b"new")
+
+
+async def test_a_new_host_hears_nothing_that_was_meant_for_the_one_before():
+    host = await _Host().begin()
+    host.frames()
+    host.router.answer = lambda conn, message: conn.send(b"late")
+    host.line("V", 1, 41, WHOLE, b"x")
+    host.link.event({"event": "of before"})
+    host.line("S", 10, 200)
+    await host.settle()
+    assert [frame[0] for frame in host.frames()] == ["a", "s"]
+
+
+async def test_a_connection_is_named_by_its_number():
+    host = await _Host().begin()
+    await host.say("V", 7, b"x")
+    assert [connection.name for connection in host.link.everybody()] == ["serial/7"]
+
+
+async def test_a_host_is_there_as_long_as_it_says_anything():
+    for say in (lambda host: host.line("A", 0, 0), lambda host: host.line("S", 10, 200)):
+        host = await _Host().begin()
+        host.link._heard = time.ticks_add(time.ticks_ms(), -15_000)
+        say(host)
+        host.link.tick()
+        assert host.link._attached
+
+
+async def test_a_line_of_a_kind_that_nobody_sends_is_not_taken():
+    host = await _Host().begin()
+    host.frames()
+    host.line("X", 1, 41, WHOLE, b"x")
+    await host.say("V", 1, b"the line has its number")
+    assert host.router.handled == [(1, b"the line has its number")]
+    assert [frame[0] for frame in host.frames()] == ["a"]
 
 
 async def test_a_host_that_says_good_bye_gets_no_events_until_it_is_back():
@@ -642,6 +740,9 @@ async def test_ctrl_c_interrupts_where_the_build_has_a_prompt():
     sys.modules["latchkey.prompt"] = None
     host = _Host()
     del sys.modules["latchkey.prompt"]
+    for byte in range(256):
+        if byte != 3:
+            host.link._feed(byte)
     try:
         host.link._feed(3)
     except KeyboardInterrupt:
