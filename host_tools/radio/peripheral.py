@@ -64,7 +64,6 @@ class Peripheral:
         for task in self._tasks:
             task.cancel()
         await self.reset()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
 
     async def reset(self) -> None:
         """The board has gone: so has everything on the air that was its."""
