@@ -17,7 +17,7 @@ FIRMWARE_PATH := firmware:tests/stubs:$(STUBS)
 MYPY_FIRMWARE = $(BIN)/mypy --custom-typeshed-dir $(STUBS) --no-site-packages --follow-imports silent
 
 .DEFAULT_GOAL := help
-.PHONY: help setup lint test clients faults mutants coverage count bench demo flash size heap schema stage package clean
+.PHONY: help setup lint test slow clients faults mutants coverage count bench demo flash size heap schema stage package clean
 
 ifneq ($(MICROPYTHON),)
 export MICROPYTHON
@@ -66,6 +66,9 @@ lint: setup ## ruff, who imports whom, and mypy strict over the host code, the f
 
 test: setup ## all tests, with the car simulated
 	@$(BIN)/python -m pytest -n 2 $(ARGS) $(TESTS)
+
+slow: setup ## unit tests and bench suite on a simulated board that is slow on purpose: make slow RESTART=60
+	@$(BIN)/python -m pytest --slow-board $(or $(RESTART),10) $(ARGS) $(or $(TESTS),tests/unit tests/bench)
 
 clients: ## the newest client libraries from PyPI on a newer Python, and old ones: make clients CLIENTS=newest
 	@$(PYTHON) tests/clients/newer.py $(CLIENTS)

@@ -7,11 +7,13 @@ a test prints, or `record_property("note", …)` in an ordinary test, is repeate
 """
 
 import ast
+import contextlib
 import linecache
 import os
 import re
 import shutil
 import sys
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -20,11 +22,13 @@ import pytest
 
 from host_tools import places
 from host_tools.build.staging import SOURCES, STAGE, staged
+from host_tools.faults import LatchkeyError
 from tests.micropython_run import FileRun, Target
 
 _FRAME = re.compile(r'  File "([^"]+)", line (\d+)')
 _NOTE = "note: "
 _TRACEBACK = "Traceback (most recent call last):"
+_BOARD_TIMEOUT = 3600  # seconds
 _TARGET = pytest.StashKey[Target]()
 
 
@@ -32,13 +36,18 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("latchkey")
     group.addoption("--micropython", metavar="PATH", help="interpreter for MicroPython tests (or set MICROPYTHON)")
     group.addoption("--port", metavar="PORT", help="run on the board at this serial port instead of a simulated one")
+    group.addoption(
+        "--slow-board", metavar="SECONDS", type=float,
+        help="run as with --port on a simulated board whose restarts take that long, on a line of 115200 baud",
+    )  # fmt: skip
     parser.addini("micropython_dirs", "folders whose tests run under MicroPython", type="paths", default=[])
     parser.addini("micropython_path", "folders that these tests import from", type="paths", default=[])
     parser.addini("micropython_timeout", "seconds that one such test may take", default="120")
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    if config.getoption("--port") and config.getoption("numprocesses", None):
+    restart_s = config.getoption("--slow-board")
+    if (config.getoption("--port") or restart_s is not None) and config.getoption("numprocesses", None):
         raise pytest.UsageError("--port: a board runs one test at a time; leave out -n")
     if not (places.INSTALLED or hasattr(config, "workerinput")):  # once, not in each of xdist's workers
         staged()
@@ -46,9 +55,29 @@ def pytest_configure(config: pytest.Config) -> None:
     interpreter = str(config.getoption("--micropython") or os.environ.get("MICROPYTHON") or beside)
     if shutil.which(interpreter) is None:
         raise pytest.UsageError(f"no MicroPython interpreter at {interpreter}: see --micropython")
+    if restart_s is not None:
+        config.option.port = _slow_board(config, interpreter, restart_s)
     config.stash[_TARGET] = Target(
         config.rootpath, interpreter, config.getoption("--port"), config.getini("micropython_path")
     )
+
+
+def _slow_board(config: pytest.Config, interpreter: str, restart_s: float) -> str:
+    """The port of a board that is slow on purpose, until the run ends."""
+    from host_tools.sim.board import SimulatedBoard  # late, as most runs need it in fixtures only
+
+    cleanup = contextlib.ExitStack()
+    config.add_cleanup(cleanup.close)
+    folder = cleanup.enter_context(tempfile.TemporaryDirectory(prefix="latchkey-slow-"))
+    board = SimulatedBoard(Path(folder, "flash.img"), micropython=interpreter, restart_s=restart_s, baud=115200)
+    return cleanup.enter_context(board).port
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """A board decides how long a test takes: some restart it a dozen times."""
+    if config.getoption("--port"):
+        for item in items:
+            item.add_marker(pytest.mark.timeout(_BOARD_TIMEOUT))
 
 
 def pytest_pycollect_makemodule(module_path: Path, parent: pytest.Collector) -> "MicroPythonFile | None":
@@ -68,6 +97,17 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         terminalreporter.section("counted and measured")
         for note in notes:
             terminalreporter.write_line(note)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> None:
+    """A board that has run such tests stands at its prompt: it is started again for others, if it has an agent."""
+    port = item.config.getoption("--port")
+    if port and isinstance(item, MicroPythonTest) and not isinstance(nextitem, MicroPythonTest):
+        from host_tools.flash.listen import start_agent  # mpremote is slow to import
+
+        with contextlib.suppress(LatchkeyError):
+            start_agent(port)
 
 
 class MicroPythonFile(pytest.File):

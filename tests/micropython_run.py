@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """One MicroPython process for the tests of one file: started late, read as it goes, replaced when it dies.
 
-`Target` knows how to start the runner: under the unix port, or on a board through mpremote. `FileRun` reads what
+`Target` knows how to start the runner: under the unix port, or on a board through mpremote, which mounts the compiled
+firmware, the folder of the tests and the flash in RAM. `FileRun` reads what
 the runner says and has one Result for each function asked for, also when a test hangs or takes the interpreter
 down: that test fails with what was printed so far, and the others run in a new process.
 """
@@ -18,6 +19,9 @@ from pathlib import Path
 _MARK = b"\x1e"
 _HEAP = re.compile(rb"^# heapsize: (\w+)$", re.MULTILINE)  # what a test file asks the unix port for
 _RUNNER = Path(__file__).parent / "unit" / "runner.py"
+_RAM_FLASH = Path(__file__).parents[1] / "boards" / "UNIX" / "flash.py"  # all of the simulation that a board can run
+_PATIENCE = 120.0  # seconds for a board that restarts, which takes the slowest a minute
+_ANSWER = 10.0  # seconds for one that is asked
 # The architectures of a .mpy file, by the number in sys.implementation._mpy >> 10 (MicroPython, py/persistentcode.h).
 _ARCHITECTURES = (
     None, "x86", "x64", "armv6", "armv6m", "armv7m", "armv7em", "armv7emsp", "armv7emdp", "xtensa", "xtensawin",
@@ -45,12 +49,14 @@ class Target:
 
     def command(self, test_file: Path, names: list[str]) -> list[str]:
         """The command line that runs these functions of a file."""
-        folders = [str(folder) for folder in (test_file.parent, _RUNNER.parent, *self.path)]
         if self.port:
-            folders = ["/remote"]  # where mpremote mounts
+            stage, parts = self._stage(test_file)
+            folders = [f"/remote/{part}" for part in parts]  # where mpremote mounts
+        else:
+            folders = [str(folder) for folder in (test_file.parent, _RUNNER.parent, *self.path)]
         code = f"import sys; sys.path[:1] = {folders!r}; import runner; runner.run({test_file.stem!r}, {names!r})"
         if self.port:
-            return self._mpremote("mount", str(self._stage(test_file)), "exec", code)
+            return self._mpremote("mount", str(stage), "exec", code)
         wanted = _HEAP.search(test_file.read_bytes())
         heap = wanted[1].decode() if wanted else "16M"
         return [self.interpreter, "-X", f"heapsize={heap}", "-c", code]
@@ -58,22 +64,36 @@ class Target:
     def _mpremote(self, *arguments: str) -> list[str]:
         return [sys.executable, "-m", "mpremote", "connect", str(self.port), *arguments]
 
-    def _stage(self, test_file: Path) -> Path:
-        """A folder for the board to mount: firmware, runner and test file, compiled for it."""
+    def _stage(self, test_file: Path) -> tuple[Path, list[str]]:
+        """A folder for the board to mount, and those in it to import from, all compiled for the board."""
         from host_tools.build import compiling  # here, so that unit tests do not need it to be importable
 
-        asked = subprocess.run(
-            self._mpremote("exec", "import sys; print(sys.implementation._mpy)"),
-            capture_output=True, text=True, timeout=30, check=False,
-        )  # fmt: skip
-        if asked.returncode:
-            raise RuntimeError(f"no MicroPython board answers at {self.port}: {asked.stderr.strip()}")
-        march = _ARCHITECTURES[int(asked.stdout) >> 10]
+        march = _ARCHITECTURES[self._reach() >> 10]
         stage = self.root / "build" / f"unit-{march or 'bytecode'}"
-        compiling.build(stage, march)
-        for source in (test_file, _RUNNER):
-            compiling.compile_file(source, stage / source.with_suffix(".mpy").name, march)
-        return stage
+        tests = {folder.name: folder for folder in (test_file.parent, _RUNNER.parent)}
+        for name, folder in tests.items():
+            compiling.build(stage / name, march, sources=folder)
+        compiling.build(stage / "firmware", march)
+        for source in (_RUNNER, _RAM_FLASH):
+            compiling.compile_file(source, stage / "runner" / source.with_suffix(".mpy").name, march)
+        return stage, ["runner", *tests, "firmware"]
+
+    def _reach(self) -> int:
+        """Wait for the board, which may be restarting. What .mpy files it loads, as sys.implementation._mpy."""
+        deadline = time.monotonic() + _PATIENCE
+        command = self._mpremote("exec", "import sys; print(sys.implementation._mpy)")
+        while True:
+            try:
+                asked = subprocess.run(command, capture_output=True, text=True, timeout=_ANSWER, check=False)
+            except subprocess.TimeoutExpired:
+                said = f"nothing in {_ANSWER:g} s"
+            else:
+                if not asked.returncode:
+                    return int(asked.stdout)
+                said = asked.stderr.strip() or asked.stdout.strip()
+            if time.monotonic() > deadline:
+                raise RuntimeError(f"no MicroPython board answers at {self.port}: {said}")
+            time.sleep(1)
 
 
 class FileRun:
@@ -86,6 +106,7 @@ class FileRun:
         self._timeout = timeout
         self._process: subprocess.Popen[bytes] | None = None
         self._results: dict[str, Result] = {}
+        self._first = ""
         self._running: str | None = None
         self._pending = b""
         self._output = ""
@@ -117,6 +138,7 @@ class FileRun:
 
     def _start(self) -> None:
         names = [name for name in self._names if name not in self._results]
+        self._first = names[0]
         self._running, self._pending, self._output = None, b"", ""
         self._process = subprocess.Popen(
             self._target.command(self._file, names), cwd=self._target.root,
@@ -150,10 +172,15 @@ class FileRun:
         if name := message.get("start"):
             self._running = name
         elif name := message.get("end"):
+            if self._again(message["error"] or ""):
+                self.close()
+                return
             self._results[name] = Result(message["error"], message["skip"], self._output)
             self._running, self._output = None, ""
         elif error := message.get("import"):
-            self._fail_rest(error)
+            self._end_rest(Result(error, output=self._output))
+        elif reason := message.get("skip"):
+            self._end_rest(Result(skip=reason))
 
     def _lost(self, why: str | None) -> None:
         """The process hung or died: the running test failed, or the whole file if none ran."""
@@ -162,13 +189,19 @@ class FileRun:
         self._pending = b""
         process = self._process
         self.close()
+        if self._again(self._output):
+            return
         why = why or f"the interpreter ended, with exit status {process.returncode}"
         if self._running is None:
-            self._fail_rest(f"While {self._file.name} was imported: {why}")
+            self._end_rest(Result(f"While {self._file.name} was imported: {why}", output=self._output))
         else:
             error = f"{self._running} has no result: {why}. The interpreter printed:\n{self._output}"
             self._results[self._running] = Result(error, output=self._output)
 
-    def _fail_rest(self, error: str) -> None:
+    def _again(self, said: str) -> bool:
+        """Whether a board had no memory left for the running test after others: it is run once more, as the first."""
+        return bool(self._target.port) and "MemoryError" in said and self._running not in {None, self._first}
+
+    def _end_rest(self, result: Result) -> None:
         for name in self._names:
-            self._results.setdefault(name, Result(error, output=self._output))
+            self._results.setdefault(name, result)

@@ -38,6 +38,9 @@ def run(
         str | None, typer.Option("-k", "--select", metavar="WORDS", help="Only tests with such names, as pytest's -k.")
     ] = None,
     out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Where report.html and junit.xml go.")] = OUT,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on with the last run: what failed in it, then what it did not reach.")
+    ] = False,
     force: Annotated[bool, typer.Option("--force", help="Run on a car that has keys: it forgets them.")] = False,
     timeout: Timeout = PATIENCE,
     as_json: Json = False,
@@ -47,10 +50,10 @@ def run(
         if port:
             acceptance.check_car(port, timeout, force)
         with _progress(answer) as follow:
-            done = acceptance.run(port, out, tests or [], select, follow)
+            done = acceptance.run(port, out, tests or [], select, follow, resume)
         files = {name: str(out / name) for name in ("report.html", "junit.xml")}
         if done.interrupted:
-            answer.say(f"Interrupted after {len(done.results)} of {done.total} tests: {files['report.html']}")
+            answer.say(f"Interrupted after {len(done.results)} of {len(done.tests)} tests: {files['report.html']}")
             raise KeyboardInterrupt
         if not done.passed:
             failed = acceptance.SuiteFailed(
@@ -67,6 +70,11 @@ def run(
             **done.told(),
             files=files,
         )
+
+
+def _about(seconds: float) -> str:
+    """A time to wait, no more exact than it is known."""
+    return f"about {seconds / 60:.0f} min" if seconds >= 90 else f"about {max(1, round(seconds))} s"
 
 
 @contextlib.contextmanager
@@ -86,9 +94,10 @@ def _progress(answer: Answer) -> Iterator[acceptance.Follow]:
         def follow(run: Run, result: Result | None, test: str, file: str) -> None:
             if file and file not in begun:
                 begun.add(file)
-                answer.say(purpose(ROOT / file))
+                left = run.seconds_left
+                answer.say(purpose(ROOT / file) + (f" ({_about(left)} left)" if left else ""))
             if result is None:
-                bar.update(task, total=run.total or None, description=sentence(test)[:60] or "collected")
+                bar.update(task, total=len(run.tests) or None, description=sentence(test)[:60] or "collected")
                 return
             bar.update(task, completed=len(run.results))
             if result.outcome in FAILED:

@@ -16,7 +16,7 @@ from rich.table import Table
 from host_tools.cli.answer import Answer
 from host_tools.cli.board import read_settings
 from host_tools.cli.options import Json, Port, Timeout
-from host_tools.faults import Misuse, NoAnswer
+from host_tools.faults import LatchkeyError, Misuse, NoAnswer
 from host_tools.flash import interrupts
 from host_tools.phone import keyfile
 from host_tools.serial.bench import Bench
@@ -67,7 +67,7 @@ def flash(
         if done.aioble == "missing":
             answer.warn(
                 f"warning: no aioble, so the radio stays off: {done.radio_trouble}; "
-                "run this again with a network, or give --index"
+                "run this again with a network, give --index, or --no-radio if it is to stay off"
             )
         changed = f"{len(done.copied)} files copied, {done.unchanged} were right already"
         car_is = f"It is car {known}." if known else f"It is no car yet: latchkey provision --vin VIN --port {path}"
@@ -132,7 +132,7 @@ def measure(
         Path | None,
         typer.Option("--key", envvar="LATCHKEY_KEY", metavar="FILE", help="An owner's key, if the car has keys."),
     ] = None,
-    timeout: Timeout = 30.0,
+    timeout: Timeout = 120.0,
     as_json: Json = False,
 ) -> None:
     """Measure a board: heap, boot, cryptography, commands. The car is restarted for it, and keeps its keys.
@@ -143,23 +143,32 @@ def measure(
 
     with Answer(as_json) as answer, _in_order(answer), _bar(as_json) as progress:
         loaded = keyfile.load(key) if key else None
-        found = measuring.measure(_port(port), loaded, timeout, lambda what: progress(what, 0, 0))
+        try:
+            found = measuring.measure(_port(port), loaded, timeout, lambda what: progress(what, 0, 0))
+        except LatchkeyError as error:
+            if error.details:
+                answer.show(*_tables(error.details))
+            raise
         answer.show(*_tables(found))
         answer.done(did="measure", **found)
 
 
 def _tables(found: dict[str, Any]) -> list[RenderableType]:
-    table = Table("what", "number", title=f"{found['board']}, Latchkey {found['version']} on {found['micropython']}")
+    """What was measured, as far as that went."""
+    latchkey = (
+        f"{found['board']}, Latchkey {found['version']}" if "version" in found else "a board that has not come back"
+    )
+    table = Table("what", "number", title=f"{latchkey} on {found.get('micropython')}")
     table.columns[1].justify = "right"
-    table.add_row("from reset to first answer", f"{found['boot_ms']} ms" if found["boot_ms"] else "not seen")
+    table.add_row("from reset to first answer", f"{found['boot_ms']} ms" if found.get("boot_ms") else "not seen")
     for name, value in found.get("heap", {}).items():
         table.add_row(f"heap {name}", f"{value:,} bytes")
     table.add_section()
-    for name, value in found["crypto_us"].items():
+    for name, value in found.get("crypto_us", {}).items():
         longest = found["longest_wait_us"].get(name)
         table.add_row(name, f"{value:,} us" + (f", others wait {longest:,} us at most" if longest else ""))
     table.add_section()
-    phone = found["phone"]
+    phone = found.get("phone", "not measured: commands")
     if isinstance(phone, str):
         return [table, phone]
     for name, value in phone.items():

@@ -53,7 +53,7 @@ def reboot(port: Port = None, timeout: Timeout = PATIENCE, as_json: Json = False
         try:
             with open_car(port, timeout) as car:
                 before = car.boot
-                car.reboot(max(timeout, 30.0))
+                car.reboot(timeout)
                 answer.done(f"Restarted: boot {car.boot}.", did="reboot", before=before, boot=car.boot)
         except AtPrompt:
             from host_tools.flash.listen import start_agent  # mpremote is slow to import

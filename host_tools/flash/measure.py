@@ -27,7 +27,6 @@ from host_tools.serial.bench import Bench
 from host_tools.serial.port import PortError, PortGone
 
 _ROUNDS = 10
-_RETURN = 15.0  # seconds for a port of the chip's own to come back after a reset
 _IDLE = 1.0  # seconds in which another phone is served alone
 _LABEL = "latchkey measure"
 
@@ -87,10 +86,27 @@ _RESET = "import machine\nmachine.reset()"
 
 
 def measure(
-    port: str, key: Key | None = None, timeout: float = 30.0, say: Callable[[str], None] = lambda what: None
+    port: str,
+    key: Key | None = None,
+    timeout: float = listen.PATIENCE,
+    say: Callable[[str], None] = lambda what: None,
 ) -> dict[str, Any]:
-    """All of it, as one object. A car that has keys needs one of its owners' for what a phone measures."""
+    """All of it, as one object. A car that has keys needs one of its owners' for what a phone measures.
+
+    `timeout` is how many seconds the board may take to come back from its reset.
+
+    :raises LatchkeyError: with what was measured until then in its details
+    """
     result: dict[str, Any] = {}
+    try:
+        _measure(port, key, timeout, say, result)
+    except LatchkeyError as error:
+        error.details = result
+        raise
+    return result
+
+
+def _measure(port: str, key: Key | None, timeout: float, say: Callable[[str], None], result: dict[str, Any]) -> None:
     say("at the prompt: cryptography")
     with Repl(port) as repl:
         found = chip.identify(repl)
@@ -98,16 +114,15 @@ def measure(
         result["crypto_us"], result["longest_wait_us"] = _cryptography(repl)
         settings = json.loads(Files(repl).read("/data/config.json") or b"{}")
         say("resetting")
-        hello, result["boot_ms"] = _reset(repl, port)
+        hello, result["boot_ms"] = _reset(repl, port, timeout)
     with Bench.open(port, timeout) as car:
         hello = hello or car.hello
         result.update(board=hello.get("board"), version=hello.get("version"), vin=hello.get("vin"))
         if hello.get("bench") is False:
             result["phone"] = "not measured: this car is built without the bench"
-            return result
+            return
         result["heap"] = car.heap()  # the first thing that it is asked
         result["phone"] = _phone(car, settings, key, say)
-    return result
 
 
 def _cryptography(repl: Repl) -> tuple[dict[str, float], dict[str, int]]:
@@ -127,13 +142,13 @@ def _cryptography(repl: Repl) -> tuple[dict[str, float], dict[str, int]]:
     return took, waited
 
 
-def _reset(repl: Repl, port: str) -> tuple[dict[str, Any] | None, int | None]:
+def _reset(repl: Repl, port: str, timeout: float) -> tuple[dict[str, Any] | None, int | None]:
     """Hard reset. The agent's hello, and the milliseconds up to it if the port was there to see them."""
     with contextlib.suppress(PortGone):
         repl.start(_RESET)
-        return listen.first_words(repl.serial, port)
+        return listen.first_words(repl.serial, port, timeout)
     repl.stopped = False  # it went because it restarts
-    until = time.monotonic() + _RETURN
+    until = time.monotonic() + timeout
     while True:  # the chip's own port comes back when it has started
         repl.close()
         try:

@@ -30,6 +30,7 @@ class Recorder:
         self._results = results
         self._messages: deque[tuple[float, int, str, bytes]] = deque(maxlen=_KEPT)
         self._began = 0.0
+        self._restarts = 0
 
     def hear(self, connection: int, way: str, message: bytes) -> None:
         """A message went over a phone connection."""
@@ -39,6 +40,7 @@ class Recorder:
     def pytest_runtest_setup(self) -> None:
         self._messages.clear()
         self._began = time.monotonic()
+        self._restarts = len(Bench.restarts)
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_makereport(self, item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
@@ -69,19 +71,20 @@ class Recorder:
     # To whoever follows the run
 
     def pytest_collection_finish(self, session: pytest.Session) -> None:
-        self._tell(event="collected", count=len(session.items))
+        self._tell(event="collected", tests=[_test(item.nodeid, item.location) for item in session.items])
 
     def pytest_runtest_logstart(self, nodeid: str, location: tuple[str, int | None, str]) -> None:
-        self._tell(event="started", test=nodeid, file=location[0])
+        self._tell(event="started", test=_test(nodeid, location), file=location[0])
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         if report.when == "call" or not report.passed:
             self._tell(
                 event="result",
-                test=report.nodeid,
+                test=_test(report.nodeid, report.location),
                 file=report.location[0],
                 outcome="error" if report.failed and report.when != "call" else report.outcome,
-                seconds=report.duration,
+                seconds=time.monotonic() - self._began,
+                restarts=Bench.restarts[self._restarts :],
                 text=_reason(report),
                 sections=report.sections if report.failed else [],
                 properties=report.user_properties,
@@ -95,6 +98,7 @@ class Recorder:
                 file=report.nodeid.partition("::")[0],
                 outcome="error",
                 seconds=0,
+                restarts=[],
                 text=report.longreprtext,
                 sections=[],
                 properties=[],
@@ -123,6 +127,11 @@ def pytest_configure(config: pytest.Config) -> None:
 
 def _stop_watching() -> None:
     Bench.witness = None
+
+
+def _test(nodeid: str, location: tuple[str, int | None, str]) -> str:
+    """What selects that test: pytest's own id has no path where a file is not below its root folder."""
+    return f"{location[0]}::{nodeid.partition('::')[2]}"
 
 
 def _reason(report: pytest.TestReport) -> str:

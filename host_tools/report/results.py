@@ -38,11 +38,16 @@ class Result:
     text: str = ""
     sections: list[tuple[str, str]] = field(default_factory=list)
     properties: list[tuple[str, Any]] = field(default_factory=list)
+    restarts: list[float] = field(default_factory=list)  # seconds of each
 
     @property
     def title(self) -> str:
         """The test's name as the sentence that it is."""
         return sentence(self.test)
+
+    def seconds_with(self, restart: float | None) -> float:
+        """How long it takes where a restart takes that long; None: as it was."""
+        return self.seconds + sum(restart - took for took in self.restarts if restart is not None)
 
 
 @dataclass
@@ -52,15 +57,19 @@ class Run:
     port: str | None
     started: str
     versions: dict[str, str]
-    total: int = 0
+    tests: list[str] = field(default_factory=list)
     seconds: float = 0.0
     interrupted: bool = False
+    before: Run | None = None
+    """The last run in the same folder."""
     results: dict[str, Result] = field(default_factory=dict)
 
     def take(self, told: dict[str, Any]) -> Result | None:
         """One line of what the run tells. The result that is in it."""
         if told.get("event") == "collected":
-            self.total = told["count"]
+            self.tests += [test for test in told["tests"] if test not in self.tests]
+        if told.get("event") == "resumed":  # what failed is run again
+            self.results = {test: result for test, result in self.results.items() if result.outcome not in FAILED}
         if told.get("event") != "result":
             return None
         result = Result(
@@ -71,11 +80,34 @@ class Run:
             told["text"],
             sections=[(str(title), str(text)) for title, text in told["sections"]],
             properties=[(str(name), value) for name, value in told["properties"]],
+            restarts=told["restarts"],
         )
         known = self.results.get(result.test)
         if known is None or known.outcome not in FAILED:  # a teardown that fails counts; it hides no failure
             self.results[result.test] = result
         return result
+
+    @property
+    def unfinished(self) -> list[str]:
+        """The tests that have not passed: first those that failed, then those that did not have their turn."""
+        return [result.test for result in self.failures] + self._waiting
+
+    @property
+    def seconds_left(self) -> float | None:
+        """How long the tests that wait will take, from how long tests took in the last run and in this one.
+
+        The restarts in it are those of this board, once there was one. None: nobody knows.
+        """
+        known = {**(self.before.results if self.before else {}), **self.results}
+        restarts = [seconds for result in self.results.values() for seconds in result.restarts]
+        each = statistics.median(restarts) if restarts else None
+        took = [result.seconds_with(each) for test in self._waiting if (result := known.get(test))]
+        took = took or [result.seconds_with(each) for result in known.values()]
+        return statistics.fmean(took) * len(self._waiting) if took else None
+
+    @property
+    def _waiting(self) -> list[str]:
+        return [test for test in self.tests if test not in self.results]
 
     def count(self, outcome: str) -> int:
         """How many tests ended so."""

@@ -26,6 +26,7 @@ SUITE = "tests/bench"
 _PLUGINS = ("tests.micropython_plugin", "host_tools.report.recorder", "pytest_timeout", "no:cacheprovider")
 _OPTIONS = "-ra --import-mode=importlib"
 _LOG = "pytest.log"
+_RESULTS = "results.jsonl"
 _FAILURES, _NOTHING = 1, 5  # as pytest's exit code tells them
 _CLEANUP = 20.0  # seconds to end when interrupted: a board is let go of
 
@@ -58,10 +59,14 @@ def run(
     tests: list[str],
     select: str | None,
     follow: Follow,
+    resume: bool = False,
 ) -> Run:
-    """Run the suite and write junit.xml, report.html and pytest.log into `out`.
+    """Run the suite and write junit.xml, report.html, results.jsonl and pytest.log into `out`.
 
-    `follow` is told of every test that begins, with its file, and of every result.
+    `follow` is told of every test that begins, with its file, and of every result. With `resume` the last run there
+    goes on, with those of its tests that failed and then with those that did not have their turn.
+
+    :raises Misuse: there is nothing to run or to resume, or no place for the report
     """
     try:
         out.mkdir(parents=True, exist_ok=True)
@@ -70,18 +75,24 @@ def run(
         raise Misuse(
             f"no report can be written into {out}: {error.strerror}", "say with --out where it may go"
         ) from None
-    done = Run(port, time.strftime("%Y-%m-%d %H:%M"), _versions())
+    done = Run(port, time.strftime("%Y-%m-%d %H:%M"), _versions(), before=last(out))
+    if resume:
+        tests = _unfinished(done, out)
     began = time.monotonic()
-    with _pytest(port, out, tests, select) as (process, told):
-        try:
-            for line in told:
-                event = json.loads(line)
-                follow(done, done.take(event), event.get("test", ""), event.get("file", ""))
-        except KeyboardInterrupt:
-            done.interrupted = True
-            process.send_signal(signal.SIGINT)
-            for line in told:
-                done.take(json.loads(line))
+    with (out / _RESULTS).open("a" if resume else "w", encoding="utf-8") as kept:
+        kept.write("\n" * resume + json.dumps({"event": "resumed" if resume else "run", "port": port}) + "\n")
+        with _pytest(port, out, tests, select) as (process, told):
+            try:
+                for line in told:
+                    kept.write(line)
+                    event = json.loads(line)
+                    follow(done, done.take(event), event.get("test", ""), event.get("file", ""))
+            except KeyboardInterrupt:
+                done.interrupted = True
+                process.send_signal(signal.SIGINT)
+                for line in told:
+                    kept.write(line)
+                    done.take(json.loads(line))
     done.seconds = time.monotonic() - began
     if process.returncode == _NOTHING:
         raise Misuse("no test is selected", f"see `ls {ROOT / SUITE}`")
@@ -89,6 +100,32 @@ def run(
         raise LatchkeyError(f"the suite cannot be run: {_last_line(out / _LOG)}", f"see {out / _LOG}")
     (out / "report.html").write_text(page(done, ROOT), encoding="utf-8")
     return done
+
+
+def last(out: Path) -> Run | None:
+    """The last run whose results are in that folder, as far as it went; None if there was none."""
+    try:
+        told = (out / _RESULTS).read_text(encoding="utf-8").splitlines()
+        run = Run(json.loads(told[0])["port"], "", {})
+    except (OSError, ValueError, LookupError):
+        return None
+    for line in told[1:]:
+        with contextlib.suppress(ValueError):  # the run was killed in the middle of a line
+            run.take(json.loads(line))
+    return run
+
+
+def _unfinished(done: Run, out: Path) -> list[str]:
+    """What the last run has left to do; `done` begins with what that has done."""
+    before = done.before
+    if before is None or before.port != done.port:
+        where = f"on {done.port}" if done.port else "on a simulated car"
+        raise Misuse(f"the last run in {out} was none {where}", "leave --resume out")
+    if not before.unfinished:
+        raise Misuse(f"of the last run in {out} nothing has failed and nothing is left", "leave --resume out")
+    done.tests, done.results = before.tests, dict(before.results)
+    done.take({"event": "resumed"})
+    return before.unfinished
 
 
 @contextlib.contextmanager

@@ -19,7 +19,7 @@ import time
 from collections import deque
 from collections.abc import Callable
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 from host_tools.faults import LatchkeyError, NoAnswer
 from host_tools.phone.inbox import Inbox
@@ -91,6 +91,12 @@ class Bench:
 
     witness: Witness | None = None
     """Told of every message of every phone connection that is made from here: for whoever keeps a record."""
+
+    restarts: ClassVar[list[float]] = []
+    """Seconds of each restart that was waited for."""
+
+    restart_timeout = 120.0
+    """Seconds that a restart may take: the slowest boards need one minute."""
 
     def __init__(self, port: str, timeout: float = 10.0, share: bool = False) -> None:
         self.port = port
@@ -263,18 +269,23 @@ class Bench:
             if short > _SHORT_PAGES or len(found) > _MOST_ENTRIES:
                 raise shape.BadAnswer("the car's log does not end")
 
-    def reboot(self, timeout: float = 30.0) -> None:
-        """Restart the car, and wait until it is up again."""
+    def reboot(self, timeout: float = 0.0) -> None:
+        """Restart the car, and wait until it is up again: `restart_timeout` seconds, or so many if that is more."""
         boot = self.boot
         with contextlib.suppress(Restarted):  # when it is quicker than its answer
             self.request("reboot", timeout=5)
-        self.wait_boot(boot, timeout)
+        self.wait_boot(boot, max(timeout, self.restart_timeout))
 
-    def wait_boot(self, boot: str, timeout: float = 30.0) -> None:
-        """Wait until the car is up with another boot id than `boot`."""
+    def wait_boot(self, boot: str, timeout: float | None = None) -> None:
+        """Wait until the car is up with another boot id than `boot`, `restart_timeout` seconds if nothing is said."""
+        timeout = self.restart_timeout if timeout is None else timeout
+        began = time.monotonic()
         with self._news:
             if not self._news.wait_for(lambda: self._channel.hello.get("boot") != boot, timeout):
-                raise NoAnswer("the car did not come back in time", "see what it printed: `latchkey monitor`")
+                raise NoAnswer(
+                    f"the car did not come back within {timeout:g} s", "see what it printed: `latchkey monitor`"
+                )
+        self.restarts.append(time.monotonic() - began)
 
     def wait_event(self, event: str, timeout: float = 5.0, since: int = 0, **fields: Any) -> dict[str, Any]:
         """The first event of that name with those fields, from the `since`th on, waiting for it if need be."""

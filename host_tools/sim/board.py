@@ -26,7 +26,7 @@ from host_tools.serial.bench import Bench
 from host_tools.sim import portlink
 from host_tools.sim.image import BoardDied, claim
 from host_tools.sim.interpreter import ask, build_firmware, find_micropython, heap_option
-from host_tools.sim.life import HARD, PWRON, SOFT, WATCHDOG, Life
+from host_tools.sim.life import HARD, PWRON, SOFT, WATCHDOG, Life, pause
 from host_tools.sim.pump import Output
 
 if TYPE_CHECKING:
@@ -44,6 +44,8 @@ class SimulatedBoard:
     """`port` becomes a link to the serial port while the board runs; without it the port has a name of its own.
 
     `radio` is `virtual` or a Bluetooth adapter as Bumble names it (`usb:0`); without it the board has no radio.
+    For tests a board can be slow on purpose: `restart_s` are the seconds from power-on or a reset to its first
+    instruction, in which it hears nothing (not when it goes back to the raw prompt), and `baud` is its line's rate.
     """
 
     def __init__(
@@ -57,6 +59,8 @@ class SimulatedBoard:
         micropython: str | None = None,
         firmware_dir: Path | None = None,
         on_text: Callable[[str], None] | None = None,
+        restart_s: float = 0.0,
+        baud: int | None = None,
     ) -> None:
         self.image = Path(image).absolute()
         self.vin = vin
@@ -66,7 +70,7 @@ class SimulatedBoard:
         """Why it cannot run, when it has ended by itself."""
         self.input_lost = 0
         """Bytes that came while the board's input buffer was full."""
-        self.boot_timeout = 20.0
+        self.boot_timeout = 20.0 + restart_s
         """Seconds to wait for the board when it is to be provisioned."""
         self.air: str | None = None
         """Where phones join its virtual radio, as Bumble names it; the link LINK.radio leads there too."""
@@ -78,6 +82,8 @@ class SimulatedBoard:
         self._firmware = firmware_dir
         self._radio = radio
         self._on_text = on_text
+        self._restart_s = restart_s
+        self._baud = baud
         self._text: deque[str] = deque(maxlen=2000)
         self._life: Life | None = None
         self._stop = False
@@ -188,7 +194,7 @@ class SimulatedBoard:
     def _run(self, environment: dict[str, str], stop: int, master: int, slave: int) -> None:
         """Life after life. The child processes die with this thread."""
         try:
-            self._lives(environment, stop, Output(master))
+            self._lives(environment, stop, Output(master, self._baud))
         except OSError as error:
             self.failure = f"it cannot be started: {error}"
         finally:
@@ -206,7 +212,9 @@ class SimulatedBoard:
             given = environment | {"LATCHKEY_RESET_CAUSE": str(cause)}
             if at_raw_prompt:
                 given["LATCHKEY_SAFE"] = "1"
-            self._life = life = Life(command, given, heartbeat)
+            elif pause(self._restart_s, output.master, stop):
+                return
+            self._life = life = Life(command, given, heartbeat, self._baud)
             self.boots += 1
             began = time.monotonic()
             life.run(output, stop, self._print, b"\x01" if at_raw_prompt else b"")

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import fcntl
 import os
 import selectors
 import signal
@@ -16,7 +17,7 @@ from pathlib import Path
 
 from host_tools import places
 from host_tools.serial import lines
-from host_tools.sim.pump import Input, Output
+from host_tools.sim.pump import Input, Line, Output
 
 START = places.ROOT / "boards" / "UNIX" / "start.py"
 
@@ -24,12 +25,16 @@ START = places.ROOT / "boards" / "UNIX" / "start.py"
 PWRON, HARD, WATCHDOG, SOFT = 1, 2, 3, 5
 
 _TICK = 0.1
+_TURN = 0.005  # of a line with a baud rate: it carries 58 bytes meanwhile at 115200
+_PAGE = 4096  # the smallest pipe
 
 
 class Life:
     """`run` lasts until the process has ended; then the fields say how it was."""
 
-    def __init__(self, command: list[str], environment: dict[str, str], heartbeat: Path) -> None:
+    def __init__(
+        self, command: list[str], environment: dict[str, str], heartbeat: Path, baud: int | None = None
+    ) -> None:
         self.code = 0
         """Exit code; negative for a signal."""
         self.talked = False
@@ -41,6 +46,7 @@ class Life:
         self._command = command
         self._environment = environment
         self._heartbeat = heartbeat
+        self._baud = baud
         self._process: subprocess.Popen[bytes] | None = None
 
     def kill(self) -> None:
@@ -88,6 +94,9 @@ class Life:
         spoken = process.stdout.fileno()
         decoder = lines.LineDecoder()
         watchdog = _Watchdog(self._heartbeat)
+        line = Line(self._baud)
+        if self._baud:
+            fcntl.fcntl(spoken, fcntl.F_SETPIPE_SZ, _PAGE)  # a board waits for its line
         with selectors.DefaultSelector() as selector:
             for descriptor in (stop, output.master, spoken):
                 selector.register(descriptor, selectors.EVENT_READ)
@@ -97,8 +106,8 @@ class Life:
                 ready = {key.fd for key, mask in selector.select(_TICK) if mask & selectors.EVENT_READ}
                 if stop in ready:
                     return
-                if spoken in ready:
-                    data = os.read(spoken, 65536)
+                if spoken in ready and not (self._baud and output.held):
+                    data = os.read(spoken, _PAGE if self._baud else 65536)
                     if not data:
                         text(decoder.flush())
                         return
@@ -108,14 +117,34 @@ class Life:
                             text(item)
                         else:
                             self.talked |= item.kind == "a"
-                if output.master in ready:
+                if output.master in ready and (room := min(line.room(), 4096)):
                     with contextlib.suppress(BlockingIOError):
-                        source.feed(os.read(output.master, 4096))
+                        data = os.read(output.master, room)
+                        line.carry(len(data))
+                        source.feed(data)
                 output.push()
+                if self._baud:
+                    time.sleep(_TURN)
                 if not self.by_watchdog and watchdog.expired():
                     self.by_watchdog = True
                     text(b"watchdog: the board has hung, and restarts\n")
                     process.kill()
+
+
+def pause(seconds: float, master: int, stop: int) -> bool:
+    """A board between two lives: it hears nothing. Returns early, and True, when `stop` becomes readable."""
+    until = time.monotonic() + seconds
+    with selectors.DefaultSelector() as selector:
+        for descriptor in (stop, master):
+            selector.register(descriptor, selectors.EVENT_READ)
+        while (left := until - time.monotonic()) > 0:
+            ready = {key.fd for key, _ in selector.select(left)}
+            if stop in ready:
+                return True
+            if master in ready:
+                with contextlib.suppress(BlockingIOError):
+                    os.read(master, 4096)
+    return False
 
 
 class _Watchdog:

@@ -16,6 +16,8 @@ import time
 from pathlib import Path
 
 INPUT_BUFFER = 260
+_SAVED = 0.01  # seconds for which a line that idled may be faster than it is: the pump does not turn for every byte
+_ALL = 65536
 _PATIENCE = 0.5  # seconds after which a host that does not read is taken to have left
 _CTRL_C = b"\x03"
 _RAW = b"raw REPL; CTRL-B to exit"
@@ -37,6 +39,23 @@ def catches_interrupt(pid: int) -> bool:
         return True
     caught = next((line.split()[1] for line in status.splitlines() if line.startswith("SigCgt:")), "2")
     return bool(int(caught, 16) >> (signal.SIGINT - 1) & 1)
+
+
+class Line:
+    """One direction of a serial line. Without a baud rate it carries at once whatever there is."""
+
+    def __init__(self, baud: int | None) -> None:
+        self._byte = 10 / baud if baud else 0.0  # seconds: a start bit, eight, and a stop bit
+        self._carried_until = 0.0
+
+    def room(self) -> int:
+        """Bytes that it has had the time to carry."""
+        idle = min(time.monotonic() - self._carried_until, _SAVED)
+        return int(idle / self._byte) if self._byte else _ALL
+
+    def carry(self, count: int) -> None:
+        """It has carried so many."""
+        self._carried_until = max(self._carried_until, time.monotonic() - _SAVED) + count * self._byte
 
 
 class Input:
@@ -80,9 +99,10 @@ class Input:
 class Output:
     """Board to host. Remembers how the REPL was left, because a soft reset from the raw REPL goes back to it."""
 
-    def __init__(self, master: int) -> None:
+    def __init__(self, master: int, baud: int | None = None) -> None:
         """`master` is the board's end of the pty; reading it is not done here."""
         self.master = master
+        self._line = Line(baud)
         self._held = bytearray()
         self._progress = 0.0
         self._tail = b""
@@ -107,11 +127,12 @@ class Output:
 
     def push(self) -> None:
         """Give the host what it takes, and drop the rest when it has stopped reading."""
-        while self._held:
+        while room := min(len(self._held), self._line.room()):
             try:
-                count = os.write(self.master, self._held)
+                count = os.write(self.master, self._held[:room])
             except BlockingIOError:
                 break
+            self._line.carry(count)
             del self._held[:count]
             self._progress = time.monotonic()
         if self._held and time.monotonic() - self._progress > _PATIENCE:

@@ -4,6 +4,6 @@
 They use the cars of tests/bench.
 """
 
-from tests.bench.conftest import board, car, owner, resting, simulated
+from tests.bench.conftest import board, car, owner, pytest_runtest_makereport, resting, simulated, station
 
-__all__ = ["board", "car", "owner", "resting", "simulated"]
+__all__ = ["board", "car", "owner", "pytest_runtest_makereport", "resting", "simulated", "station"]

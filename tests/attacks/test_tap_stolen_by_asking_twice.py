@@ -44,12 +44,6 @@ def board(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
         yield board
 
 
-@pytest.fixture(scope="module")
-def car(board: SimulatedBoard) -> Iterator[Bench]:
-    with Bench.open(board.port, timeout=30) as bench:
-        yield bench
-
-
 @pytest.fixture
 def alone(car: Bench, owner: Phone) -> Iterator[None]:
     """Nobody is enrolled but the owner, and nobody has asked for long."""

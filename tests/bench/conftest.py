@@ -2,19 +2,21 @@
 """A car for each file of tests: a simulated board, or with --port the real one on that port.
 
 `board` is the board with its port free, `car` the harness's hold on it, provisioned anew, and `owner` a phone that was
-paired with a card tap. A file's tests share them: each leaves the car locked and closed, with the keys it found.
+paired with a card tap. A file's tests share them: each leaves the car locked and closed, with the keys it found. After
+a test that failed the car is made anew for the next one, which waits for the board as long as its restarts take.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import contextlib
+from collections.abc import Generator, Iterator
 
 import pytest
 
 from host_tools.phone.client import Phone
 from host_tools.serial.bench import Bench
 from host_tools.sim.board import SimulatedBoard
-from tests.bench.support import VIN, AnyBoard, RealBoard, new_phone, rest
+from tests.bench.support import AnyBoard, RealBoard, Station, rest
 
 
 @pytest.fixture(scope="module")
@@ -38,17 +40,22 @@ def simulated(board: AnyBoard) -> SimulatedBoard:
 
 
 @pytest.fixture(scope="module")
-def car(board: AnyBoard) -> Iterator[Bench]:
+def station(board: AnyBoard) -> Iterator[Station]:
+    """Where the file's car and its owner are had from."""
+    with contextlib.closing(Station(board.port)) as made:
+        yield made
+
+
+@pytest.fixture
+def car(station: Station) -> Bench:
     """The car: a new identity, and no keys yet."""
-    with Bench.open(board.port, timeout=30) as bench:
-        bench.provision(VIN, force=True)
-        yield bench
+    return station.car
 
 
-@pytest.fixture(scope="module")
-def owner(car: Bench) -> Phone:
+@pytest.fixture
+def owner(station: Station) -> Phone:
     """The phone of the owner, enrolled with a tap."""
-    return new_phone(car, "owner", "Ann's phone")
+    return station.owner
 
 
 @pytest.fixture
@@ -57,3 +64,13 @@ def resting(car: Bench, owner: Phone) -> Iterator[None]:
     rest(car, owner)
     yield
     rest(car, owner)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    report = yield
+    if report.failed:
+        for value in getattr(item, "funcargs", {}).values():
+            if isinstance(value, Station):
+                value.doubtful = True
+    return report

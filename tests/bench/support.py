@@ -19,6 +19,7 @@ from host_tools.phone.contact import Connection
 from host_tools.phone.pairing import pair
 from host_tools.phone.refusals import message_fault
 from host_tools.serial.bench import Bench, VehicleConnection
+from host_tools.serial.wire import Restarted
 from host_tools.sim.board import SimulatedBoard
 
 VIN = "5YJ30123456789ABC"
@@ -40,6 +41,58 @@ class RealBoard:
 
 
 AnyBoard = RealBoard | SimulatedBoard
+
+_LEAST_PATIENCE = 30.0
+
+
+def provision(port: str) -> Bench:
+    """The board as a new car without keys; then its restarts are known, and no later one is waited for much longer."""
+    car = Bench.open(port, Bench.restart_timeout)
+    try:
+        with contextlib.suppress(Restarted):  # it was about to, when it was reached
+            car.info()
+        began = time.monotonic()
+        car.provision(VIN, force=True)
+        Bench.restart_timeout = max(_LEAST_PATIENCE, 3 * (time.monotonic() - began))
+    except BaseException:
+        car.close()
+        raise
+    return car
+
+
+class Station:
+    """A car, and a phone that owns it: made when they are first asked for, and anew when that or a test has failed."""
+
+    def __init__(self, port: str) -> None:
+        self.doubtful = False
+        """Whether nobody knows what state the car is in."""
+        self._port = port
+        self._car: Bench | None = None
+        self._owner: Phone | None = None
+
+    @property
+    def car(self) -> Bench:
+        """The car. Waits for a board that restarts."""
+        if self.doubtful:
+            self.close()
+        if self._car is None:
+            self._car = provision(self._port)
+        return self._car
+
+    @property
+    def owner(self) -> Phone:
+        """The owner, whose connection is there."""
+        car = self.car
+        if self._owner is None:
+            self._owner = new_phone(car, "owner", "Ann's phone")
+        return self._owner
+
+    def close(self) -> None:
+        """Let go of both."""
+        if self._car is not None:
+            self._car.close()
+        self._car = self._owner = None
+        self.doubtful = False
 
 
 def stranger(car: Bench, key: keyfile.Key | None = None, vin: str = VIN) -> Phone:

@@ -30,7 +30,7 @@ def test_a_hang_is_ended_by_the_watchdog_and_the_car_is_safe(car: Bench, owner: 
     keys, boot = car.keys(), car.boot
     with contextlib.suppress(NoAnswer):
         car.request("hang", ms=60_000, timeout=1)
-    car.wait_boot(boot, 30)
+    car.wait_boot(boot)
     assert car.hello["cause"] == WATCHDOG_RESET
     assert (car.state()["locked"], car.state()["start_enabled"], car.pins()["start"]) == (True, False, 0)
     assert car.keys() == keys

@@ -12,7 +12,7 @@ from host_tools.explain.decode import answer_words
 from host_tools.phone import keyfile, messages
 from host_tools.phone.client import Phone
 from host_tools.serial.bench import Bench
-from tests.bench.support import new_phone, rest, snapshot, tell
+from tests.bench.support import new_phone, snapshot, tell
 
 COMMANDS = {
     "unlock": messages.action("unlock"),
@@ -37,10 +37,17 @@ ALLOWED = {
 
 
 @pytest.fixture(scope="module")
-def people(car: Bench, owner: Phone) -> Iterator[dict[str, Phone]]:
+def enrolled() -> dict[str, dict[str, Phone]]:
+    """A phone of each role, by the owner that enrolled them: after a failure that is another one."""
+    return {}
+
+
+@pytest.fixture
+def people(car: Bench, owner: Phone, enrolled: dict[str, dict[str, Phone]]) -> dict[str, Phone]:
     """A phone of each role."""
-    yield {role: new_phone(car, role, by=owner) for role in ALLOWED}
-    rest(car, owner)
+    if owner.key.id not in enrolled:
+        enrolled[owner.key.id] = {role: new_phone(car, role, by=owner) for role in ALLOWED}
+    return enrolled[owner.key.id]
 
 
 @pytest.fixture(autouse=True)

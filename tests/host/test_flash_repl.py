@@ -243,6 +243,24 @@ def test_the_first_words_are_found_among_what_a_board_prints() -> None:
     assert 0 <= took < 500
 
 
+ROM = (
+    b"ets Jul 29 2019 12:21:46\r\n\r\nrst:0xc (SW_CPU_RESET),boot:0x13 (SPI_FAST_FLASH_BOOT)\r\n"
+    b"configsip: 0, SPIWP:0xee\r\nmode:DIO, clock div:2\r\nI (29) boot: ESP-IDF v5.5 2nd stage bootloader\r\n"
+)
+
+
+def test_a_board_that_only_takes_long_is_no_agent_that_fails() -> None:
+    with pytest.raises(listen.NotBack) as told:
+        hear(ROM)
+    assert "not come back within 0.5 s" in told.value.text
+    assert not any(word in told.value.line() for word in ("SPIWP", "boot:", "clock div", "erase"))
+
+
+def test_what_a_rom_prints_is_not_taken_for_the_agents_last_words() -> None:
+    with pytest.raises(listen.AgentFailed, match=r"it said: MemoryError: 64$"):
+        hear(b"Traceback (most recent call last):\r\nMemoryError: 64\r\n" + ROM + b">>> ")
+
+
 @pytest.mark.parametrize(
     ("text", "told"),
     [

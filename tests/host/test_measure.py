@@ -101,6 +101,21 @@ def test_people_get_a_table(board: SimulatedBoard) -> None:
     assert "p256 ecdh" in result.stdout and "others wait" in result.stdout and "heap free" in result.stdout
 
 
+def test_what_was_measured_is_printed_though_the_board_does_not_come_back_in_time(tmp_path: Path) -> None:
+    with SimulatedBoard(tmp_path / "flash.img", restart_s=2) as slow:
+        with Bench.open(slow.port) as car:
+            car.provision(VIN, {"radio": False})
+        arguments = ["measure", "--port", slow.port, "--timeout", "0.5"]
+        table = CliRunner().invoke(cli.app, arguments)
+        assert table.exit_code == 3 and "p256 ecdh" in table.stdout
+        assert table.stderr.startswith("NO_ANSWER") and "erase" not in table.output
+        with Bench.open(slow.port) as car:
+            assert car.info()["vin"] == VIN
+        told = json.loads(CliRunner().invoke(cli.app, [*arguments, "--json"]).stdout)
+        assert told["ok"] is False and positive(told["crypto_us"]) and len(told["crypto_us"]) == 9
+        assert measured(slow)["boot_ms"] > 2000
+
+
 class Interrupting:
     """Ctrl-C at the `at`th message that the measuring program itself delivers: just before it, or just after it."""
 

@@ -67,6 +67,23 @@ def test_slow():
 '''
 
 
+MOODY = """'A board that is ill until somebody says that it is well.'
+import pathlib
+here = pathlib.Path(__file__).parent
+
+def begins(name):
+    with (here / "began").open("a") as file: file.write(name + " ")
+
+def test_good(): begins("good")
+
+def test_bad():
+    begins("bad")
+    assert (here / "well").exists()
+
+def test_other(): begins("other")
+"""
+
+
 def run(*arguments: str | Path) -> Result:
     return command.run("bench", "run", *arguments)
 
@@ -278,7 +295,16 @@ def test_bars_of_nothing_are_a_drawing_too() -> None:
 
 
 def told(**fields: Any) -> dict[str, Any]:
-    return {"event": "result", "file": "t.py", "text": "", "sections": [], "properties": [], "seconds": 0.1, **fields}
+    return {
+        "event": "result",
+        "file": "t.py",
+        "text": "",
+        "sections": [],
+        "properties": [],
+        "restarts": [],
+        "seconds": 0.1,
+        **fields,
+    }
 
 
 def test_a_teardown_that_fails_makes_a_passed_test_a_failure_and_hides_none() -> None:
@@ -289,6 +315,35 @@ def test_a_teardown_that_fails_makes_a_passed_test_a_failure_and_hides_none() ->
     done.take(told(test="t::b", outcome="error", text="teardown"))
     assert {result.test: result.text for result in done.failures} == {"t::a": "teardown", "t::b": "why"}
     assert not done.passed and "2 failed" in page(done, ROOT)
+
+
+def test_how_long_the_rest_takes_is_known_from_the_last_run_and_this_board_s_restarts() -> None:
+    last = results.Run(None, "then", {}, tests=["t::a", "t::b", "t::c"])
+    last.take(told(test="t::a", outcome="passed", seconds=5.0, restarts=[1.0]))
+    last.take(told(test="t::b", outcome="passed", seconds=4.0, restarts=[1.0, 1.0]))
+    last.take(told(test="t::c", outcome="passed", seconds=2.0))
+    now = results.Run(None, "now", {}, tests=list(last.tests), before=last)
+    assert now.seconds_left == pytest.approx(11.0)
+    now.take(told(test="t::a", outcome="passed", seconds=64.0, restarts=[60.0]))
+    assert now.seconds_left == pytest.approx(4.0 + 2 * 59.0 + 2.0)
+    assert results.Run(None, "now", {}, tests=["t::a"]).seconds_left is None
+
+
+def test_a_run_goes_on_with_what_failed_and_what_had_no_turn(tmp_path: Path) -> None:
+    suite, out = tmp_path / "test_moody.py", tmp_path / "out"
+    suite.write_text(MOODY)
+    first = json.loads(run(suite, "--out", out, "--json").stdout)
+    assert (first["passed"], first["failed"]) == (2, 1)
+    kept = (out / "results.jsonl").read_text().splitlines()
+    killed = [line for line in kept if "test_other" not in line or '"tests"' in line] + ['{"event": "resul']
+    (out / "results.jsonl").write_text("\n".join(killed))
+    (tmp_path / "well").touch()
+    rest = run("--resume", "--out", out)
+    assert rest.exit_code == 0, rest.output
+    assert "3 tests passed" in rest.stdout, "of the whole run, of which two were run now"
+    assert (tmp_path / "began").read_text().split() == ["good", "bad", "other", "bad", "other"]
+    assert "nothing has failed and nothing is left" in run("--resume", "--out", out).stderr
+    assert run("--resume", "--out", tmp_path / "elsewhere").exit_code == 2
 
 
 def test_a_run_of_no_tests_has_not_passed() -> None:

@@ -220,7 +220,7 @@ def test_a_report_in_html_shows_them_as_plain_text(word: str, tmp_path: Path) ->
     board = {"board": word, "version": word, "micropython": word}
     measure = {"name": word, "unit": word, "values": [1.0, 2.0]}
     properties = [("board", board), ("note", word), ("measure", measure)]
-    run_of = Run("PORT", "2026-01-01", {"harness": "1"}, 1)
+    run_of = Run("PORT", "2026-01-01", {"harness": "1"}, ["t"])
     run_of.results["t"] = Outcome("t", "f.py", "failed", 1.0, word, [("Messages", word)], properties)
     run_of.results["u"] = Outcome(f"u[{word}]", "f.py", "skipped", 1.0, word)
     text = page(run_of, tmp_path)

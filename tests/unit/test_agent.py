@@ -4,14 +4,12 @@
 import asyncio
 import sys
 
-import board
-import esp32
-
 import latchkey
 from latchkey import agent, forget, prompt
 from latchkey.config import Settings
 from latchkey.store.formats import StoreError
 from ramflash import ROOT, fresh, mount
+from simulated import board, esp32
 
 
 class _Pins:

@@ -3,9 +3,6 @@
 
 import asyncio
 
-import board
-import esp32
-
 import codes as faults
 import named as messages
 from latchkey import assemble, provisioning
@@ -18,6 +15,7 @@ from latchkey.tasks import Tasks
 from latchkey.vehicle.pins import Pins
 from named import decode
 from ramflash import ROOT, fresh, key, mount, public
+from simulated import board, esp32
 from support import VIN, Conn, message
 from test_start import CAR, PRIVATE, Repeating, with_repeats
 

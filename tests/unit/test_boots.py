@@ -5,10 +5,9 @@ import asyncio
 import os
 import sys
 
-import esp32
-
 from latchkey.store import boots, files, logreader
 from ramflash import ROOT, flip, fresh, mount
+from simulated import esp32
 
 COPIES = (ROOT + "/boot", ROOT + "/twin/boot")
 

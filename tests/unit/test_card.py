@@ -9,6 +9,7 @@ from latchkey.keys.card import ALONE, COLLISION, TURNED_AWAY, WINDOW, Card
 from latchkey.keys.enrolment import TAP_WINDOW, Enrolment
 from latchkey.keys.report import Report
 from named import WHITELIST_OPERATION, encode
+from runner import needs_memory
 from support import CLIENT_PUBLIC, VEHICLE_PRIVATE, VEHICLE_PUBLIC, Conn, Keys, Log
 
 SEEDS = 60
@@ -151,6 +152,7 @@ def play(seed, bias):
 
 
 def test_a_tap_enrols_only_who_asked_alone_for_a_whole_window():
+    needs_memory()
     approved = asked = 0
     for seed in range(SEEDS):
         a, n = play(20211119 + seed, (0.3, 0.5, 0.8)[seed % 3])

@@ -6,13 +6,16 @@ import builtins
 import random
 import sys
 
-import esp32
 import micropython
 
 import latchkey
 from latchkey import start
+from runner import skip_on_board
+from simulated import esp32
 
-FIRMWARE = latchkey.__file__[: -len("latchkey/__init__.py")]
+skip_on_board("it runs what closes the prompt that it is run from")
+
+FIRMWARE = latchkey.__file__.rpartition("latchkey/")[0]
 
 
 class Reset(BaseException):

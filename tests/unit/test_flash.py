@@ -2,17 +2,15 @@
 """The simulated flash: an image file that littlefs lives on, and power cuts."""
 
 import os
-import time
 
 import vfs
-from flash import BLOCK, Flash, make_image
+from flash import BLOCK, Flash
 
-from ramflash import ROOT, RamFlash, fresh, mount
+from ramflash import ROOT, RamFlash, fresh, mount, new_image
 
 
 def test_a_file_system_on_an_image_file_survives_remounts():
-    image = "/tmp/latchkey-test-%d.img" % time.ticks_us()
-    make_image(image)
+    image = new_image()
     try:
         assert os.stat(image)[6] == 512 * BLOCK
         mount(Flash(image), fresh=True)

@@ -6,7 +6,7 @@ import gc
 import os
 import time
 
-from flash import Flash, make_image
+from flash import Flash
 
 from latchkey import provisioning
 from latchkey.keys import buckets as bucket_files
@@ -16,7 +16,7 @@ from latchkey.keys.keychain import Keychain
 from latchkey.keys.record import IMPERMANENT, SIZE, key_id
 from latchkey.store import files, journal, reserve
 from latchkey.wire.schema import Origin
-from ramflash import ROOT, RamFlash, flip, fresh, key, mount, public
+from ramflash import ROOT, RamFlash, flip, fresh, key, mount, new_image, public
 from support import CLIENT_PUBLIC, VEHICLE_PUBLIC, owner
 from test_whitelist import ADD, message, operation, removal
 
@@ -746,8 +746,7 @@ def _store_of(count):
     of keys. So the same keys are changed in both stores, often enough for several compactions, and looked up after
     each change: the figures are means.
     """
-    image = "/tmp/latchkey-test-%d-%d.img" % (count, time.ticks_us())
-    make_image(image)
+    image = new_image()
     try:
         flash = mount(Flash(image), fresh=True)
         keys = opened()

@@ -3,11 +3,10 @@
 
 import random
 
-import machine
-
 from latchkey.vehicle import pins as wires
 from latchkey.vehicle.pins import Pins
 from latchkey.vehicle.state import Refused, Vehicle
+from simulated import machine
 
 NUMBERS = {"start": 26, "lock": 27, "led": 2, "card": 32, "brake": 33, "door": 25}
 

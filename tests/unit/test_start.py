@@ -4,9 +4,6 @@
 import asyncio
 import sys
 
-import board
-import esp32
-
 import latchkey.prompt  # noqa: F401 - a development build
 from latchkey import crypto, provisioning, start, unprovisioned
 from latchkey.clock import Clock
@@ -15,6 +12,7 @@ from latchkey.keys.keychain import Keychain
 from latchkey.session.sessions import Sessions
 from latchkey.store import boots, files, formats
 from ramflash import ROOT, RamFlash, fresh, key, mount, public
+from simulated import board, esp32
 from support import VIN
 
 SETTINGS = b'{"vin": "5YJ30123456789ABC"}'
