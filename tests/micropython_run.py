@@ -70,13 +70,12 @@ class Target:
 
         march = _ARCHITECTURES[self._reach() >> 10]
         stage = self.root / "build" / f"unit-{march or 'bytecode'}"
-        tests = {folder.name: folder for folder in (test_file.parent, _RUNNER.parent)}
-        for name, folder in tests.items():
+        tests = {_RUNNER.parent: "helpers", test_file.parent: "tests"}  # one, if they are the same
+        for folder, name in tests.items():
             compiling.build(stage / name, march, sources=folder)
         compiling.build(stage / "firmware", march)
-        for source in (_RUNNER, _RAM_FLASH):
-            compiling.compile_file(source, stage / "runner" / source.with_suffix(".mpy").name, march)
-        return stage, ["runner", *tests, "firmware"]
+        compiling.compile_file(_RAM_FLASH, stage / "flash" / "flash.mpy", march)
+        return stage, [*tests.values(), "firmware", "flash"]
 
     def _reach(self) -> int:
         """Wait for the board, which may be restarting. What .mpy files it loads, as sys.implementation._mpy."""

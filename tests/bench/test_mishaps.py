@@ -46,7 +46,7 @@ def test_a_short_hang_is_survived_and_nothing_is_lost(car: Bench, owner: Phone) 
     with car.connect() as connection:
         sent = [owner.sign(messages.action("wake"))[0].SerializeToString() for _ in range(2)]
         with contextlib.suppress(NoAnswer):
-            car.request("hang", ms=500, timeout=0.1)
+            car.request("hang", ms=1500, timeout=0.5)
         for message in sent:
             connection.send(message)
         car.info()

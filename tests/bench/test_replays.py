@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 from google.protobuf.message import DecodeError
 from tesla_protocol.command import universal_message_pb2 as universal
@@ -142,7 +144,9 @@ def test_a_command_whose_answer_is_lost_has_run_once_and_does_not_run_again(
 
 def test_a_command_with_one_bit_changed_does_nothing(car: Bench, owner: Phone) -> None:
     """One bit of each byte, of a command that has never been sent. What is not signed is only where the answer goes."""
-    genuine = forge(owner, messages.action("start"), ahead=10)
+    session = owner.session or owner.handshake()
+    lasting = session.expires_at(time.time(), 100.0)  # of the 120 s that a car takes: a slow line needs 20
+    genuine = forge(owner, messages.action("start"), ahead=10, expires_at=lasting)
     epoch = genuine.signature_data.AES_GCM_Personalized_data.epoch
     raw, tried = genuine.SerializeToString(), 0
     with nothing_changes(car, owner):
