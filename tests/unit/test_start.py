@@ -298,3 +298,27 @@ def test_an_identity_is_lost_only_when_another_one_is_used():
             assert (one.identity, one.lost) == (found, said)
     finally:
         unprovisioned.new_identity, start.identity.set_identity, crypto.stir = real
+
+
+def test_a_start_writes_down_which_outputs_its_settings_chose_and_goes_on_when_it_cannot():
+    esp32.ram.clear()
+    mount(fresh())
+
+    async def prepare():
+        await provisioning.provision(
+            ROOT, b'{"vin": "5YJ30123456789ABC", "pins": {"start": 4, "lock": null}}', PRIVATE, CAR
+        )
+
+    asyncio.run(prepare())
+    start.Start(board, ROOT)
+    assert esp32.ram["latchkey.outputs"] == (4 | 63 << 6 | board.PINS["led"] << 12) * 1021
+
+    class Failing(esp32.NVS):
+        def set_i32(self, key, value):
+            raise OSError(-0x1105, "ESP_ERR_NVS_NOT_ENOUGH_SPACE")
+
+    real, esp32.NVS = esp32.NVS, Failing
+    try:
+        assert start.Start(board, ROOT).settings.pins["start"] == 4
+    finally:
+        esp32.NVS = real
