@@ -55,6 +55,11 @@ class Target:
         else:
             folders = [str(folder) for folder in (test_file.parent, _RUNNER.parent, *self.path)]
         code = f"import sys; sys.path[:1] = {folders!r}; import runner; runner.run({test_file.stem!r}, {names!r})"
+        if self.port:  # its boot.py has loaded a part of the firmware that is installed there
+            code = (
+                "import sys\nfor name in list(sys.modules):\n if name.startswith('latchkey'): del sys.modules[name]\n"
+                + code
+            )
         if self.port:
             return self._mpremote("mount", str(stage), "exec", code)
         wanted = _HEAP.search(test_file.read_bytes())

@@ -87,6 +87,6 @@ def main(path, version):
     if version == "plain":
         sys.modules.update(dict.fromkeys(_NATIVE, sys))  # which has none of their names
     from latchkey import crypto
-    from latchkey.crypto import publickey
+    from latchkey.crypto import p256, publickey  # noqa: F401 - and which version of its points, whatever is asked for
 
     asyncio.run(_run(path))

@@ -49,12 +49,3 @@ def test_what_one_connection_spends_is_no_others():
 def test_a_new_connection_has_given_no_command_but_those_that_are_told_of_and_has_nothing_to_be_told():
     assert (Connection("a").authenticated_ms, Connection("a").untold) == (0, False)
     assert (Connection("a", 7).authenticated_ms, Connection("a", 7).name) == (7, "a")
-
-
-def test_a_connection_without_a_link_sends_nothing():
-    for act in (Connection("a").send, Connection("a").tell):
-        try:
-            act(b"")
-        except NotImplementedError:
-            continue
-        raise AssertionError("sent nowhere")
