@@ -39,17 +39,20 @@ class Agent:
     """It drives the outputs from here on: locked, start off. Raises StoreError: no restart can mend what is stored."""
 
     def __init__(self, board: Any, root: str = "/data") -> None:
-        try:
-            import bluetooth  # before Python's heap grows into the memory that its stack needs (docs/performance.md)
+        def radio(on: bool) -> None:
+            try:
+                import bluetooth
 
-            bluetooth.BLE().active(True)
-        except (ImportError, OSError):
-            bluetooth = None  # type: ignore[assignment] # no radio here, or not just now: link/radio tries again
+                bluetooth.BLE().active(on)
+            except Exception:  # noqa: BLE001 - a car without radio is still a car, and link/radio tries again
+                pass
+
+        radio(True)  # before Python's heap grows into the memory that its stack needs (docs/performance.md)
         from latchkey.start import Start
 
         start = Start(board, root)
-        if bluetooth and not start.settings.radio:
-            bluetooth.BLE().active(False)
+        if not start.settings.radio:
+            radio(False)
         self._start: Start | None = start  # until it has been put together
         self.pins = Pins(start.settings.pins)
         self.tasks = Tasks(self.pins.safe)

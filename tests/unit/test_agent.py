@@ -10,6 +10,7 @@ from latchkey.config import Settings
 from latchkey.store.formats import StoreError
 from ramflash import ROOT, fresh, mount
 from simulated import board, esp32
+from test_tasks import Board, Time
 
 
 class _Pins:
@@ -67,30 +68,9 @@ def test_without_a_prompt_an_interrupt_goes_no_further():
     assert _main(None) == (["safe"], None)
 
 
-class _Board:
-    """Outputs and a reset that only take note, in the order in which they were asked for."""
-
-    def __init__(self):
-        self.done = []
-
-    def safe(self):
-        self.done.append("safe")
-
-    def reset(self):
-        self.done.append("reset")
-
-
-class _Time:
-    def __init__(self, board):
-        self._board = board
-
-    def sleep_ms(self, ms):
-        self._board.done.append(ms)
-
-
 def _failed(error):
     """What became of a board whose agent raised this: what it did, and what was told."""
-    bare = _Board()
+    bare = Board()
     told = []
     real = agent.Agent, agent.asyncio, agent.machine, agent.time, agent.tell
 
@@ -98,7 +78,7 @@ def _failed(error):
         def run(self, task):
             raise error
 
-    agent.Agent, agent.asyncio, agent.machine, agent.time = _Agent, Asyncio(), bare, _Time(bare)
+    agent.Agent, agent.asyncio, agent.machine, agent.time = _Agent, Asyncio(), bare, Time(bare)
     agent.tell = told.append
     try:
         agent.main(bare, prompt)
@@ -121,10 +101,10 @@ def test_a_board_whose_agent_cannot_even_be_made_is_told_of_and_begins_anew():
         def __init__(self, board):
             raise ValueError
 
-    bare = _Board()
+    bare = Board()
     told = []
     real = agent.Agent, agent.machine, agent.time, agent.tell
-    agent.Agent, agent.machine, agent.time, agent.tell = Broken, bare, _Time(bare), told.append
+    agent.Agent, agent.machine, agent.time, agent.tell = Broken, bare, Time(bare), told.append
     try:
         agent.main(bare, prompt)
     finally:
@@ -167,13 +147,18 @@ def test_it_is_put_together_then_what_did_that_is_dropped_and_then_it_is_kept_al
 def test_the_radio_has_its_memory_before_anything_is_read_and_gives_it_back_where_it_stays_off():
     from latchkey import start
 
-    for radio, told in ((True, ["on", "read"]), (False, ["on", "read", "off"]), (None, ["read"])):
+    for radio, told, fails in (
+        (True, ["on", "read"], None),
+        (False, ["on", "read", "off"], None),
+        (None, ["read"], OSError(116)),
+        (None, ["read"], MemoryError()),
+    ):
         done = []
 
         class Ble:
-            def active(self, on, done=done, radio=radio):
-                if radio is None:
-                    raise OSError(116)
+            def active(self, on, done=done, fails=fails):
+                if fails:
+                    raise fails
                 done.append("on" if on else "off")
 
         class Read:
@@ -192,6 +177,25 @@ def test_the_radio_has_its_memory_before_anything_is_read_and_gives_it_back_wher
             start.Start = real
             del sys.modules["bluetooth"]
         assert done == told
+
+
+def test_a_radio_that_does_not_go_off_is_no_reason_to_start_anew():
+    esp32.ram.clear()
+    mount(fresh())
+
+    class Stuck:
+        def active(self, on):
+            if not on:
+                raise OSError(116)
+
+    class Bluetooth:
+        BLE = Stuck
+
+    sys.modules["bluetooth"] = Bluetooth
+    try:
+        assert agent.Agent(board, ROOT).pins.levels()["start"] == 0, "a board that is no car has its radio off"
+    finally:
+        del sys.modules["bluetooth"]
 
 
 def test_what_is_done_with_is_dropped_and_loaded_again_by_whoever_needs_it():

@@ -48,22 +48,17 @@ class Desk:
         self.run = run
         self.emit = emit
         self.enrolment: Enrolment | Loading | None = None  # while somebody asks
-        self._at = -_PAUSE  # when it could not be loaded
+        self.since = -_PAUSE  # when it last could not be loaded
 
     def ask(self, operation: memoryview, reply: Reply, actor: Record | None) -> None:
         """A key operation: signed by that key, or by nobody. Raises KeyRefused, Fault."""
         if self.enrolment is None:
-            if self.clock.now() - self._at < _PAUSE:
+            if self.clock.now() - self.since < _PAUSE:
                 raise Fault(MessageFault.BUSY, "enrolment found no memory")
             from latchkey.keys.loading import Loading  # and the rest of it by and by
 
             self.enrolment = Loading(self)
         self.enrolment.ask(operation, reply, actor)
-
-    def unable(self) -> None:
-        """Enrolment could not be loaded."""
-        self.enrolment = None
-        self._at = self.clock.now()
 
     def tap(self) -> bytes | None:
         """The card was tapped. Returns the id of the key that this approves, or None."""

@@ -3,7 +3,7 @@
 
 A stranger can bring that about, so it takes no more of the loop at a time than a command: the request waits while its
 modules are loaded, and others have their turn between them. What is loaded is dropped again when the heap has no room
-for all of it: that costs the requests that waited, and the next one tries anew.
+for all of it: that costs the requests that waited, and one that comes a while later tries anew (desk.py).
 """
 
 import asyncio
@@ -42,8 +42,7 @@ if TYPE_CHECKING:
         emit: Callable[[dict[str, Any]], None] | None
         failed: Callable[[Connection, Any, Exception], None]
         enrolment: "Enrolment | Loading | None"
-
-        def unable(self) -> None: ...
+        since: int
 
 
 _STRETCH_MS = const(10)  # then others have their turn: the next module may take twice as long
@@ -114,11 +113,11 @@ class Loading:
             desk.enrolment = enrolment = self._made()
             forget("latchkey.keys.loading")
         except Exception as failed:  # noqa: BLE001 - a file that was read wrongly is no reason to stay closed
-            desk.unable()
+            desk.enrolment = None
+            desk.since = desk.clock.now()
             gc.collect()  # forgetting takes some memory, too
-            forget(
-                "latchkey.keys.loading", *_MODULES, *_ARITHMETIC
-            )  # all: an attempt before this one may have left some
+            # All: an attempt before this one may have left some.
+            forget("latchkey.keys.loading", *_MODULES, *_ARITHMETIC)
             error = Fault(MessageFault.BUSY, repr(failed))
         for operation, reply, actor in self._asked:
             try:

@@ -3,12 +3,12 @@
 
 `formats` is what each file of ours begins with. `files` writes a file whole or not at all, a block at a time. `journal`
 makes a change of several files one change: it is written down first (the rename of the journal is the commit: from then
-on the change is made), then carried out, then forgotten; a boot carries out what it finds written down, by the owner
-that is registered for its kind. `reserve` is the room that this takes on a flash which others have filled. What there
-is only one of is kept in two places: by `identity` (who the board is, its settings) and `boots` (the number of this
-start, in NVS too). `accesslog` is a ring of who did what, `logreader` its other half. Slow work is written as
-generators that yield between flash blocks: `files.run` drives them at boot, `files.pace` in the running loop. All but
-`formats` and `accesslog` is loaded when something changes.
+on the change is made), then carried out, then forgotten; a boot carries out what it finds written down. A keychain's
+change is carried out by the keychain, and one of another kind by the module that is registered for it. `reserve` is the
+room that this takes on a flash which others have filled. What there is only one of is kept in two places: by `identity`
+(who the board is, its settings) and `boots` (the number of this start, in NVS too). `accesslog` is a ring of who did
+what, `logreader` its other half. Slow work is written as generators that yield between flash blocks: `files.run` drives
+them at boot, `files.pace` in the running loop. All but `formats` and `accesslog` is loaded when something changes.
 """
 
 import asyncio
