@@ -8,7 +8,7 @@ from micropython import const
 from latchkey.clock import Clock
 from latchkey.link.serial import SerialLink
 from latchkey.parts import Parts
-from latchkey.wire.schema import MessageFault
+from latchkey.wire.schema import LogKind, MessageFault
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -86,10 +86,10 @@ def car(parts: Parts, start: Start, emit: Emit | None) -> Handle:
     router = Router(parts.settings.vin.encode(), clock, sessions, security, log.append, emit, parts)
     desk.failed = router.failed
     parts.car = Car(vehicle, parts.pins, log, desk, parts.links, emit)
-    log.append("boot", "", None, 0, 0)
+    log.append(LogKind.BOOT, "", None, 0, 0)
     parts.lost = start.lost
     if start.lost:
-        log.append("identity", "", None, 0, 0)
+        log.append(LogKind.IDENTITY, "", None, 0, 0)
     parts.tasks.start("log", log.run())
     return router.handle
 

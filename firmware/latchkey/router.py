@@ -14,7 +14,7 @@ from latchkey.session.reply import Reply
 from latchkey.session.verify import Unverified, verify
 from latchkey.vehicle.state import Refused
 from latchkey.wire import answers, envelope
-from latchkey.wire.schema import Domain, MessageFault, RoutableMessage, SessionInfoRequest, Wire
+from latchkey.wire.schema import Domain, LogKind, MessageFault, RoutableMessage, SessionInfoRequest, Wire
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ class Router:
         clock: Clock,
         sessions: Sessions,
         security: Security,
-        record: Callable[[str, str, bytes | None, int, int, int], None],
+        record: Callable[[int, str, bytes | None, int, int, int], None],
         emit: Callable[[dict[str, Any]], None] | None,
         parts: Parts,
     ) -> None:
@@ -161,7 +161,7 @@ class Router:
     ) -> None:
         """By a MessageFault, or else by a whitelist information or a GenericError."""
         key_id = who.record.id if who else None
-        self._record("prevented" if error else "refused", conn.name, key_id, 0, fault, information or error)
+        self._record(LogKind.PREVENTED if error else LogKind.REFUSED, conn.name, key_id, 0, fault, information or error)
         if not self._emit:
             return
         event = {"event": "refused", "conn": conn.name, "fault": fault, "why": why}

@@ -14,6 +14,7 @@ from latchkey.wire.pb import decode
 from latchkey.wire.schema import (
     ClosureMoveType,
     InformationRequest,
+    LogKind,
     MessageFault,
     Permission,
     UnsignedMessage,
@@ -47,7 +48,7 @@ class Security:
         vehicle: Vehicle,
         keychain: Keychain,
         ask: Callable[[memoryview, Any, Record | None], None],
-        record: Callable[[str, str, bytes | None, int, int], None],
+        record: Callable[[int, str, bytes | None, int, int], None],
         emit: Callable[[dict[str, Any]], None] | None,
     ) -> None:
         self.vehicle = vehicle
@@ -109,7 +110,7 @@ class Security:
         )
         [bytearray(_PIECE) for _ in range(_SPARE)]  # not in one: a heap in use may have no longer piece left
         change()
-        self._record("command", reply.conn.name, record.id, command, 0)
+        self._record(LogKind.COMMAND, reply.conn.name, record.id, command, 0)
         told = False
         try:
             reply.payload(answer(self.vehicle))

@@ -14,7 +14,7 @@ from micropython import const
 from latchkey import VERSION, forget
 from latchkey.faults import Fault
 from latchkey.keys import policy
-from latchkey.store.accesslog import CONNS, KINDS
+from latchkey.store.accesslog import CONNS
 from latchkey.wire import viewmessages
 from latchkey.wire.pb import decode, encode
 from latchkey.wire.schema import (
@@ -200,16 +200,17 @@ def _log(log: AccessLog, since: int, own: Record | None) -> Fields:
 
     found, since = logreader.read(log, since, _ENTRIES)
     whose = own and own.id.hex()
-    entries = [_entry(entry) for entry in found if not whose or entry["key"] == whose]
+    kinds = logreader.KINDS
+    entries = [_entry(entry, kinds) for entry in found if not whose or entry["key"] == whose]
     return {LogPage.entries: entries, LogPage.next: since or None}
 
 
-def _entry(entry: dict[str, Any]) -> Fields:
+def _entry(entry: dict[str, Any], kinds: tuple[str, ...]) -> Fields:
     return _told({
         LogEntry.number: entry["seq"],
         LogEntry.boot: entry["boot"],
         LogEntry.at: entry["at"],
-        LogEntry.kind: KINDS.index(entry["kind"]),
+        LogEntry.kind: kinds.index(entry["kind"]),
         LogEntry.link: CONNS.index(entry["conn"]),
         LogEntry.key: entry["key"] and bytes.fromhex(entry["key"]),
         LogEntry.command: entry["command"],

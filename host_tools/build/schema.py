@@ -120,6 +120,22 @@ TABLES: dict[str, tuple[str, dict[str, str]]] = {
             "FromLatchkey=FROM_LATCHKEY": "status keys log",
         },
     ),
+    "authoritymessages": (
+        "what an authority and its couriers say: loaded when one does",
+        {
+            "Authority": "root seal role url",
+            "Parcel": "address generation version part sealed",
+            "ToLatchkey=TO_LATCHKEY": "roster=bytes parcel install remove=bytes",
+            "Signed=SIGNED": "body signature successor signer",
+            "Delegation=DELEGATION": "root generation signers",
+            "Head=HEAD": "vin generation version issued expires interval keys first",
+            "Part=PART": "next entries",
+            "RosterStatus": "address url role generation version keys issued expires time wishes declined sync",
+            "Delivered": "declined generation version wanted",
+            "AuthorityAnswer": "waiting information",
+            "FromLatchkey=FROM_LATCHKEY": "roster parcel install remove",
+        },
+    ),
 }
 _KINDS = {
     FieldDescriptor.TYPE_UINT32: "_UINT",

@@ -45,14 +45,22 @@ TABLES = {  # the modules' public tables; all others are nested in them
     ("carmessages", "RESPONSE"): MESSAGES["Response"],
     ("viewmessages", "TO_LATCHKEY"): OURS_BY_NAME["ToLatchkey"],
     ("viewmessages", "FROM_LATCHKEY"): OURS_BY_NAME["FromLatchkey"],
+    ("authoritymessages", "TO_LATCHKEY"): OURS_BY_NAME["ToLatchkey"],
+    ("authoritymessages", "SIGNED"): OURS_BY_NAME["Signed"],
+    ("authoritymessages", "DELEGATION"): OURS_BY_NAME["Delegation"],
+    ("authoritymessages", "HEAD"): OURS_BY_NAME["Head"],
+    ("authoritymessages", "PART"): OURS_BY_NAME["Part"],
+    ("authoritymessages", "FROM_LATCHKEY"): OURS_BY_NAME["FromLatchkey"],
 }
-MODULES = ("messages", "keymessages", "carmessages", "viewmessages")
+MODULES = ("messages", "keymessages", "carmessages", "viewmessages", "authoritymessages")
 OURS = {("PermissionChange", 1001)}  # docs/protocol.md: the label
 LATER = {  # taken as bytes, and decoded by whom it concerns, or empty
     ("UnsignedMessage", "WhitelistOperation"),
     ("VehicleAction", "chargePortDoorOpen"),
     ("VehicleAction", "chargePortDoorClose"),
     ("ToLatchkey", "status"),
+    ("ToLatchkey", "roster"),
+    ("ToLatchkey", "remove"),
 }
 KINDS = {
     FieldDescriptor.TYPE_UINT32: UINT,
@@ -66,12 +74,13 @@ KINDS = {
 DUMP = """
 import json, sys
 sys.path[:0] = FOLDERS
-from latchkey.wire import messages, keymessages, carmessages, viewmessages
+from latchkey.wire import messages, keymessages, carmessages, viewmessages, authoritymessages
 import named
 def public(module):
     found = {name: getattr(module, name) for name in dir(module) if name[0] != "_"}
     return {name: value for name, value in found.items() if isinstance(value, tuple)}
-print(json.dumps([public(messages), public(keymessages), public(carmessages), public(viewmessages), public(named)]))
+modules = messages, keymessages, carmessages, viewmessages, authoritymessages, named
+print(json.dumps([public(module) for module in modules]))
 """
 BLOCK = re.compile(r"^# (\w+)(?:, [^\n]*)?\n((?:_?[A-Z]\w* = const\(\d+\)[^\n]*\n)+)", re.MULTILINE)
 
@@ -160,10 +169,10 @@ def test_no_module_of_the_firmware_keeps_numbers_of_the_protocol() -> None:
 
 def test_the_logs_kinds_and_links_are_those_that_the_car_writes() -> None:
     """The view sends their numbers; the log in flash has the same."""
-    text = (FIRMWARE / "latchkey" / "store" / "accesslog.py").read_text("utf-8")
     written = {
         node.targets[0].id: ast.literal_eval(node.value)
-        for node in ast.parse(text).body
+        for name in ("accesslog", "logreader")
+        for node in ast.parse((FIRMWARE / "latchkey" / "store" / f"{name}.py").read_text("utf-8")).body
         if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name) and node.targets[0].id.isupper()
         and isinstance(node.value, ast.Tuple)
     }  # fmt: skip

@@ -7,6 +7,7 @@ from latchkey.clock import Clock
 from latchkey.keys.record import Record, unpack
 from latchkey.link.connection import Connection
 from latchkey.session.sessions import Sessions
+from latchkey.store.logreader import KINDS
 from latchkey.wire.schema import Origin
 from named import decode, encode
 
@@ -101,7 +102,7 @@ class Log:
         self.flushed = 0
 
     def append(self, kind, conn, key_id, command, outcome, detail=0):
-        self.entries.append((kind, key_id, command, outcome, detail))
+        self.entries.append((KINDS[kind], key_id, command, outcome, detail))
 
     async def flush(self):
         self.flushed += 1

@@ -8,6 +8,7 @@ from binascii import crc32
 
 from latchkey import store
 from latchkey.store import logreader
+from latchkey.wire.schema import LogKind
 from ramflash import ROOT, RamFlash, flip, fresh, mount
 
 
@@ -30,11 +31,11 @@ def flush(log):
 
 
 def did(log, command, key=b"keyA"):
-    log.append("command", "ble/0", key, command, 0)
+    log.append(LogKind.COMMAND, "ble/0", key, command, 0)
 
 
 def refuse(log, outcome, key=b"keyB"):
-    log.append("refused", "serial/3", key, 0, outcome)
+    log.append(LogKind.REFUSED, "serial/3", key, 0, outcome)
 
 
 def fill(log, count):
@@ -56,8 +57,8 @@ def test_a_new_log_is_empty():
 def test_an_entry_says_who_did_what_and_how_it_ended_before_and_after_a_reboot():
     fresh()
     log = opened()
-    log.append("refused", "ble/2", b"\x01\x02\x03\x04", 20, 7, 513)
-    log.append("removed", "", None, 0, 0)
+    log.append(LogKind.REFUSED, "ble/2", b"\x01\x02\x03\x04", 20, 7, 513)
+    log.append(LogKind.REMOVED, "", None, 0, 0)
     expected = [
         {
             "seq": 1,
@@ -94,7 +95,7 @@ def test_numbers_and_boots_go_on_after_a_reboot():
     fresh()
     for boot in range(1, 4):
         log = opened(boot)
-        log.append("boot", "", None, 0, 0)
+        log.append(LogKind.BOOT, "", None, 0, 0)
         did(log, 1)
         assert log.last == 2 * boot
         flush(log)
@@ -146,17 +147,17 @@ def test_entries_are_read_in_pages():
 def test_what_was_done_is_due_at_once_and_a_boot_soon():
     fresh()
     log = opened()
-    log.append("boot", "", None, 0, 0)
+    log.append(LogKind.BOOT, "", None, 0, 0)
     assert not log.due()
     did(log, 1)
     assert log.due()
     flush(log)
     assert not log.due()
-    for kind in ("enrolled", "removed", "updated", "replaced", "something new"):
+    for kind in (LogKind.ENROLLED, LogKind.REMOVED, LogKind.UPDATED, LogKind.REPLACED, 99):
         log.append(kind, "", b"keyA", 0, 0)
         assert log.due(), kind
         flush(log)
-    log.append("boot", "", None, 0, 0)
+    log.append(LogKind.BOOT, "", None, 0, 0)
     log.time.now += 2
     assert log.due()
 
@@ -174,7 +175,7 @@ async def test_its_task_writes_what_is_due_and_goes_on_when_it_finds_no_memory()
 
     log.flush = tight
     task = asyncio.create_task(log.run())
-    log.append("boot", "", None, 0, 0)
+    log.append(LogKind.BOOT, "", None, 0, 0)
     await asyncio.sleep_ms(0)
     assert not flushed and not log._wake.is_set(), "nothing is due"
     did(log, 1)
@@ -239,7 +240,7 @@ def test_a_stranger_cannot_wear_out_the_flash_or_the_log():
     for _ in range(5 * 24 * 6):  # and after five days more, at the pace that is left
         for i in range(600):
             refuse(log, i, b"%04d" % (log.time.now % 10000))
-        log.append("collision", "ble/7", None, 0, 0)
+        log.append(LogKind.COLLISION, "ble/7", None, 0, 0)
         log.time.now += 600
         if log.due():
             flush(log)
@@ -262,7 +263,7 @@ def test_two_strangers_who_collide_for_a_day_push_out_nothing_and_are_in_the_log
         for i in range(5):
             refuse(log, i, b"%04d" % (now % 10000))
         if now % 31 == 0:
-            log.append("collision", "ble/7", None, 0, 0)
+            log.append(LogKind.COLLISION, "ble/7", None, 0, 0)
         if log.due():
             flush(log)
             flushes += 1
@@ -290,9 +291,9 @@ def test_no_enrolment_goes_without_its_entry_whatever_else_happens_while_it_is_m
     for i in range(40):
         did(log, i, b"keyC")
         refuse(log, i)
-        log.append("collision", "ble/0", None, 0, 0)
-    log.append("command", "", b"keyC", 512, 0)
-    log.append("enrolled", "", b"keyD", 0, 0)
+        log.append(LogKind.COLLISION, "ble/0", None, 0, 0)
+    log.append(LogKind.COMMAND, "", b"keyC", 512, 0)
+    log.append(LogKind.ENROLLED, "", b"keyD", 0, 0)
     flush(log)
     assert [entry["key"] for entry in logreader.entries(log, 0, 100) if entry["kind"] == "enrolled"] == [b"keyD".hex()]
 

@@ -6,6 +6,7 @@ import os
 import sys
 
 from latchkey.store import boots, files, logreader
+from latchkey.wire.schema import LogKind
 from ramflash import ROOT, flip, fresh, mount
 from simulated import esp32
 
@@ -158,7 +159,7 @@ def test_a_number_that_is_written_down_nowhere_is_none():
 def test_a_board_that_counted_its_starts_in_its_log_goes_on_from_there():
     start()
     log = logreader.opened(ROOT, lambda: 7, 41)
-    log.append("boot", "", None, 0, 0)
+    log.append(LogKind.BOOT, "", None, 0, 0)
     asyncio.run(log.flush())
     assert [count(), count()] == [42, 43]
 

@@ -12,6 +12,7 @@ from latchkey.keys.enrolment import TAP_WINDOW, Enrolment
 from latchkey.keys.record import IMPERMANENT
 from latchkey.keys.report import Report
 from latchkey.session.sessions import Sessions
+from latchkey.store.logreader import KINDS
 from latchkey.wire.schema import Permission
 from named import decode
 from support import CLIENT_PUBLIC, OWNER, VEHICLE_PRIVATE, VEHICLE_PUBLIC, Conn, K, Keys, other_key, owner
@@ -75,8 +76,8 @@ class Bench:
     def kinds(self):
         return [entry[0] for entry in self.logged]
 
-    def append(self, *entry):
-        self.logged.append(entry)
+    def append(self, kind, *entry):
+        self.logged.append((KINDS[kind],) + entry)
 
     async def flush(self):
         self.written = len(self.done)

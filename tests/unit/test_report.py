@@ -5,11 +5,12 @@ import asyncio
 
 from latchkey.keys.report import Report
 from latchkey.keys.whitelist import Change
+from latchkey.wire.schema import LogKind
 from support import DRIVER, Conn, Log, other_key, owner
 
 CHANGE_KEY = 1024
-ADDED = Change("enrolled", owner(other_key(1), role=DRIVER))
-SWEPT = Change("removed", None, drop=True)  # of many keys
+ADDED = Change(LogKind.ENROLLED, owner(other_key(1), role=DRIVER))
+SWEPT = Change(LogKind.REMOVED, None, drop=True)  # of many keys
 KEY = ADDED.key_id
 ACTOR = b"\xaa\xbb\xcc\xdd"
 

@@ -15,7 +15,7 @@ from latchkey.security import Security
 from latchkey.session.sessions import Session, Sessions
 from latchkey.store import logreader
 from latchkey.vehicle.state import Vehicle
-from latchkey.wire.schema import Origin, Permission
+from latchkey.wire.schema import LogKind, Origin, Permission
 from ramflash import ROOT, flip, fresh
 from support import (
     ADDRESS,
@@ -149,7 +149,7 @@ class Car:
 
     def did(self, count, *keys):
         for n in range(count):
-            self.log.append("command", "ble/1", keys[n % len(keys)], n, 0)
+            self.log.append(LogKind.COMMAND, "ble/1", keys[n % len(keys)], n, 0)
             asyncio.run(self.log.flush())
 
 
@@ -331,8 +331,8 @@ def test_free_slots_are_not_looked_at_one_by_one():
 def test_the_log_comes_in_pages_written_or_not():
     car = Car(owner())
     car.did(20, b"keyA")
-    car.log.append("refused", "serial/3", None, 0, 7, 513)
-    car.log.append("enrolled", "", b"keyB", 0, 0)
+    car.log.append(LogKind.REFUSED, "serial/3", None, 0, 7, 513)
+    car.log.append(LogKind.ENROLLED, "", b"keyB", 0, 0)
     pages = car.entries()
     assert [entry["number"] for entry in flat(pages)] == list(range(1, 23))
     assert max(len(page) for page in pages) == 8
@@ -480,7 +480,7 @@ def test_the_longest_page_fits_a_message():
     car.log.boot = car.log.last = 0xFFFFF0
     for n in range(8):
         for _ in range(3):
-            car.log.append("refused", "ble/1", bytes([n] * 4), 0xFFFF - n, 0xFFFF, 0xFFFF)
+            car.log.append(LogKind.REFUSED, "ble/1", bytes([n] * 4), 0xFFFF - n, 0xFFFF, 0xFFFF)
         car.log._ration = 8
         car.log._refusals = 0
     pages = car.entries(since=0xFFFFF0)
@@ -490,9 +490,9 @@ def test_the_longest_page_fits_a_message():
 def test_the_vectors_of_the_protocol_page_are_taken_and_given():
     car = Car(owner())
     car.log.boot = 1
-    car.log.append("boot", "", None, 0, 0)
-    car.log.append("boot", "", None, 0, 0)
-    car.log.append("command", "ble/1", owner().id, Permission.UNLOCK, 0)
+    car.log.append(LogKind.BOOT, "", None, 0, 0)
+    car.log.append(LogKind.BOOT, "", None, 0, 0)
+    car.log.append(LogKind.COMMAND, "ble/1", owner().id, Permission.UNLOCK, 0)
     session = Session(car.keychain.find(CLIENT_PUBLIC), DOMAIN, bytes.fromhex(vectors.EPOCH))
     car.sessions._live[0] = session
     real, crypto.random_bytes = crypto.random_bytes, lambda size: bytes.fromhex(vectors.ANSWER_NONCE)
@@ -507,7 +507,7 @@ def test_the_vectors_of_the_protocol_page_are_taken_and_given():
 def test_reading_changes_nothing():
     car = Car(owner(), driver())
     car.did(3, b"keyA")
-    car.log.append("command", "ble/1", b"keyA", 1, 0)  # waits, and goes on waiting
+    car.log.append(LogKind.COMMAND, "ble/1", b"keyA", 1, 0)  # waits, and goes on waiting
     told = []
     car.vehicle.on_change = lambda: told.append("change")
     before = car.flash.image(), car.log.last, bytes(car.log.waiting())

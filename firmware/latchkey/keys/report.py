@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What becomes of key operations, for the access log and the bench."""
 
-from latchkey.wire.schema import Permission
+from latchkey.wire.schema import LogKind, Permission
 from latchkey.wire.schema import WhitelistOperation_information as Refusal
 
 TYPE_CHECKING = False
@@ -12,6 +12,15 @@ if TYPE_CHECKING:
     from latchkey.keys.whitelist import Change
     from latchkey.link.connection import Connection
     from latchkey.store.accesslog import AccessLog
+
+# What the bench calls them.
+_WORDS = {
+    LogKind.REFUSED: "refused",
+    LogKind.ENROLLED: "enrolled",
+    LogKind.REMOVED: "removed",
+    LogKind.UPDATED: "updated",
+    LogKind.REPLACED: "replaced",
+}
 
 
 class Report:
@@ -32,31 +41,31 @@ class Report:
 
     def collision(self, conn: Connection, left: int) -> None:
         """Two have asked: no tap approves anybody for so many seconds."""
-        self._log.append("collision", conn.name, None, 0, 0)
+        self._log.append(LogKind.COLLISION, conn.name, None, 0, 0)
         self._emit({"event": "collision", "conn": conn.name, "left": left})
 
     def tapped_for_nobody(self, left: int) -> None:
         """The card was tapped in such a time."""
         code = Refusal.COULD_NOT_START_LOCAL_ENTITY_AUTH
-        self._log.append("refused", "", None, Permission.CHANGE_KEY, 0, code)
+        self._log.append(LogKind.REFUSED, "", None, Permission.CHANGE_KEY, 0, code)
         why = "two have asked: a tap approves nobody for %d s" % left
         self._emit({"event": "refused", "by": "card", "information": code, "why": why})
 
     def done(self, change: Change, actor: bytes | None, code: int, why: str) -> None:
         """A key operation ended: actor is the id of the key that asked for it, or None; code 0 is success."""
-        event = "refused" if code else change.event
+        kind = LogKind.REFUSED if code else change.kind
         key_id = change.key_id
-        told: dict[str, Any] = {"event": event, "by": actor.hex() if actor else "card"}
+        told: dict[str, Any] = {"event": _WORDS[kind], "by": actor.hex() if actor else "card"}
         if key_id:
             told["key"] = key_id.hex()
         if code:
-            self._log.append(event, "", actor or key_id, Permission.CHANGE_KEY, 0, code)
+            self._log.append(kind, "", actor or key_id, Permission.CHANGE_KEY, 0, code)
             told["information"] = code
             told["why"] = why
         else:
             if actor:
-                self._log.append("command", "", actor, Permission.CHANGE_KEY, 0)
-            self._log.append(event, "", key_id, 0, 0)
+                self._log.append(LogKind.COMMAND, "", actor, Permission.CHANGE_KEY, 0)
+            self._log.append(kind, "", key_id, 0, 0)
         self._emit(told)
 
 

@@ -15,6 +15,7 @@ from latchkey.wire.keymessages import WHITELIST_OPERATION
 from latchkey.wire.pb import decode
 from latchkey.wire.schema import (
     KeyMetadata,
+    LogKind,
     Origin,
     Permission,
     PermissionChange,
@@ -49,10 +50,10 @@ _REMOVALS = (
 
 
 class Change:
-    """One atomic change of the keychain: a record to add or update, public keys to remove, and what to call it."""
+    """One atomic change of the keychain: a record to add or update, public keys to remove, and its LogKind."""
 
-    def __init__(self, event: str, record: Record | None, remove: tuple[bytes, ...] = (), drop: bool = False) -> None:
-        self.event = event
+    def __init__(self, kind: int, record: Record | None, remove: tuple[bytes, ...] = (), drop: bool = False) -> None:
+        self.kind = kind
         self.record = record
         self.remove = remove
         self.drop_impermanent = drop
@@ -83,7 +84,7 @@ def plan_pairing(message: memoryview | bytes, keychain: Keychain) -> Change:
         raise KeyRefused(Refusal.NO_PERMISSION_TO_ADD, "unsigned")
     change = operation[kind]
     role = _role(change.get(PermissionChange.keyRole, 0), Refusal.ATTEMPTING_TO_ADD_KEY_WITH_SERVICE_ROLE)
-    added = Change("enrolled", _added(operation, change, role, keychain, Origin.CARD_TAP, None, False))
+    added = Change(LogKind.ENROLLED, _added(operation, change, role, keychain, Origin.CARD_TAP, None, False))
     return _keeping_an_owner(added, keychain)
 
 
@@ -101,7 +102,7 @@ def _planned(message: memoryview | bytes, actor: Record, keychain: Keychain) -> 
         _demand(actor, Permission.ADD_KEY, Refusal.NO_PERMISSION_TO_ADD)
         role = _role(value.get(PermissionChange.keyRole, 0), Refusal.NON_SERVICE_KEY_ATTEMPTING_TO_ADD_SERVICE_TECH)
         record = _added(operation, value, role, keychain, Origin.OWNER_COMMAND, actor, impermanent)
-        return Change("enrolled", record, drop=kind == WhitelistOperation.addImpermanentKeyAndRemoveExisting)
+        return Change(LogKind.ENROLLED, record, drop=kind == WhitelistOperation.addImpermanentKeyAndRemoveExisting)
     if kind in _UPDATES:
         return _plan_update(value, actor, keychain)
     if kind == WhitelistOperation.removePublicKeyFromWhitelist:
@@ -110,7 +111,7 @@ def _planned(message: memoryview | bytes, actor: Record, keychain: Keychain) -> 
         _demand(actor, Permission.ADD_KEY, Refusal.NO_PERMISSION_TO_REMOVE)
         if not value:
             raise KeyRefused(Refusal.UNDOCUMENTED_ERROR, "asks for nothing")
-        return Change("removed", None, drop=True)
+        return Change(LogKind.REMOVED, None, drop=True)
     if kind == WhitelistOperation.replaceKey:
         return _plan_replacement(operation, value, actor, keychain)
     if kind == WhitelistOperation.addPublicKeyToWhitelist:
@@ -131,7 +132,7 @@ def _plan_update(value: Fields, actor: Record, keychain: Keychain) -> Change:
         record.origin = Origin.OWNER_COMMAND  # a card was tapped for something less, if it was
     if PermissionChange.label in value:
         record.label = clean_label(_label(value))
-    return Change("updated", record)
+    return Change(LogKind.UPDATED, record)
 
 
 def _plan_removal(public: bytes | memoryview, actor: Record, keychain: Keychain) -> Change:
@@ -141,7 +142,7 @@ def _plan_removal(public: bytes | memoryview, actor: Record, keychain: Keychain)
         raise KeyRefused(Refusal.NO_PERMISSION_TO_REMOVE_ONESELF, "oneself")
     if actor.role == Role.SERVICE and record.role not in _SERVICE_MAY_REMOVE:
         raise KeyRefused(Refusal.NO_PERMISSION_TO_REMOVE, "service may not remove this role")
-    return Change("removed", None, (record.public,))
+    return Change(LogKind.REMOVED, None, (record.public,))
 
 
 def _plan_replacement(operation: Fields, value: Fields, actor: Record, keychain: Keychain) -> Change:
@@ -156,7 +157,7 @@ def _plan_replacement(operation: Fields, value: Fields, actor: Record, keychain:
     impermanent = bool(value.get(ReplaceKey.impermanent))
     change = {PermissionChange.key: value.get(ReplaceKey.keyToAdd, {})}
     record = _added(operation, change, role, keychain, Origin.OWNER_COMMAND, actor, impermanent, 1)
-    return Change("replaced", record, (old.public,))
+    return Change(LogKind.REPLACED, record, (old.public,))
 
 
 def _demand(actor: Record, command: int, code: int) -> None:
@@ -237,7 +238,7 @@ def _keeping_an_owner(change: Change, keychain: Keychain) -> Change:
                     gone[by_card] -= _relied_on(record, by_card)
     for by_card in (0, 1):
         if 0 < keychain.lasting_owners(bool(by_card)) <= gone[by_card]:
-            updates = change.event == "updated"
+            updates = change.kind == LogKind.UPDATED
             code = Refusal.NO_PERMISSION_TO_CHANGE_PERMISSIONS if updates else Refusal.NO_PERMISSION_TO_REMOVE
             raise KeyRefused(code, "the last owner key that a card enrolled" if by_card else "the last owner key")
     return change

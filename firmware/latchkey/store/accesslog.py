@@ -14,15 +14,12 @@ from binascii import crc32
 from micropython import const
 
 from latchkey import store
+from latchkey.wire.schema import LogKind
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-KINDS = (  # by number: new ones go to the end
-    "other", "boot", "command", "refused", "enrolled", "removed", "updated", "replaced", "dropped", "collision",
-    "identity", "prevented",
-)  # fmt: skip
 CONNS = ("", "serial", "ble")
 _SEGMENTS = const(8)
 _PLACES = const(64)  # a segment
@@ -67,16 +64,15 @@ class AccessLog:
         self.last = last
         self._wake = asyncio.Event()
 
-    def append(self, kind: str, conn: str, key_id: bytes | None, command: int, outcome: int, detail: int = 0) -> None:
-        """One entry, to be written soon: one of KINDS, the name of a connection or "", a 4-byte key id, a Permission,
-        a MessageFault, and what else a refusal has: a whitelist information, or the GenericError that prevented a
-        command. Raises nothing."""
+    def append(self, kind: int, conn: str, key_id: bytes | None, command: int, outcome: int, detail: int = 0) -> None:
+        """One entry, to be written soon: a LogKind, the name of a connection or "", a 4-byte key id, a Permission, a
+        MessageFault, and what else a refusal has (latchkey.proto, LogEntry). Raises nothing."""
         waiting = self._waiting
         try:
             name = conn.split("/")[0]
             what = struct.pack(
                 _WHAT,
-                kind in KINDS and KINDS.index(kind),
+                kind,
                 name in CONNS and CONNS.index(name),
                 command & 0xFFFF,
                 outcome & 0xFFFF,
@@ -88,15 +84,15 @@ class AccessLog:
             self.dropped += 1
             self._lost += 1
             return
-        refused = kind == "refused" or kind == "prevented"  # by the car, or by the state that it is in
-        rationed = refused or kind == "collision"  # a stranger can bring these about
+        refused = kind == LogKind.REFUSED or kind == LogKind.PREVENTED or kind == LogKind.DECLINED
+        rationed = refused or kind == LogKind.COLLISION  # a stranger can bring these about
         if rationed:
             for at in range(self._writing, self._n * _SIZE, _SIZE):
                 if waiting[at + _WHAT_AT : at + _WHAT_END] == what:
                     count = struct.unpack_from("<H", waiting, at + _COUNT)[0]
                     struct.pack_into("<H", waiting, at + _COUNT, min(count + 1, 0xFFFF))
                     return
-        most = _WAITING - 1 - _KEYS * (rationed or kind == "command")
+        most = _WAITING - 1 - _KEYS * (rationed or kind == LogKind.COMMAND)
         if self._n >= most or (refused and self._refusals >= (_REFUSALS if self._ration > 1 else 1)):
             self.dropped += 1
             self._lost += 1
@@ -106,7 +102,7 @@ class AccessLog:
         self._put(what)
         if refused:
             self._refusals += 1
-        elif not rationed and kind != "boot":
+        elif not rationed and kind != LogKind.BOOT:
             self._urgent = True
         self.tick()
 
@@ -151,7 +147,7 @@ class AccessLog:
                 self._ration = max(0, self._ration - 1)
             self._urgent = False
             if self._lost and self._n < _WAITING - _KEYS:
-                self._put(struct.pack(_WHAT, KINDS.index("dropped"), 0, 0, 0, 0, b"", 0), min(self._lost, 0xFFFF))
+                self._put(struct.pack(_WHAT, LogKind.DROPPED, 0, 0, 0, 0, b"", 0), min(self._lost, 0xFFFF))
                 self._lost = 0
             self._refusals = 0
             try:

@@ -10,13 +10,17 @@ from binascii import crc32
 
 from micropython import const
 
-from latchkey.store.accesslog import CONNS, KINDS, AccessLog
+from latchkey.store.accesslog import CONNS, AccessLog
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from typing import Any
 
+KINDS = (  # the names of LogKind, by number: new ones go to the end
+    "other", "boot", "command", "refused", "enrolled", "removed", "updated", "replaced", "dropped", "collision",
+    "identity", "prevented", "roster", "declined", "wish", "authority",
+)  # fmt: skip
 # As in accesslog.py.
 _SEGMENTS = const(8)
 _PLACES = const(64)

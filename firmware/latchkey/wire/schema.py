@@ -30,6 +30,18 @@ class ActionStatus:  # car_server.proto
     result_reason = 2
 
 
+class Authority:  # latchkey.proto
+    root = 1
+    seal = 2
+    role = 3
+    url = 4
+
+
+class AuthorityAnswer:  # latchkey.proto
+    waiting = 1
+    information = 2
+
+
 class CarStatus:  # latchkey.proto
     uptime = 1
     boot = 2
@@ -77,6 +89,19 @@ class CommandStatus:  # vcsec.proto
     whitelistOperationStatus = 3
 
 
+class Delegation:  # latchkey.proto
+    root = 1
+    generation = 2
+    signers = 3
+
+
+class Delivered:  # latchkey.proto
+    declined = 1
+    generation = 2
+    version = 3
+    wanted = 4
+
+
 class Destination:  # universal_message.proto
     domain = 1
     routing_address = 2
@@ -86,6 +111,10 @@ class FromLatchkey:  # latchkey.proto
     status = 1
     keys = 2
     log = 3
+    roster = 4
+    parcel = 5
+    install = 6
+    remove = 7
 
 
 class FromVCSECMessage:  # vcsec.proto
@@ -106,6 +135,17 @@ class HMAC_Personalized_Signature_Data:  # signatures.proto
 
 class HMAC_Signature_Data:  # signatures.proto
     tag = 1
+
+
+class Head:  # latchkey.proto
+    vin = 1
+    generation = 2
+    version = 3
+    issued = 4
+    expires = 5
+    interval = 6
+    keys = 7
+    first = 8
 
 
 class InformationRequest:  # vcsec.proto
@@ -181,6 +221,19 @@ class NominalError:  # errors.proto
     keyNotFoundContext = 8
 
 
+class Parcel:  # latchkey.proto
+    address = 1
+    generation = 2
+    version = 3
+    part = 4
+    sealed = 5
+
+
+class Part:  # latchkey.proto
+    next = 1
+    entries = 2
+
+
 class PendingKey:  # latchkey.proto
     id = 1
     role = 2
@@ -240,6 +293,21 @@ class ResultReason:  # car_server.proto
     plain_text = 1
 
 
+class RosterStatus:  # latchkey.proto
+    address = 1
+    url = 2
+    role = 3
+    generation = 4
+    version = 5
+    keys = 6
+    issued = 7
+    expires = 8
+    time = 9
+    wishes = 10
+    declined = 11
+    sync = 12
+
+
 class RoutableMessage:  # universal_message.proto
     to_destination = 6
     from_destination = 7
@@ -282,6 +350,13 @@ class SignatureData:  # signatures.proto
     Certificate_ECDSA_data = 11
 
 
+class Signed:  # latchkey.proto
+    body = 1
+    signature = 2
+    successor = 3
+    signer = 4
+
+
 class SignedMessage:  # vcsec.proto
     protobufMessageAsBytes = 2
     signatureType = 3
@@ -291,6 +366,10 @@ class ToLatchkey:  # latchkey.proto
     status = 1
     keys = 2
     log = 3
+    roster = 4
+    parcel = 5
+    install = 6
+    remove = 7
 
 
 class ToVCSECMessage:  # vcsec.proto
@@ -517,6 +596,13 @@ class AuthenticationRejection:  # vcsec.proto
     DEVICE_NOT_UNLOCKED_ON_WRIST = 5
 
 
+class AuthorityChange:  # latchkey.proto
+    NONE = 0
+    INSTALLED = 1
+    REMOVED = 2
+    DELEGATED = 3
+
+
 class CarServer_OperationStatus:  # car_server.proto
     OK = 0
     ERROR = 1
@@ -540,6 +626,23 @@ class ClosureState:  # vcsec.proto
     FAILED_UNLATCH = 4
     OPENING = 5
     CLOSING = 6
+
+
+class Decline:  # latchkey.proto
+    NONE = 0
+    NO_AUTHORITY = 1
+    ADDRESS = 2
+    OLD = 3
+    SEAL = 4
+    ENCODING = 5
+    VIN = 6
+    GENERATION = 7
+    SIGNATURE = 8
+    CONTENT = 9
+    PART = 10
+    ENTRIES = 11
+    FLASH = 12
+    BUSY = 13
 
 
 class Domain:  # universal_message.proto
@@ -637,6 +740,10 @@ class LogKind:  # latchkey.proto
     COLLISION = 9
     IDENTITY = 10
     PREVENTED = 11
+    ROSTER = 12
+    DECLINED = 13
+    WISH = 14
+    AUTHORITY = 15
 
 
 class LogLink:  # latchkey.proto

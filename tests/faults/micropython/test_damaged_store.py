@@ -11,6 +11,7 @@ from latchkey import config, provisioning
 from latchkey.keys import buckets
 from latchkey.keys.keychain import Keychain
 from latchkey.store import boots, files, journal, logreader
+from latchkey.wire.schema import LogKind
 from ramflash import ROOT, QuickFlash, key, mount, public
 
 OWNERS = 4
@@ -26,7 +27,7 @@ def boot():
     keys = Keychain(ROOT, told.append)
     keys.open()
     log = logreader.opened(ROOT, lambda: 7, number)
-    log.append("boot", "", None, 0, 0)
+    log.append(LogKind.BOOT, "", None, 0, 0)
     asyncio.run(log.flush())
     return stored[1], keys, log, told
 
@@ -36,7 +37,7 @@ def image():
     mount(QuickFlash(prepared(*[key(i) for i in range(OWNERS)])))
     _, keys, log, _ = boot()
     for i in range(80):
-        log.append("command", "ble/0", b"keyA", i, 0)
+        log.append(LogKind.COMMAND, "ble/0", b"keyA", i, 0)
         if i % 8 == 7:
             asyncio.run(log.flush())
     record = keys.find(public(3))

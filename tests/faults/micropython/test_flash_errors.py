@@ -17,6 +17,7 @@ from errors import EIO, KINDS, WORSE, Board, Sweep, booted, flash_for, used
 from latchkey import provisioning
 from latchkey.keys.record import IMPERMANENT
 from latchkey.store import journal, reserve
+from latchkey.wire.schema import LogKind
 from ramflash import ROOT, fresh, key, mount, public
 
 OTHER = b'{"vin": "other"}'
@@ -54,7 +55,7 @@ def fail_everywhere(name, image, act, restarts=False, share=1):
             said = answer(board, act)
             assert board.flash.failures
             board.flash.fail_after(0)
-            board.log.append("refused", "ble/0", b"keyA", 1, 0)
+            board.log.append(LogKind.REFUSED, "ble/0", b"keyA", 1, 0)
             asyncio.run(board.log.flush())  # littlefs may write with it what it held back
             count[said] += 1
             where = "%s: %s at %d, %s" % (name, kind, n, said)

@@ -9,6 +9,7 @@ import asyncio
 import os
 
 from latchkey.store import logreader
+from latchkey.wire.schema import LogKind
 from ramflash import ROOT, QuickFlash, RamFlash, fresh, mount
 
 EIO, ENOSPC = 5, 28
@@ -27,7 +28,7 @@ def opened():
 def written(log, commands):
     """Append and flush. Whether all is written, as far as the log knows."""
     for command in commands:
-        log.append("command", "ble/0", b"keyA", command, 0)
+        log.append(LogKind.COMMAND, "ble/0", b"keyA", command, 0)
     asyncio.run(log.flush())
     return not log.waiting()
 

@@ -8,6 +8,7 @@ from cuts import CAR, DRIVER, PRIVATE, SETTINGS, Board, Settings, cut, neighbour
 from latchkey import provisioning
 from latchkey.keys.record import IMPERMANENT
 from latchkey.store import identity, logreader
+from latchkey.wire.schema import LogKind
 from ramflash import ROOT, QuickFlash, fresh, key, mount, public
 
 
@@ -136,7 +137,7 @@ def test_the_access_log_loses_what_was_not_written_and_nothing_else():
 
         async def fill(log=log, before=before):
             for i in range(before):
-                log.append("command", "ble/0", b"keyA", i, 0)
+                log.append(LogKind.COMMAND, "ble/0", b"keyA", i, 0)
                 if i % 8 == 7:
                     await log.flush()
             await log.flush()
@@ -151,7 +152,7 @@ def test_the_access_log_loses_what_was_not_written_and_nothing_else():
                 flash = mount(QuickFlash(image))
                 log = logreader.opened(ROOT, lambda: 8)
                 for i in range(4):
-                    log.append("refused", "ble/0", b"keyB", i, 5)
+                    log.append(LogKind.REFUSED, "ble/0", b"keyB", i, 5)
                 flash.cut_after(n, torn)
                 asyncio.run(log.flush())
                 if not flash.dead:
@@ -165,7 +166,7 @@ def test_the_access_log_loses_what_was_not_written_and_nothing_else():
                 numbers = [entry["seq"] for entry in found]
                 assert numbers == list(range(numbers[0], numbers[-1] + 1)), "no holes"
                 assert before <= log.last == numbers[-1] <= before + 4
-                log.append("command", "ble/0", b"keyA", 1, 0)
+                log.append(LogKind.COMMAND, "ble/0", b"keyA", 1, 0)
                 asyncio.run(log.flush())
                 assert next(logreader.entries(logreader.opened(ROOT, lambda: 9), log.last - 1))["command"] == 1
     print("note: access log: %d power cuts" % count)
