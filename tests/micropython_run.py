@@ -72,13 +72,14 @@ class Target:
     def _stage(self, test_file: Path) -> tuple[Path, list[str]]:
         """A folder for the board to mount, and those in it to import from, all compiled for the board."""
         from host_tools.build import compiling  # here, so that unit tests do not need it to be importable
+        from host_tools.build.staging import staged
 
         march = _ARCHITECTURES[self._reach() >> 10]
         stage = self.root / "build" / f"unit-{march or 'bytecode'}"
         tests = {_RUNNER.parent: "helpers", test_file.parent: "tests"}  # one, if they are the same
         for folder, name in tests.items():
             compiling.build(stage / name, march, sources=folder)
-        compiling.build(stage / "firmware", march)
+        compiling.build(stage / "firmware", march, sources=staged())  # in words: tests look at what is private
         compiling.compile_file(_RAM_FLASH, stage / "flash" / "flash.mpy", march)
         return stage, [*tests.values(), "firmware", "flash"]
 

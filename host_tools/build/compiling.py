@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Compiles the staged firmware to what a board loads.
+"""Compiles the firmware to what a board loads.
 
 A module is compiled again when its text, the compiler or the processor changes; what has no source any more goes.
 """
@@ -14,7 +14,7 @@ import tempfile
 from pathlib import Path
 
 from host_tools.build.stage import StageError, stage
-from host_tools.build.staging import BENCH_ONLY, SCHEMA, SOURCES, CompileError, locked, names, replace, staged
+from host_tools.build.staging import BENCH_ONLY, SCHEMA, SOURCES, CompileError, locked, names, replace, shortened
 
 # The processors of the boards, for code that is native.
 BOARD_MARCHES = ("xtensawin", "rv32imc")
@@ -28,14 +28,15 @@ _MADE = ".made.json"  # what each output was made from
 def build(
     out: Path, march: str | None, production: bool = False, sources: Path | None = None, *, small: bool = False
 ) -> list[Path]:
-    """Compile every module of `sources` (what is staged) into `out`, and return the files that a board needs.
+    """Compile every module of `sources` into `out`, and return the files that a board needs.
 
+    Without `sources` it is the project's firmware, with short names for what is private in it.
     `march` is the processor that native code is for (x64 on the host, xtensawin, rv32imc); without it the modules
     that have some are left out, as are packages' files that say nothing.
     `small` leaves out line numbers and file names from tracebacks, as boards get it: 6 KB of .mpy, 10 KB of heap.
     """
     out.mkdir(parents=True, exist_ok=True)
-    sources = sources or staged()
+    sources = sources or shortened()
     modules = {source.relative_to(sources).as_posix(): source for source in sorted(sources.rglob("*.py"))}
     modules.pop(SCHEMA, None)
     with locked(out):

@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The folder of the firmware as a board gets it, in text: everything that runs firmware runs what is in it."""
+"""The folder of the firmware as a board gets it, in text: everything that runs firmware runs what is in it.
+
+And the same with short private names: what is compiled, or goes onto a board as text.
+"""
 
 import fcntl
 import os
@@ -9,10 +12,12 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from host_tools import places
+from host_tools.build.shorten import short_names, shorten
 from host_tools.build.stage import StageError, numbers, stage
 
 SOURCES = places.ROOT / "firmware"
 STAGE = places.ROOT / "build" / "stage"
+SHORT = STAGE.with_name("stage-short")
 SCHEMA = "latchkey/wire/schema.py"  # the names that the stage puts numbers for: staged for tests, never on a board
 # The harness's hand inside the board, and the prompt: a car on the road is built without them.
 BENCH_ONLY = (
@@ -50,6 +55,30 @@ def staged(out: Path = STAGE, sources: Path = SOURCES) -> Path:
                 raise CompileError(str(error)) from None
             os.utime(target, ns=(changed, changed))
         for target in set(out.rglob("*.py")) - set(wanted):
+            target.unlink(missing_ok=True)
+    return out
+
+
+def shortened(out: Path = SHORT, stage: Path | None = None) -> Path:
+    """The folder of what is staged with short private names (shorten.py), made anew where something has changed.
+
+    Raises CompileError.
+    """
+    stage = stage or staged()
+    texts = {path.relative_to(stage).as_posix(): path.read_text("utf-8") for path in sorted(stage.rglob("*.py"))}
+    texts.pop(SCHEMA, None)
+    out.mkdir(parents=True, exist_ok=True)
+    with locked(out):
+        try:
+            short = short_names(texts)
+        except StageError as error:
+            raise CompileError(str(error)) from None
+        for name, text in texts.items():
+            target, content = out / name, shorten(text, short).encode()
+            if not target.exists() or target.read_bytes() != content:
+                target.parent.mkdir(parents=True, exist_ok=True)
+                replace(target, content)
+        for target in set(out.rglob("*.py")) - {out / name for name in texts}:
             target.unlink(missing_ok=True)
     return out
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What `mip install` puts on a board: the staged agent in a folder, with its package.json. `make package` writes it."""
+"""What `mip install` puts on a board: the agent as text with short names, and its package.json (`make package`)."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ OUT = staging.STAGE.with_name("mip")
 
 def write(out: Path = OUT) -> Path:
     """Make the folder anew. Returns the path of its package.json, whose addresses are relative to it."""
-    stage = staging.staged()
+    stage = staging.shortened()
     shutil.rmtree(out, ignore_errors=True)
     shutil.copytree(stage / "latchkey", out / "latchkey", ignore=shutil.ignore_patterns("schema.py"))
     version = re.findall(r'(?m)^VERSION = "(.+)"', (stage / "latchkey" / "__init__.py").read_text("utf-8"))

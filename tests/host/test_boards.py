@@ -126,12 +126,12 @@ def test_the_manifest_freezes_the_whole_agent_and_no_hand_or_prompt_for_the_road
     assert hands == (set() if production else set(staging.BENCH_ONLY))
 
 
-def test_the_mip_package_is_the_staged_agent_and_names_no_file_twice(tmp_path: Path) -> None:
+def test_the_mip_package_is_the_agent_with_short_names_and_names_no_file_twice(tmp_path: Path) -> None:
     package = mip.write(tmp_path / "mip")
     listed = json.loads(package.read_text())
     targets = [target for target, _ in listed["urls"]]
     assert len(set(targets)) == len(targets) > 40
     assert "latchkey/wire/schema.py" not in targets
     for target, source in listed["urls"]:
-        assert (package.parent / source).read_text() == (staging.staged() / target).read_text()
+        assert (package.parent / source).read_text() == (staging.shortened() / target).read_text()
     assert listed["version"].count(".") == 2

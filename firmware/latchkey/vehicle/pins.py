@@ -59,10 +59,10 @@ class Pins:
             number = numbers.get(name)
             if number is not None:
                 self._outputs[name] = Pin(number, Pin.OUT, value=0)  # set before it drives: a relay never clicks
-        for name in INPUTS:
+        for name, changed in zip(INPUTS, (self._card, self._brake, self._door)):
             number = numbers.get(name)
             if number is not None:
-                self._inputs[name] = _Input(number, getattr(self, "_" + name))
+                self._inputs[name] = _Input(number, changed)
         self._closed = 0
         self._unlocked = 0
         self._polls = 0
