@@ -18,8 +18,8 @@ RARE = {
     "crypto.ecdsa", "crypto.field", "crypto.p256", "crypto.points", "crypto.points_plain", "crypto.publickey",
     "keys.answers", "keys.card", "keys.changes", "keys.enrolment", "keys.labels", "keys.loading", "keys.report",
     "keys.whitelist", "link.ble", "link.frames", "link.radio", "link.requests", "session.barereply", "store.boots",
-    "store.files", "store.identity", "store.journal", "store.logreader", "store.reserve", "view", "wire.carmessages",
-    "wire.keymessages", "wire.viewmessages",
+    "store.files", "store.identity", "store.journal", "store.logreader", "store.reserve", "sync.polling", "view",
+    "wire.carmessages", "wire.keymessages", "wire.viewmessages",
 }  # fmt: skip
 
 
