@@ -5,8 +5,9 @@ A command is a function whose parameters are its options (`options` holds what t
 takes that a phone gives, or that looks at a car). It opens an `Answer`, which turns whatever goes wrong inside into one
 line on stderr and an exit code: 0 the car did it, 1 it refused, 2 wrong usage, 3 no car answers in time. `drive` is the
 driver's part, `keyring` and `look` the owner's, `hand` the harness's; `board` is about boards, `simulated` about those
-that are none, `flash` about what runs on them, `acceptance` about whether it does what it should; `watch` and `explain`
-show what is going on. `commands` has all their names, and loads the one that is given.
+that are none, `flash` about what runs on them, `acceptance` about whether it does what it should, `fleet` about all
+cars at once; `watch` and `explain` show what is going on. `commands` has all their names, and loads the one that is
+given.
 
 This file is what runs first, while the rest is still being loaded: a Ctrl-C in that second ends as any other does.
 """

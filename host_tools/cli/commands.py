@@ -35,6 +35,8 @@ COMMANDS = (
      "Let client libraries reach the car over TCP: each connection is one phone, with the radio's own bytes."),
     ("monitor", _BOARD, "watch:monitor",
      "Show a car live: state, pins, phones, the last commands and refusals, heap. Ctrl-C ends it."),
+    ("fleet", _BOARD, "fleet:fleet",
+     "Simulate a fleet's polls through an outage of its server: the firmware's rules beside two others."),
     ("pair", _DRIVER, "drive:pair",
      "Enrol a phone's key: make the key file if it is missing, ask the car, wait for the card."),
     ("unlock", _DRIVER, "drive:unlock", "Unlock the car."),

