@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Boots a car as a board does, radio and bench off, and says what that takes of the heap (host_tools/sim/heap.py).
+"""Boots a car as a board does, enrols a key, and says what that takes of the heap (host_tools/sim/heap.py).
 
-Arguments: the flash image, the folder of the compiled firmware, and `provision` or `boot`. What a board has in its
-build, and this interpreter or this simulation has not, is loaded before the first figure is taken.
+Arguments: the flash image, the folder of the compiled firmware, the settings, by how much all that follows lies further
+up, and the request of a key that wants to be enrolled, in hex; without that the car is provisioned. What a board has in
+its build, and this interpreter or this simulation has not, is loaded before the first figure is taken. Names of the
+firmware are used here as little as can be: they are interned once.
 """
 
 import builtins
@@ -21,15 +23,15 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-SETTINGS = {"vin": "5YJ30123456789ABC", "radio": False, "bench": False}
 _BOOT_MS = 1000
+_IN_C = ("asyncio.stream", "bluetooth", "aioble.bluetooth")  # a board's radio has no Python in these places
 
 modules: "dict[str, int]" = {}
 _inner = [0]
 _import = builtins.__import__
 
 
-def stand_in() -> None:
+def stand_in(radio: bool) -> None:
     """Here is no radio, and a bare interpreter has no AES and no SHA-1. A boot needs their names, not what they do."""
     import hashlib
 
@@ -42,7 +44,6 @@ def stand_in() -> None:
             def active(self, on: bool) -> None: ...
 
     loaded: Any = sys.modules
-    loaded["bluetooth"] = Bluetooth
     loaded["hashlib"] = Hashes
     try:
         import cryptolib  # noqa: F401
@@ -52,17 +53,31 @@ def stand_in() -> None:
             aes = None
 
         loaded["cryptolib"] = Ciphers
+    try:
+        if not radio:
+            raise ImportError
+        import bluetooth  # noqa: F401 - beside aioble's own code: the radio of the stand-in
+    except ImportError:
+        if radio:
+            import aioble  # noqa: F401 - the stand-in, all of it
+        loaded["bluetooth"] = Bluetooth
 
 
 def used() -> int:
-    gc.collect()
+    scrub(50)
     gc.collect()
     return gc.mem_alloc()
 
 
+def scrub(deep: int) -> None:
+    """Write over what lies on the stack: collecting takes it for references."""
+    if deep:
+        scrub(deep - 1)
+
+
 def weighed(name: str, *rest: Any) -> Any:
     """Import, and note what the module keeps, without those that it imports first."""
-    if name in sys.modules or not name.startswith(("latchkey", "asyncio")):
+    if name in sys.modules or not name.startswith(("latchkey", "asyncio", "aioble")):
         return _import(name, *rest)
     before = used()
     _inner.append(0)
@@ -74,7 +89,7 @@ def weighed(name: str, *rest: Any) -> Any:
         _inner[-1] += took
 
 
-def provision() -> None:
+def provision(settings: str) -> None:
     import asyncio
 
     from latchkey import provisioning
@@ -82,16 +97,24 @@ def provision() -> None:
     generator = "6b17d1f2e12c4247f8bce6e563a440f277037d812deb33a0f4a13945d898c296"
     generator += "4fe342e2fe1a7f9b8ee7eb4a7c0f9e162bce33576b315ececbb6406837bf51f5"
     private, public = bytes(31) + b"\x01", b"\x04" + bytes.fromhex(generator)
-    asyncio.run(provisioning.provision("/data", json.dumps(SETTINGS).encode(), private, public))
+    asyncio.run(provisioning.provision("/data", settings.encode(), private, public))
 
 
-def boot(board: Any) -> None:
+def tell(stage: str, before: int) -> None:
+    after = used() - before
+    micropython.qstr_info()
+    print("heap:", json.dumps([stage, after, {name: modules[name] for name in modules if name in sys.modules}]))
+
+
+def boot(board: Any, bench: bool, asked: str) -> None:
+    for name in _IN_C:
+        modules.pop(name, None)
     micropython.qstr_info()  # the simulation's own names
-    before = used()
-    python: Any = builtins
-    python.__import__ = weighed
+    before = used() - sum(modules.values())
     import asyncio
 
+    if bench:
+        import latchkey.prompt  # noqa: F401 - as boot.py does, in a build that has a bench
     from latchkey.agent import Agent
 
     agent = Agent(board)
@@ -99,28 +122,35 @@ def boot(board: Any) -> None:
     async def look() -> None:
         task = asyncio.create_task(agent.run())
         await asyncio.sleep_ms(_BOOT_MS)
-        python.__import__ = _import
-        after = used() - before
-        micropython.qstr_info()
-        print("heap:", json.dumps([after, {name: modules[name] for name in modules if name in sys.modules}]))
+        tell("booted", before)
+        import heap_key
+
+        await heap_key.enrol(bytes.fromhex(asked), lambda stage: tell(stage, before))
         task.cancel()
         sys.exit()
 
     asyncio.run(look())
 
 
-stand_in()
-image, folder, what = sys.argv[1:]
-if what == "provision":
+image, folder, text, further, asked = sys.argv[1:]
+space = bytearray(int(further))
+bench, radio = [json.loads(text)[name] for name in ("bench", "radio")]
+if not asked:
     make_image(image)
     vfs.VfsLfs2.mkfs(Flash(image))
 vfs.mount(vfs.VfsLfs2(Flash(image)), "/data")
 os.chdir(folder)
 simulation = sys.path[0]
-sys.path[:] = ["", simulation, ".frozen"]
-if what == "provision":
-    provision()
+aioble = os.getenv("AIOBLE")
+sys.path[:] = (
+    ["", simulation] + ([aioble, simulation + "/radio/aioble"] if aioble else [simulation + "/radio"]) + [".frozen"]
+)
+python: Any = builtins
+python.__import__ = weighed
+stand_in(radio)
+if not asked:
+    provision(text)
 else:
     import board
 
-    boot(board)
+    boot(board, bench, asked)

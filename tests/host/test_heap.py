@@ -8,7 +8,7 @@ import pytest
 from host_tools.build.staging import SOURCES
 from host_tools.sim import heap
 from host_tools.sim.heap import Heap, measure
-from host_tools.sim.interpreter import WIDER
+from host_tools.sim.interpreter import WIDER, find_micropython
 
 AGENT = SOURCES / "latchkey"
 FREE = 64 * 1024
@@ -24,8 +24,13 @@ RARE = {
 
 
 @pytest.fixture(scope="module")
-def booted() -> Heap:
+def stages() -> dict[str, Heap]:
     return measure()
+
+
+@pytest.fixture(scope="module")
+def booted(stages: dict[str, Heap]) -> Heap:
+    return stages["booted"]
 
 
 def test_a_booted_car_leaves_a_board_64_kb(booted: Heap, record_property: Callable[[str, object], None]) -> None:
@@ -43,6 +48,24 @@ def test_what_is_rare_is_not_loaded(booted: Heap) -> None:
     assert not loaded & RARE
     there = {".".join(path.relative_to(AGENT).with_suffix("").parts) for path in AGENT.rglob("*.py")}
     assert there >= RARE, "a name that nothing has any more says nothing"
+
+
+def test_what_a_key_operation_loads_is_dropped_but_for_its_native_code_and_its_names(stages: dict[str, Heap]) -> None:
+    booted, during, after = (set(stages[stage].modules) for stage in ("booted", "key operation", "after it"))
+    assert "latchkey.keys.enrolment" in during
+    assert {name for name in after - booted if name.startswith("latchkey.keys")} == set()
+    assert "latchkey.crypto.field" in after
+    assert stages["booted"].used < stages["after it"].used < stages["key operation"].used
+
+
+def test_a_radio_and_a_bench_are_counted_where_they_are_on(booted: Heap) -> None:
+    both = measure(bench=True, radio=True)["booted"]
+    assert {"latchkey.bench.operations", "latchkey.link.ble"} <= set(both.modules) - set(booted.modules)
+    assert not {name for name in both.modules if name.endswith("bluetooth")}, "a board has that in C"
+
+
+def test_an_interpreter_says_whether_the_firmware_is_in_it() -> None:
+    assert not heap.frozen(find_micropython())
 
 
 def test_the_parts_add_up(booted: Heap) -> None:
