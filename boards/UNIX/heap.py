@@ -75,14 +75,26 @@ def scrub(deep: int) -> None:
         scrub(deep - 1)
 
 
-def weighed(name: str, *rest: Any) -> Any:
+def absolute(name: str, there: "dict[str, Any]", level: int) -> str:
+    """The whole name of a module that is imported from a module with these names."""
+    above = there["__name__"].split(".")
+    above = above[: len(above) - level + ("__path__" in there)]
+    return ".".join(above + [name] if name else above)
+
+
+def weighed(said: str, *rest: Any) -> Any:
     """Import, and note what the module keeps, without those that it imports first."""
+    relative = rest and rest[3] and rest[0]["__name__"].startswith("latchkey")
+    name = absolute(said, rest[0], rest[3]) if relative else said
     if name in sys.modules or not name.startswith(("latchkey", "asyncio", "aioble")):
-        return _import(name, *rest)
+        return _import(said, *rest)
     before = used()
     _inner.append(0)
     try:
-        return _import(name, *rest)
+        made = _import(said, *rest)
+        if relative:
+            name = made.__name__  # an interned name: the one made here would be counted
+        return made
     finally:
         took = used() - before
         modules[name] = took - _inner.pop()

@@ -3,6 +3,8 @@
 
 Two words get one short name where they never meet: not in a file, nor in an object, whose words are those of its
 class's file and of the files that this one inherits from. What may be another's name stays as it is.
+
+An import says which module from where it stands (`from .record import`) if one word does: a board has that anyway.
 """
 
 from __future__ import annotations
@@ -17,6 +19,7 @@ from collections.abc import Container, Iterator
 from host_tools.build.stage import StageError
 
 _PRIVATE = re.compile(r"(?<!\w)_[^\W_]\w*")
+_IMPORT = re.compile(r"(?m)^( *from )(\w[\w.]*)(?= import )")
 _IN_TEXT = re.compile(r"(?<!\w)_(?!_)")  # also where the rest of a name is put to it while it runs
 
 
@@ -43,9 +46,21 @@ def short_names(modules: dict[str, str]) -> dict[str, str]:
     return short
 
 
-def shorten(text: str, short: dict[str, str]) -> str:
-    """The text of a module with short names, each line where it was."""
+def shorten(path: str, text: str, short: dict[str, str]) -> str:
+    """The text of the module at this path with short names, each line where it was."""
+    package = path.split("/")[:-1]
+    text = _IMPORT.sub(lambda found: found[1] + _from_there(package, found[2]), text)
     return _PRIVATE.sub(lambda word: short.get(word[0], word[0]), text)
+
+
+def _from_there(package: list[str], module: str) -> str:
+    names = module.split(".")
+    common = 0
+    while package[common : common + 1] == names[common : common + 1] != []:
+        common += 1
+    if not common or len(names) > common + 1:
+        return module
+    return "." * (len(package) - common + 1) + ".".join(names[common:])
 
 
 def _candidates() -> Iterator[str]:

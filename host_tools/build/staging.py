@@ -74,7 +74,7 @@ def shortened(out: Path = SHORT, stage: Path | None = None) -> Path:
         except StageError as error:
             raise CompileError(str(error)) from None
         for name, text in texts.items():
-            target, content = out / name, shorten(text, short).encode()
+            target, content = out / name, shorten(name, text, short).encode()
             if not target.exists() or target.read_bytes() != content:
                 target.parent.mkdir(parents=True, exist_ok=True)
                 replace(target, content)

@@ -78,7 +78,7 @@ class SimulatedBoard:
         """Its radio."""
         self._link = Path(port).absolute() if port else None
         self._interpreter = find_micropython(micropython)
-        self._heap_option = heap_option(heap, ask(self._interpreter)[1], radio is not None)
+        self._heap_option = heap_option(heap, ask(self._interpreter)[1])
         self._firmware = firmware_dir
         self._radio = radio
         self._on_text = on_text

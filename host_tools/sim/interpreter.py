@@ -18,9 +18,6 @@ WIDER = 1.46
 """How much more heap the firmware takes on 64 bits than on 32 (docs/performance.md, "32 and 64 bits")."""
 _STAND_INS = 14 * 1024
 """Bytes (of 32 bits) that `machine`, the flash and the radio's stack take here; a board has them in C."""
-_NAMES = 10 * 1024
-"""The same for a table of 1,280 names, which begins here when a key is enrolled beside a radio: 260 of the names so far
-are the simulation's own (docs/performance.md)."""
 _ARCHITECTURES = {1: "x86", 2: "x64", 3: "armv6"}  # of native code, as sys.implementation._mpy >> 10 tells them
 
 
@@ -37,13 +34,13 @@ def find_micropython(given: str | None = None) -> str:
     return found
 
 
-def heap_option(heap: str, bits: int, radio: bool = False) -> str:
+def heap_option(heap: str, bits: int) -> str:
     """The interpreter's option for a heap that holds what a board's heap of this size holds, beside the stand-ins."""
     match = re.fullmatch(r"(\d+)([KkMm]?)", heap)
     if match is None or not int(match[1]):
         raise Misuse(f"a heap size is a number with K or M, not {heap!r}", "for example 160K")
     size = int(match[1]) << {"": 0, "K": 10, "M": 20}[match[2].upper()]
-    size += _STAND_INS + (_NAMES if radio else 0)
+    size += _STAND_INS
     return f"heapsize={round(size * WIDER) if bits == 64 else size}"
 
 

@@ -2,6 +2,7 @@
 """Short private names: one for several words that never meet, and the words of others as they are."""
 
 import ast
+import importlib.util
 import re
 from pathlib import Path
 
@@ -76,7 +77,7 @@ def test_a_constant_that_is_something_else_in_another_file_is_shortened() -> Non
 
 def test_every_line_stays_where_it_was_and_texts_say_what_they_said() -> None:
     text = '"""A car._doors"""\n\n_doors = 4  # four\nprint(f"{_doors} doors", "snake_doors", __name__)\n'
-    assert shorten(text, short_names({"car.py": text})).splitlines()[1:] == [
+    assert shorten("car.py", text, short_names({"car.py": text})).splitlines()[1:] == [
         "",
         "_a = 4  # four",
         'print(f"{_a} doors", "snake_doors", __name__)',
@@ -117,15 +118,42 @@ def test_what_cannot_be_shortened_is_told_as_what_cannot_be_compiled(tmp_path: P
         staging.shortened(tmp_path / "out", tmp_path)
 
 
+@pytest.mark.parametrize(
+    ("path", "module", "said"),
+    [
+        ("latchkey/keys/desk.py", "latchkey.keys.record", ".record"),
+        ("latchkey/keys/desk.py", "latchkey.keys", "."),
+        ("latchkey/keys/desk.py", "latchkey.store", "..store"),
+        ("latchkey/keys/desk.py", "latchkey", ".."),
+        ("latchkey/keys/desk.py", "latchkey.store.files", "latchkey.store.files"),  # two words, and new ones
+        ("latchkey/keys/__init__.py", "latchkey.keys.record", ".record"),
+        ("latchkey/keys/desk.py", "asyncio", "asyncio"),
+        ("main.py", "latchkey", "latchkey"),
+    ],
+)
+def test_an_import_says_which_module_from_where_it_stands(path: str, module: str, said: str) -> None:
+    assert shorten(path, f"def f():\n    from {module} import x\n", {}) == f"def f():\n    from {said} import x\n"
+
+
+def structure(text: str, path: Path) -> list[object]:
+    """What a text is made of, without its names, and which modules it imports from."""
+    package = ".".join(path.parts[:-1])
+    return [
+        importlib.util.resolve_name("." * node.level + (node.module or ""), package)
+        if isinstance(node, ast.ImportFrom)
+        else type(node)
+        for node in ast.walk(ast.parse(text))
+    ]
+
+
 def test_the_firmware_means_the_same_with_short_names() -> None:
     staged, shortened = staging.staged(), staging.shortened()
     texts = {path: path.read_text() for path in staged.rglob("*.py") if path.name != "schema.py"}
     short = short_names({path.relative_to(staged).as_posix(): text for path, text in texts.items()})
     assert len(short) > 200 and len(set(short.values())) < 50
     for path, text in texts.items():
-        long, now = (list(ast.walk(ast.parse(each))) for each in (text, shorten(text, short)))
-        assert [type(node) for node in long] == [type(node) for node in now]
-        assert (shortened / path.relative_to(staged)).read_text() == shorten(text, short)
+        now = (shortened / path.relative_to(staged)).read_text()
+        assert structure(text, path.relative_to(staged)) == structure(now, path.relative_to(staged))
         inside = {word for word in short if re.search(rf"(?<!\w){word}\b", text)}
         assert len({short[word] for word in inside}) == len(inside), path
 
