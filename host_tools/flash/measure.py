@@ -30,7 +30,7 @@ _ROUNDS = 10
 _IDLE = 1.0  # seconds in which another phone is served alone
 _LABEL = "latchkey measure"
 
-_BEGIN = """
+BEGIN = """
 import asyncio, gc, json, time
 from latchkey import crypto
 now, since = time.ticks_us, time.ticks_diff
@@ -68,7 +68,7 @@ async def slowly(make):
 def slow(make):
  print(json.dumps(asyncio.run(slowly(make))))
 """
-_QUICK = {
+QUICK = {
     "random 32 bytes": "crypto.random_bytes(32)",
     "sha256 of 64 bytes": "crypto.sha256(extra)",
     "hmac of 64 bytes": "crypto.hmac_sha256(key, extra)",
@@ -76,7 +76,7 @@ _QUICK = {
     "gcm decrypt 10 bytes": "crypto.gcm_decrypt(key, nonce, extra, sealed, tag)",
 }
 # In this order: each uses what those before it made.
-_SLOW = {
+SLOW = {
     "p256 public key": ("publickey.public_key(private)", "public = made"),
     "p256 ecdh": ("publickey.ecdh(private, public)", ""),
     "ecdsa sign": ("publickey.ecdsa_sign(private, digest)", "signed = made"),
@@ -126,14 +126,14 @@ def _measure(port: str, key: Key | None, timeout: float, say: Callable[[str], No
 
 
 def _cryptography(repl: Repl) -> tuple[dict[str, float], dict[str, int]]:
-    repl.run(_BEGIN)
+    repl.run(BEGIN)
     took: dict[str, float] = {}
     waited: dict[str, int] = {}
-    for name, code in _QUICK.items():
+    for name, code in QUICK.items():
         # Again and again for 10 ms, and divided: one of them may take less than a microsecond.
         took[name] = round(repl.ask(f"print(json.dumps(quick(lambda: {code})))"), 3)
     repl.run("from latchkey.crypto import ecdsa, publickey\nprivate = asyncio.run(publickey.generate_private())")
-    for name, (code, after) in _SLOW.items():
+    for name, (code, after) in SLOW.items():
         # The best of three: a garbage collection in between, or a busy host under a simulated board, is no property
         # of the operation.
         times = [repl.ask(f"slow(lambda: {code})") for _ in range(3)]
