@@ -131,7 +131,7 @@ class Router:
         if domain == Domain.INFOTAINMENT:
             from latchkey import infotainment  # rare
 
-            infotainment.act(self.security, reply.verified, reply)
+            infotainment.act(self.security, reply.verified, reply, self.failed)
         elif domain == Domain.LATCHKEY:
             from latchkey import view  # rare
 

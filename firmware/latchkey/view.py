@@ -11,11 +11,10 @@ import sys
 
 from micropython import const
 
-from latchkey import VERSION, forget
+from latchkey import VERSION, forget, load
 from latchkey.faults import Fault
 from latchkey.keys import policy
 from latchkey.store.accesslog import CONNS
-from latchkey.wire import viewmessages
 from latchkey.wire.pb import decode, encode
 from latchkey.wire.schema import (
     CarStatus,
@@ -69,26 +68,33 @@ _task: "asyncio.Task[None] | None" = None
 
 
 def act(parts: Parts, reply: Reply, failed: Callable[[Connection, Reply, Exception], None]) -> None:
-    """Answer a signed ToLatchkey; the one for which this was loaded in a moment, and what it raises goes to `failed`.
+    """Answer a signed ToLatchkey; until all is loaded in a moment, and then what it raises goes to `failed`.
 
     Raises Fault: it came or would be answered in the clear, cannot be decoded, asks for nothing that is known, or the
     role has it not.
     """
     global _asked, _task
     _asked = True
-    if _task:
+    if "latchkey.wire.viewmessages" in sys.modules:
         _answer(parts, reply)
     else:
-        _task = asyncio.create_task(_stay(parts, reply, failed))
+        asyncio.create_task(_first(parts, reply, failed))
+    if not _task:
+        _task = asyncio.create_task(_stay())
 
 
-async def _stay(parts: Parts, reply: Reply, failed: Callable[[Connection, Reply, Exception], None]) -> None:
-    """Answer the first, now that others have had their turn; drop all this once nobody has asked for a while."""
-    global _asked
+async def _first(parts: Parts, reply: Reply, failed: Callable[[Connection, Reply, Exception], None]) -> None:
+    """Answer once the rest is loaded."""
     try:
+        await load(*_MODULES)
         _answer(parts, reply)
     except Exception as error:  # noqa: BLE001 - the router tells it, as it does for messages at hand
         failed(reply.conn, reply, error)
+
+
+async def _stay() -> None:
+    """Drop all this once nobody has asked for a while."""
+    global _asked
     while _asked:
         _asked = False
         await asyncio.sleep_ms(_IDLE_MS)
@@ -100,6 +106,8 @@ async def _stay(parts: Parts, reply: Reply, failed: Callable[[Connection, Reply,
 
 
 def _answer(parts: Parts, reply: Reply) -> None:
+    from latchkey.wire import viewmessages
+
     verified: Any = reply.verified
     if verified.request_hash[0] != SignatureType.AES_GCM_PERSONALIZED:
         raise Fault(MessageFault.BAD_PARAMETER, "signature_type")

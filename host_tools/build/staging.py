@@ -24,6 +24,7 @@ BENCH_ONLY = (
     "latchkey/bench/__init__.py",
     "latchkey/bench/meter.py",
     "latchkey/bench/operations.py",
+    "latchkey/bench/stretches.py",
     "latchkey/link/requests.py",
     "latchkey/prompt.py",
 )

@@ -233,6 +233,10 @@ class Bench:
         """Bytes of heap free and in use, after a collection."""
         return self._dict("heap")
 
+    def stretch(self) -> dict[str, Any]:
+        """The longest time in microseconds for which its loop did not give way, and who held it, since last asked."""
+        return self._dict("stretch")
+
     def stats(self) -> dict[str, Any]:
         """Counters: public-key operations, commands verified and refused, handshakes."""
         return self._dict("stats")

@@ -71,6 +71,7 @@ ANSWERS: dict[str, Any] = {
     "tap": {"approved": _MAYBE_KEY},
     "clock": {"now": _count},
     "heap": {"free": _count, "alloc": _count, "largest?": _count, "system_free?": _count, "system_largest?": _count},
+    "stretch": {"us": _count, "who": str},
     "stats": {
         "p256?": _count, "verified?": _count, "refused?": _count, "handshakes?": _count, "last_us?": int,
         "relay_us?": int, "phones?": [_count],

@@ -122,7 +122,7 @@ def test_the_bench_is_there_when_the_settings_say_so_and_hears_what_happens():
         made.answer()
         assert [event["event"] for event in heard] == ["handshake"] * there
         if there:
-            stats = made.parts.serial._requests._handle({"op": "stats"})["result"]
+            stats = asyncio.run(made.parts.serial._requests._handle({"op": "stats"}))["result"]
             assert stats["handshakes"] == 1 and stats["last_us"] > 0
 
 

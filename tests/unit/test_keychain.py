@@ -393,7 +393,7 @@ def failing(at):
     done = []
 
     def put(folder, path, whole=files.put):
-        if "keys" in folder:
+        if "keys" in path:
             done.append(path)
             if len(done) >= at:
                 raise OSError(5)

@@ -12,6 +12,7 @@ from latchkey.config import unprovisioned
 from latchkey.keys.keychain import Keychain
 from latchkey.parts import Parts
 from latchkey.store import files, identity, journal
+from latchkey.tasks import Tasks
 from ramflash import ROOT, RamFlash, flip, fresh, key, mount, public
 
 PRIVATE, PUBLIC = b"p" * 32, b"\x04" + b"c" * 64
@@ -408,7 +409,7 @@ def test_keys_whose_settings_are_lost_are_not_wiped_without_force():
         os.remove(ROOT + path)
     assert load() is None
 
-    parts = Parts(Board, ROOT, unprovisioned(Board), Clock(), None, None, "boot")
+    parts = Parts(Board, ROOT, unprovisioned(Board), Clock(), None, Tasks(None), "boot")
     try:
         asyncio.run(Bench(parts).op_provision({"vin": "5YJ30123456789ABC"}))
     except BenchError as error:

@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """Whole messages in, whole answers out: what a phone sees of the car."""
 
+import asyncio
 import gc
 
 import codes as faults
 import named as messages
-from latchkey import crypto
+from latchkey import crypto, forget
 from latchkey.bench.meter import Meter
 from latchkey.clock import Clock
 from latchkey.keys.enrolment import Enrolment
@@ -354,6 +355,8 @@ def test_a_session_of_one_domain_commands_only_that_one():
 
 
 def infotainment(car, payload, counter=1, **bent):
+    from latchkey.wire import carmessages  # noqa: F401 - loaded before: it is answered at once
+
     session = car.sessions.find(CLIENT_PUBLIC, 3)
     fields = signed(payload, session, counter, car.clock.now() + 5, domain=3, sent_domain=3, flags=ENCRYPT, **bent)
     reply = car.send(fields)
@@ -388,6 +391,29 @@ def test_infotainment_answers_a_ping_and_says_what_it_does_not_do():
     reply, plain = infotainment(car, b"\x12\x09", 6)
     assert fault(reply) == faults.DECODING and plain == b""
     assert car.vehicle.locked and not any(car.vehicle.closures)
+
+
+async def loading(car, data):
+    """The car takes its first one for infotainment, and another message comes into the same buffer."""
+    car.handle(car.conn, memoryview(data))
+    data[:] = bytes(len(data))
+    assert not car.conn.sent
+    for _ in range(5):
+        await asyncio.sleep_ms(0)
+
+
+def test_the_first_for_infotainment_is_answered_once_its_messages_are_loaded():
+    """Each module takes a board long: others have their turn between the two."""
+    for method in ("gcm", "hmac"):
+        for payload, told in ((OPEN_PORT, 0), (b"\x12\x09", faults.DECODING)):
+            car = Car(owner())
+            forget("latchkey.wire.carmessages")
+            session = car.sessions.find(CLIENT_PUBLIC, 3)
+            fields = signed(payload, session, 1, car.clock.now() + 5, domain=3, sent_domain=3, method=method)
+            data = bytearray(message(fields))
+            asyncio.run(loading(car, data))
+            assert car.conn.last().get("signedMessageStatus", {}).get("signed_message_fault", 0) == told
+            assert car.vehicle.closures[6] == (not told)
 
 
 def test_infotainment_has_the_same_roles_and_takes_nothing_unsigned():

@@ -8,8 +8,9 @@ import time
 
 from micropython import const
 
-from latchkey import VERSION, config
+from latchkey import VERSION, config, load
 from latchkey.bench.meter import Meter
+from latchkey.bench.stretches import Stretches
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -19,7 +20,18 @@ if TYPE_CHECKING:
     from latchkey.parts import Parts
 
 _PAGE = const(16)  # keys or log entries in one answer
+_ROW = const(64)  # free slots that are passed over in one stretch
+_FREE = const(0xFF)
 _RESET_MS = const(200)  # time for an answer to leave before a reset
+_PROVISIONING = (  # what it takes, each after what it needs
+    "latchkey.crypto.publickey",
+    "latchkey.store.files",
+    "latchkey.store.journal",
+    "latchkey.store.reserve",
+    "latchkey.store.identity",
+    "latchkey.keys.changes",
+    "latchkey.provisioning",
+)
 
 # In the order of vcsec.proto, ClosureStatuses.
 CLOSURES = (
@@ -39,36 +51,27 @@ class BenchError(Exception):
 
 
 class Bench:
-    """handle(request) is given to the serial link: each op is a method named op_<op> that takes the request."""
+    """handle(request) is given to the serial link. Each op is a method, or a coroutine, named op_<op>: it takes the
+    request."""
 
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
         self._meter = Meter(parts)
+        self._stretches = Stretches(parts.tasks)
         self.watch = self._meter.watch
         self.emit = self._meter.emit
 
-    def handle(self, request: dict[str, Any]) -> Any:
+    async def handle(self, request: dict[str, Any]) -> dict[str, Any]:
         answer: dict[str, Any] = {"id": request.get("id"), "ok": True}
         op = getattr(self, "op_%s" % request.get("op"), None)
         try:
             if op is None:
                 raise BenchError("unknown op %s" % request.get("op"))
-            answer["result"] = op(request)
+            result = op(request)
+            answer["result"] = await result if hasattr(result, "send") else result
         except (BenchError, config.ConfigError, ValueError, KeyError, TypeError) as error:
             answer["ok"] = False
             answer["error"] = str(error) or repr(error)
-            return answer
-        if hasattr(answer["result"], "send"):
-            return self._later(answer)
-        return answer
-
-    async def _later(self, answer: dict[str, Any]) -> dict[str, Any]:
-        try:
-            answer["result"] = await answer["result"]
-        except (BenchError, config.ConfigError) as error:
-            del answer["result"]
-            answer["ok"] = False
-            answer["error"] = str(error)
         return answer
 
     # Any board
@@ -92,13 +95,14 @@ class Bench:
         """New identity and settings, keys wiped: all or nothing, then a reset."""
         import json
 
+        await load(*_PROVISIONING)
         from latchkey import provisioning
         from latchkey.crypto import publickey
 
         root, vin = self._parts.root, self._parts.settings.vin
         if vin is not None and not request.get("force"):
             raise BenchError("this board is %s already; provision with force to wipe its keys" % vin)
-        if provisioning.has_keys(root) and not request.get("force"):
+        if not request.get("force") and provisioning.has_keys(root):
             raise BenchError("a car's keys are here, and its settings are lost: put its config.json back, or use force")
         settings = dict(request.get("settings") or {})
         settings["vin"] = request.get("vin")
@@ -117,11 +121,19 @@ class Bench:
         """Block the loop, as a bug would: the watchdog has to notice."""
         time.sleep_ms(request["ms"])
 
-    def op_heap(self, request: dict[str, Any]) -> dict[str, int]:
+    async def op_heap(self, request: dict[str, Any]) -> dict[str, int]:
         gc.collect()
-        found = {"free": gc.mem_free(), "alloc": gc.mem_alloc(), "largest": _largest_block()}
+        found = {"free": gc.mem_free(), "alloc": gc.mem_alloc()}
+        await asyncio.sleep_ms(0)
+        found["largest"] = await _largest_block()
         found.update(_outside())
         return found
+
+    def op_stretch(self, request: dict[str, Any]) -> dict[str, Any]:
+        longest = self._stretches
+        told = {"us": longest.us, "who": longest.who}
+        longest.us = 0
+        return told
 
     def op_flash_ops(self, request: dict[str, Any]) -> dict[str, int]:
         return {"count": self._board("flash_operations")()}
@@ -205,28 +217,37 @@ class Bench:
             "phones": [link.phones for link in self._parts.links],
         }
 
-    def op_keys(self, request: dict[str, Any]) -> dict[str, Any]:
+    async def op_keys(self, request: dict[str, Any]) -> dict[str, Any]:
+        await load("latchkey.keys.labels")
         from latchkey.keys import labels
 
         keychain = self._car().desk.keychain
-        limit = min(request.get("limit", _PAGE), _PAGE)
-        keys = [
-            {
-                "slot": record.slot,
-                "key": record.id.hex(),
-                "public": record.public.hex(),
-                "role": record.role,
-                "form": record.form,
-                "origin": record.origin,
-                "label": labels.shown(record.label),
-                "impermanent": record.impermanent,
-                "seconds": record.seconds,
-            }
-            for record in keychain.entries(request.get("start", 0), limit)
-        ]
+        left = min(request.get("limit", _PAGE), _PAGE)
+        keys = []
+        for slot in range(request.get("start", 0), keychain.CAPACITY):
+            if left <= 0:
+                break
+            if not slot % _ROW:
+                await asyncio.sleep_ms(0)
+            record = keychain.find_slot(slot, True) if keychain.slots[slot] != _FREE else None
+            if record:
+                left -= 1
+                keys.append({
+                    "slot": slot,
+                    "key": record.id.hex(),
+                    "public": record.public.hex(),
+                    "role": record.role,
+                    "form": record.form,
+                    "origin": record.origin,
+                    "label": labels.shown(record.label),
+                    "impermanent": record.impermanent,
+                    "seconds": record.seconds,
+                })
+                await asyncio.sleep_ms(0)
         return {"count": keychain.count, "keys": keys}
 
-    def op_log(self, request: dict[str, Any]) -> dict[str, Any]:
+    async def op_log(self, request: dict[str, Any]) -> dict[str, Any]:
+        await load("latchkey.store.logreader")
         from latchkey.store import logreader
 
         log = self._car().log
@@ -268,15 +289,16 @@ def _outside() -> dict[str, int]:
     return {"system_free": free, "system_largest": max(largest for _, _, largest, _ in regions)}
 
 
-def _largest_block() -> int:
-    """Bytes of the largest single allocation that succeeds now, to 1 KB."""
+async def _largest_block() -> int:
+    """Bytes of the largest single allocation that succeeds now, to 1 KB. Each try collects the heap, and gives way."""
     low, high = 0, gc.mem_free() // 1024
     while low < high:
         middle = (low + high + 1) // 2
         try:
             bytearray(middle * 1024)
             low = middle
+            gc.collect()
         except MemoryError:
             high = middle - 1
-        gc.collect()
+        await asyncio.sleep_ms(0)
     return low * 1024

@@ -6,6 +6,8 @@ Everything that fails raises a CryptoError. Both are loaded when they are asked 
 
 import asyncio
 
+from latchkey import load
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -36,13 +38,24 @@ async def _run(steps: "Generator[None, None, Result]") -> "Result":
         return result
 
 
+async def prepare() -> None:
+    """Load the arithmetic, a module at a time."""
+    try:
+        await load("latchkey.crypto.field", "latchkey.crypto.points")
+    except (ImportError, SyntaxError, ValueError, MemoryError):
+        pass  # p256 takes the plain one, as in `base`
+    await load("latchkey.crypto.p256")
+
+
 async def generate_private() -> bytes:
+    await prepare()
     from latchkey.crypto import p256
 
     return p256.random_scalar().to_bytes(32, "big")
 
 
 async def public_key(private: Buffer) -> bytes:
+    await prepare()
     from latchkey.crypto import p256
 
     return await _run(p256.public_key(private))
@@ -56,6 +69,7 @@ def validate_public(public: Buffer) -> None:
 
 
 async def ecdh(private: Buffer, public: Buffer) -> bytes:
+    await prepare()
     from latchkey.crypto import p256
 
     return await _run(p256.ecdh(private, public))
@@ -63,6 +77,7 @@ async def ecdh(private: Buffer, public: Buffer) -> bytes:
 
 async def ecdsa_sign(private: Buffer, digest: Buffer) -> bytes:
     """DER, with the nonce of RFC 6979."""
+    await prepare()
     from latchkey.crypto import ecdsa
 
     return await _run(ecdsa.sign(private, digest))
@@ -70,6 +85,7 @@ async def ecdsa_sign(private: Buffer, digest: Buffer) -> bytes:
 
 async def ecdsa_verify(public: Buffer, digest: Buffer, signature: Buffer) -> None:
     """`signature` is strict DER. Raises BadSignature, or InvalidPoint for the key."""
+    await prepare()
     from latchkey.crypto import ecdsa
 
     await _run(ecdsa.verify(public, digest, *ecdsa.from_der(signature)))
@@ -77,6 +93,7 @@ async def ecdsa_verify(public: Buffer, digest: Buffer, signature: Buffer) -> Non
 
 async def ecdsa_verify_raw(public: Buffer, digest: Buffer, signature: Buffer) -> None:
     """`signature` is r and s, 32 bytes each."""
+    await prepare()
     from latchkey.crypto import ecdsa
 
     await _run(ecdsa.verify(public, digest, *ecdsa.from_raw(signature)))

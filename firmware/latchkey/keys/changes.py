@@ -99,11 +99,12 @@ class Change:
 def prepare(keychain: Keychain) -> None:
     """For a boot: make what is missing, and finish what was interrupted. What fails is reported."""
     root = keychain.root
-    files.attempt(files.make_folder, root, keychain.report)
+    for folder in (root, _new(root)):
+        files.attempt(files.make_folder, folder, keychain.report)
     if buckets.missing(buckets.path(root, buckets.COUNT - 1)):
         create(root, keychain.report)
-    for bucket in range(buckets.FOLDERS):
-        files.attempt(files.sweep, buckets.folder(root, bucket), keychain.report)
+    for folder in [_new(root)] + [buckets.folder(root, bucket) for bucket in range(buckets.FOLDERS)]:
+        files.attempt(files.sweep, folder, keychain.report)
     try:
         files.run(recover(keychain))
     except (OSError, MemoryError, formats.StoreError) as e:
@@ -133,6 +134,7 @@ async def apply(keychain: Keychain, add: Record | None, remove: Iterable[bytes],
 async def _apply(keychain: Keychain, add: Record | None, gone: list[bytes], drop: bool) -> None:
     root = keychain.root
     await files.pace(reserve.make(root))
+    await asyncio.sleep_ms(0)
     body = bytearray((drop, add is not None))
     grows = False
     keychain.buckets.failed = False
@@ -149,11 +151,13 @@ async def _apply(keychain: Keychain, add: Record | None, gone: list[bytes], drop
         body += public
     if keychain.buckets.failed:
         raise OSError(_EIO, "a bucket cannot be read")
+    await asyncio.sleep_ms(0)
     change = Change(journal.KEYS, body)
     await files.pace(_check(keychain.buckets, root, change))
     await files.pace(journal.commit(root, journal.KEYS, body, not grows))
     keychain.buckets.pending = change  # from here on it is made
     try:
+        await asyncio.sleep_ms(0)
         for bucket in range(buckets.COUNT):  # look-ups in between see the change all the same: it is pending
             if change.touches(bucket):
                 keychain.take(bucket)
@@ -162,6 +166,7 @@ async def _apply(keychain: Keychain, add: Record | None, gone: list[bytes], drop
         raise journal.Unclear  # RAM does not know it: let a restart read all of it
     try:
         await files.pace(_carry_out(keychain.buckets, root, change))
+        await asyncio.sleep_ms(0)
         await files.pace(reserve.make(root))
     except (OSError, MemoryError) as e:
         keychain.report(f"a change is made, and will be carried out later: {e}")
@@ -192,6 +197,7 @@ def _carry_out(keys: Buckets, root: str, change: Pending) -> Generator[None]:
         for bucket in range(buckets.COUNT):
             if change.touches(bucket):
                 yield from reserve.spending(root, lambda: _rewrite(keys, root, bucket, change))  # noqa: B023 - at once
+                yield
     keys.pending = None
     journal.forget(root)
 
@@ -273,8 +279,15 @@ def _rewrite(keys: Buckets, root: str, bucket: int, change: Pending) -> Generato
             _index[at] = 0
         view[:_HEAD] = formats.mark(buckets.VERSION) + bytes((count,)) + bytes(11)
         view[8:_HEAD] = formats.digest(view[:8], view[_HEAD:])
-        yield from files.prepare(buckets.folder(root, bucket), _chunks(f, keep, add) if count else ())
-        files.put(buckets.folder(root, bucket), where)
+        files.make_folder(_new(root))
+        yield from files.prepare(_new(root), _chunks(f, keep, add) if count else ())
+        files.put(_new(root), where)
+
+
+def _new(root: str) -> str:
+    """Where a bucket is written: littlefs reads all of a folder over and over to rename within it. Nothing else is in
+    this one: a rename that is half done, on a flash that cannot be written any more, may hide what stands beside it."""
+    return root + "/new"
 
 
 def _chunks(f: BufferedReader, keep: list[int], add: Record | None) -> Iterator[bytearray]:

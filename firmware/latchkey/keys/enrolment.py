@@ -7,6 +7,8 @@ task that does what takes long (P-256, flash) outside of the router, one change 
 it was given. When nothing has to be remembered any more, all of this is dropped.
 """
 
+import asyncio
+
 from micropython import const
 
 from latchkey import crypto
@@ -195,7 +197,9 @@ class Enrolment:
         why = ""
         try:
             await self._keychain.settle()
+            await asyncio.sleep_ms(0)  # each look at a key takes a board some 7 ms
             change = self._plan(operation, actor)
+            await asyncio.sleep_ms(0)
             if change.record is not None and change.needs_agreement:
                 shared = await publickey.ecdh(self._private, change.record.public)
                 change.record.shared = crypto.sha1(shared)[:16]

@@ -8,13 +8,8 @@ for all of it: that costs the requests that waited, and one that comes a while l
 
 import asyncio
 import gc
-import sys
-from time import ticks_ms
 
-from micropython import const
-
-from latchkey import forget
-from latchkey.clock import elapsed
+from latchkey import forget, load
 from latchkey.faults import Fault
 from latchkey.wire.schema import MessageFault
 
@@ -45,12 +40,10 @@ if TYPE_CHECKING:
         since: int
 
 
-_STRETCH_MS = const(10)  # then others have their turn: the next module may take twice as long
 # In an order in which each needs only those before it.
 _MODULES = (
     "latchkey.wire.keymessages",
     "latchkey.keys.answers",
-    "latchkey.crypto.p256",
     "latchkey.crypto.publickey",
     "latchkey.keys.labels",
     "latchkey.keys.whitelist",
@@ -62,8 +55,8 @@ _MODULES = (
     "latchkey.keys.changes",
     "latchkey.keys.enrolment",
 )
-# What p256 loads, whichever it is.
-_ARITHMETIC = ("latchkey.crypto.points", "latchkey.crypto.points_plain")
+# What publickey loads.
+_ARITHMETIC = ("latchkey.crypto.p256", "latchkey.crypto.points", "latchkey.crypto.points_plain")
 
 
 class Loading:
@@ -100,16 +93,13 @@ class Loading:
 
     async def _load(self) -> None:
         desk = self._desk
-        began = ticks_ms()
         enrolment: Enrolment | None = None
         error: Exception | None = None
         try:
-            for name in _MODULES:
-                if name not in sys.modules:
-                    __import__(name)
-                if elapsed(ticks_ms(), began) >= _STRETCH_MS:
-                    await asyncio.sleep_ms(0)
-                    began = ticks_ms()
+            await load(*_MODULES)
+            from latchkey.crypto import publickey
+
+            await publickey.prepare()
             desk.enrolment = enrolment = self._made()
             forget("latchkey.keys.loading")
         except Exception as failed:  # noqa: BLE001 - a file that was read wrongly is no reason to stay closed

@@ -2,7 +2,7 @@
 """Room for what has been decided: a file that is deleted when a change that is written down finds the flash full.
 
 Twelve blocks, for the worst change: the largest bucket written beside itself (1040 + 128 * 160 bytes: 6 blocks), the
-journal (1), and what littlefs may ask for to move the metadata of the three folders that this touches (1 each, and 2 to
+journal (1), and what littlefs may ask for to move the metadata of the four folders that this touches (1 each, and 1 to
 spare). Buckets are rewritten one after the other, and each gives back what it took.
 """
 

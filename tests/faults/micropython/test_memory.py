@@ -44,6 +44,12 @@ def logged(log, since):
     return sum(1 for entry in logreader.entries(log, since, 64) if entry["kind"] == "command")
 
 
+async def turns(domain):
+    """Infotainment answers when its messages are loaded."""
+    for _ in range(4 if domain == 3 else 0):
+        await asyncio.sleep_ms(0)
+
+
 def test_a_command_happens_or_does_not_and_is_told_as_what_it_was():
     flash = prepared()
     squeeze = Squeeze()
@@ -70,6 +76,7 @@ def test_a_command_happens_or_does_not_and_is_told_as_what_it_was():
                 squeeze.hold(left)
                 try:
                     board.handle(conn, data)
+                    await turns(domain)
                 finally:
                     squeeze.release()
                 tried += 1
@@ -92,6 +99,7 @@ def test_a_command_happens_or_does_not_and_is_told_as_what_it_was():
                 conn = Phone()  # the owner's next command works, whatever came of that one
                 fields = command(board, payload, domain)
                 board.handle(conn, message(fields))
+                await turns(domain)
                 assert verdict(conn.last()) == "done", where
                 if enough > 20:
                     break
