@@ -20,6 +20,7 @@ _NAME = "latchkey"
 
 
 _BOARD, _DRIVER, _OWNER, _HAND = "Boards", "With a phone's key", "Look", "The harness's hand"
+_KEYS = "Keys for many cars"
 
 # Name, panel, where it is, and the first line of its help: to list them, none needs to be loaded.
 COMMANDS = (
@@ -60,6 +61,7 @@ COMMANDS = (
     ("bench", _BOARD, "acceptance:app", "The bench suite: does a car do all that it should?"),
     ("firmware", _BOARD, "flash:firmware_app", "The firmware on a board."),
     ("keys", _OWNER, "keyring:app", "Show the car's keychain; add, update and remove keys as an owner."),
+    ("authority", _KEYS, "authority:app", "Hand keys to many cars: rosters that anybody may carry."),
 )  # fmt: skip
 
 

@@ -14,6 +14,7 @@ from host_tools.words import plain
 FLAG_ENCRYPT_RESPONSE = 1 << universal.FLAG_ENCRYPT_RESPONSE
 LABEL_FIELD = 1001  # ours, in PermissionChange: other implementations skip it
 LABEL_BYTES = 24
+KEY_FORM = vcsec.KEY_FORM_FACTOR_CLOUD_KEY  # what a key is said to be that nothing else is known of
 
 ROLES: dict[str, keys.Role] = {
     "owner": keys.ROLE_OWNER,
@@ -82,7 +83,7 @@ def add_key(
     public: bytes,
     role: str,
     label: str = "",
-    form: vcsec.KeyFormFactor = vcsec.KEY_FORM_FACTOR_CLOUD_KEY,
+    form: vcsec.KeyFormFactor = KEY_FORM,
     impermanent: bool = False,
 ) -> vcsec.UnsignedMessage:
     """Add a key with a role: what pairing asks for, and what an owner signs to share the car."""

@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: Apache-2.0
+"""How a database becomes one of this version, step by step (Alembic)."""
