@@ -123,6 +123,26 @@ NOMINAL_ERRORS: dict[str, tuple[str, str]] = {
 }
 
 
+# From Decline: the car did not take what it was brought of its authority.
+DECLINES: dict[str, tuple[str, str]] = {
+    "NO_AUTHORITY": ("the car takes nobody's rosters", "its owner says whose it takes: `latchkey trust`"),
+    "ADDRESS": ("that is for another car", "is it the file of this car?"),
+    "OLD": ("the car has that roster already, or a newer one", "there is nothing to do"),
+    "SEAL": ("what was brought was changed on its way, or is for a car of another seal", "fetch it again"),
+    "ENCODING": ("what was brought is not as an authority makes it", _CLIENT),
+    "VIN": ("the roster is for another VIN", "was the car file installed in the right car?"),
+    "GENERATION": ("the roster is not by who signs now", "publish again, and bring the whole file"),
+    "SIGNATURE": ("the signature is not the authority's", "does this car trust another authority?"),
+    "CONTENT": (
+        "the car has this very version with other content",
+        "two computers sign for this authority, or a key of it was stolen: see docs/authority.md",
+    ),
+    "PART": ("a part is missing, or comes out of order", "bring the whole file again"),
+    "ENTRIES": ("the list of keys is not as it should be", _CLIENT),
+    "FLASH": ("the car's flash is full or fails", "remove keys, and try again"),
+}
+
+
 class LatchkeyError(Exception):
     """Something that a person can be told in one line."""
 
@@ -168,4 +188,4 @@ class Misuse(LatchkeyError):
     exit_code = 2
 
 
-_EVERY = {**NOMINAL_ERRORS, **KEYCHAIN_FAULTS, **MESSAGE_FAULTS}
+_EVERY = {**DECLINES, **NOMINAL_ERRORS, **KEYCHAIN_FAULTS, **MESSAGE_FAULTS}

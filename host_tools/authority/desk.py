@@ -6,11 +6,9 @@ Each is one transaction. Nothing of it reaches a car before it is published.
 
 from __future__ import annotations
 
-import json
 import os
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 
 import sqlalchemy as sa
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -22,28 +20,12 @@ from host_tools.authority.models import Authority, Car, Delegation, Key, Listing
 from host_tools.faults import Misuse
 from host_tools.phone import keyfile, messages
 from host_tools.phone import latchkey_pb2 as ours
+from host_tools.phone.carfile import SEAL_BYTES, CarFile
 from host_tools.phone.keyfile import public_bytes
 
 MOST_KEYS = 4096  # on one roster: what a car has room for
 _CHUNK = 500  # of values in a query
 _UNSEEN = re.compile("[\0-\x1f\x7f-\x9f\u2028\u2029\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
-
-
-@dataclass(frozen=True)
-class CarFile:
-    """What an owner installs in a car: whose rosters it takes from now on, and as far as which role."""
-
-    vin: str
-    root: bytes
-    seal: bytes
-    role: int
-    url: str
-
-    def text(self) -> str:
-        """The file. The seal in it is a secret."""
-        role = messages.role_name(self.role)
-        said = {"vin": self.vin, "root": self.root.hex(), "seal": self.seal.hex(), "role": role, "url": self.url}
-        return json.dumps(said, indent=2) + "\n"
 
 
 def begin(
@@ -96,9 +78,7 @@ def add_cars(database: Database, vins: Iterable[str], role: int) -> list[CarFile
         authority, generation = session.get_one(Authority, 1), newest(session).generation
         there = {car.vin for car in _cars(session, wanted)}
         session.add_all(
-            Car(vin=vin, seal=os.urandom(parcels.SEAL_BYTES), role=role, added=generation)
-            for vin in wanted
-            if vin not in there
+            Car(vin=vin, seal=os.urandom(SEAL_BYTES), role=role, added=generation) for vin in wanted if vin not in there
         )
         session.flush()
         roots = dict(session.execute(sa.select(Delegation.generation, Delegation.root)).all())

@@ -25,7 +25,6 @@ from host_tools.phone import parcelfile
 from host_tools.phone.keyfile import public_bytes
 from host_tools.phone.messages import LABEL_BYTES
 
-SEAL_BYTES = 16
 DELEGATION, ROSTER = b"latchkey delegation", b"latchkey roster"
 ENTRIES_A_PART = 8
 _NONCE = 12

@@ -61,6 +61,12 @@ COMMANDS = (
     ("bench", _BOARD, "acceptance:app", "The bench suite: does a car do all that it should?"),
     ("firmware", _BOARD, "flash:firmware_app", "The firmware on a board."),
     ("keys", _OWNER, "keyring:app", "Show the car's keychain; add, update and remove keys as an owner."),
+    ("trust", _KEYS, "couriers:trust",
+     "As an owner, let an authority hand keys to the car, and tap the card; or end that."),
+    ("roster", _KEYS, "couriers:roster", "Show whose roster the car takes, which one it has, and how old that is."),
+    ("carry", _KEYS, "couriers:carry",
+     "Carry rosters for cars: this phone hands them over after its next command."),
+    ("deliver", _KEYS, "couriers:deliver", "Hand a roster to the car now."),
     ("authority", _KEYS, "authority:app", "Hand keys to many cars: rosters that anybody may carry."),
 )  # fmt: skip
 

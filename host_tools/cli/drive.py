@@ -12,7 +12,7 @@ from typing import Annotated, Literal
 import typer
 
 from host_tools.cli.options import Closure, Label, Role, open_car
-from host_tools.cli.phones import Asked, car_on, open_phone, phone_command
+from host_tools.cli.phones import Asked, Reach, car_on, open_phone, phone_command
 from host_tools.faults import LatchkeyError, Misuse
 from host_tools.phone import keyfile, lookup, messages, pairing
 from host_tools.phone.client import Phone
@@ -32,11 +32,7 @@ def pair(asked: Asked, role: Role = "owner", label: Label = "", tap: Tap = False
     answer, key, reach = asked.answer, asked.key, asked.reach
     messages.permission_change(bytes(65), role, label)  # a label that is too long is found before a file is made
     with contextlib.ExitStack() as stack:
-        bench: Bench | None = None
-        if tap or not reach.ble:
-            # It waits for a person, so the port is shared: with its own phone, and with whoever taps the card.
-            bench = stack.enter_context(open_car(reach.port, reach.timeout, share=True))
-            reach = replace(reach, vin=car_on(bench, reach))
+        bench, reach = shared_bench(stack, reach, tap)
         loaded = keyfile.load_or_create(key)
         if loaded.created:
             answer.say(f"Made the key {loaded.id} in {key}.")
@@ -73,6 +69,15 @@ def _held(phone: Phone) -> str | None:
         return messages.role_name(lookup.by_public(phone, phone.key.public).keyRole)
     except LatchkeyError:
         return None
+
+
+def shared_bench(stack: contextlib.ExitStack, reach: Reach, tap: bool) -> tuple[Bench | None, Reach]:
+    """The bench of a car that will wait for a person: its port is shared with its own phone, and with whoever taps the
+    card. None over the air. And the way to the car, whose VIN is known then."""
+    if reach.ble and not tap:
+        return None, reach
+    bench = stack.enter_context(open_car(reach.port, reach.timeout, share=True))
+    return bench, replace(reach, vin=car_on(bench, reach))
 
 
 def tap_card(car: Bench) -> None:

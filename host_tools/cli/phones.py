@@ -6,7 +6,7 @@ from __future__ import annotations
 import contextlib
 import inspect
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -28,9 +28,10 @@ from host_tools.cli.options import (
     open_car,
 )
 from host_tools.faults import Misuse, Refused
-from host_tools.phone import keyfile
+from host_tools.phone import gossip, keyfile
 from host_tools.phone.cache import SessionCache
 from host_tools.phone.client import Phone
+from host_tools.phone.contact import Connection
 from host_tools.phone.view import View
 from host_tools.serial.bench import Bench
 from host_tools.serial.shape import BadAnswer
@@ -141,25 +142,37 @@ def _command(
 
 @contextlib.contextmanager
 def open_phone(answer: Answer, reach: Reach, key: Path | keyfile.Key) -> Iterator[Phone]:
-    """A phone with that key, connected to its car."""
+    """A phone with that key, connected to its car. After what it was asked for it hands over what it carries."""
     loaded = keyfile.load(key) if isinstance(key, Path) else key
     if loaded.warning:
         answer.warn(f"warning: {loaded.warning}")
     cache = SessionCache(loaded.path, answer.warn)
+    if reach.ble and not reach.vin:
+        reach = replace(reach, vin=_paired_with(cache))
+    with reach_car(answer, reach) as (connection, vin):
+        phone = Phone(connection, vin, loaded, cache, timeout=reach.timeout)
+        yield phone
+        gossip.hand_over(phone)
+
+
+@contextlib.contextmanager
+def reach_car(answer: Answer, reach: Reach) -> Iterator[tuple[Connection, str]]:
+    """A connection to the car, and its VIN."""
     if reach.ble:
-        vin = reach.vin or _paired_with(cache)
-        check_vin(vin)
+        if reach.vin is None:
+            raise Misuse("over the air, which car is meant has to be said", "say --vin VIN")
+        check_vin(reach.vin)
         from host_tools.radio.phone_side import BleConnection  # slow to import, and most commands go over the port
 
-        with answer.working(f"looking for {vin} on the air"):
-            air = BleConnection(vin, reach.radio, reach.timeout)
+        with answer.working(f"looking for {reach.vin} on the air"):
+            air = BleConnection(reach.vin, reach.radio, reach.timeout)
         with air:
-            yield Phone(air, vin, loaded, cache, timeout=reach.timeout)
+            yield air, reach.vin
         return
     with open_car(reach.port, reach.timeout) as car:
         name = car_on(car, reach)
         with contextlib.closing(car.connect()) as connection:
-            yield Phone(connection, name, loaded, cache, timeout=reach.timeout)
+            yield connection, name
 
 
 def car_on(car: Bench, reach: Reach) -> str:

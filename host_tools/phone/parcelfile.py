@@ -48,11 +48,17 @@ def split(data: bytes) -> list[ours.Parcel]:
             raise BadParcels(f"no parcel begins at byte {at - _LENGTH}", "is it whole, and a file of an authority?")
         found.append(_parcel(data[at : at + size]))
         at += size
-    if not any(parcel.version for parcel in found):
-        raise BadParcels("there is no roster in it", "is it a file of an authority?")
-    if len({parcel.address for parcel in found}) != 1:
-        raise BadParcels("its parcels are for more than one car", "is it a file of an authority?")
+    roster = [parcel for parcel in found if parcel.version]
+    if [parcel.part for parcel in roster] != list(range(len(roster))) or not roster:
+        raise BadParcels("it does not hold one whole roster", "is it whole, and a file of an authority?")
+    if len({parcel.address for parcel in found}) != 1 or len({(it.generation, it.version) for it in roster}) != 1:
+        raise BadParcels("its parcels do not belong together", "is it a file of an authority?")
     return found
+
+
+def head(parcels: list[ours.Parcel]) -> ours.Parcel:
+    """The head of the roster in a file that was split."""
+    return next(parcel for parcel in parcels if parcel.version)
 
 
 def _parcel(data: bytes) -> ours.Parcel:

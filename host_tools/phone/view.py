@@ -104,20 +104,42 @@ class View(Exchange):
             since = page.next
         raise BadPage("log")
 
+    def roster(self) -> dict[str, Any] | None:
+        """What the car says of its authority and of the roster in force; None without an authority. Times are seconds
+        since 1970, 0: not known."""
+        told = self._ask(ours.ToLatchkey(roster=ours.RosterRequest()))
+        if not told.address:
+            return None
+        return {
+            "address": told.address.hex(),
+            "url": told.url.decode(errors="surrogateescape"),
+            "role": told.role,
+            "generation": told.generation,
+            "version": told.version,
+            "keys": told.keys,
+            "issued": told.issued,
+            "expires": told.expires,
+            "time": told.time,
+            "wishes": told.wishes,
+            "declined": _word(ours.Decline, told.declined, "DECLINE_").upper() if told.declined else None,
+            "sync": told.sync.decode(errors="surrogateescape"),
+        }
+
     def _ask(self, request: Any) -> Any:
         """The answer to that request."""
+        return self.exchange(request, lambda plain: self.answer_to(request, plain))
+
+    @staticmethod
+    def answer_to(request: Any, plain: bytes) -> Any:
+        """What a proven answer's plaintext says to that request. Raises Unverified."""
         kind = request.WhichOneof("request")
-
-        def read(plain: bytes) -> Any:
-            try:
-                answer = ours.FromLatchkey.FromString(plain)
-            except DecodeError:
-                raise Unverified("the answer cannot be read") from None
-            if not answer.HasField(kind):
-                raise Unverified("the answer is to another request")
-            return getattr(answer, kind)
-
-        return self.exchange(request, read)
+        try:
+            answer = ours.FromLatchkey.FromString(plain)
+        except DecodeError:
+            raise Unverified("the answer cannot be read") from None
+        if not answer.HasField(kind):
+            raise Unverified("the answer is to another request")
+        return getattr(answer, kind)
 
 
 def _check(what: str, numbers: list[int], following: int) -> None:

@@ -252,7 +252,7 @@ class CarModel:
         return self._sealed(message, key, bytes([method]) + part.tag[:16], plain)
 
     def _sealed(
-        self, message: universal.RoutableMessage, key: Enrolled, request_hash: bytes, plain: bytes
+        self, message: universal.RoutableMessage, key: Enrolled, request_hash: bytes, plain: bytes, counter: int = 1
     ) -> universal.RoutableMessage:
         reply = _reply_to(message)
         if not message.flags & 2:
@@ -263,14 +263,15 @@ class CarModel:
             + bytes([self.domain])
             + b"\x02\x11"
             + self.vin.encode()
-            + b"\x05\x04\x00\x00\x00\x01"
+            + b"\x05\x04"
+            + struct.pack(">I", counter)
         )
         meta += b"\x07\x04" + struct.pack(">I", reply.flags) + b"\x08\x11" + request_hash + b"\x09\x04" + bytes(4)
         nonce = os.urandom(12)
         sealed = AESGCM(key.shared).encrypt(nonce, plain, hashlib.sha256(meta + b"\xff").digest())
         reply.protobuf_message_as_bytes = sealed[:-16]
         reply.signature_data.AES_GCM_Response_data.nonce = nonce
-        reply.signature_data.AES_GCM_Response_data.counter = 1
+        reply.signature_data.AES_GCM_Response_data.counter = counter
         reply.signature_data.AES_GCM_Response_data.tag = sealed[-16:]
         return reply
 

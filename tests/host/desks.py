@@ -9,11 +9,11 @@ from pathlib import Path
 
 from host_tools.authority import desk, keys
 from host_tools.authority.database import Database
-from host_tools.authority.desk import CarFile
 from host_tools.authority.parcels import Roster, Seal
 from host_tools.authority.publish import Publication, Published
 from host_tools.authority.store import Store, open_store
 from host_tools.phone import keyfile, parcelfile
+from host_tools.phone.carfile import CarFile
 from tests.host.parcel_reader import read
 
 DRIVER = 3
