@@ -17,7 +17,7 @@ FIRMWARE_PATH := firmware:tests/stubs:$(STUBS)
 MYPY_FIRMWARE = $(BIN)/mypy --custom-typeshed-dir $(STUBS) --no-site-packages --follow-imports silent
 
 .DEFAULT_GOAL := help
-.PHONY: help setup lint test slow clients faults mutants coverage count benchmark bench demo flash size heap schema stage package clean
+.PHONY: help setup lint test slow clients faults mutants coverage count benchmark publish bench demo flash size heap schema stage package clean
 
 ifneq ($(MICROPYTHON),)
 export MICROPYTHON
@@ -87,6 +87,9 @@ count: setup ## instructions of P-256's native code on the boards' processors, a
 
 benchmark: setup ## crypto, command path, look-ups, boot, heap, as ratios to a baseline (ARGS='--against ../other', ARGS=--help)
 	@$(BIN)/python -m tests.benchmark $(ARGS)
+
+publish: setup ## how fast an authority publishes 10,000 and 100,000 cars, and in how much memory (half an hour)
+	@$(BIN)/python -m tests.publishing $(ARGS)
 
 bench: setup ## the acceptance run: make bench PORT=/dev/ttyUSB0 (a simulated car without PORT)
 	@$(BIN)/latchkey bench run $(if $(PORT),--port $(PORT)) $(ARGS) $(TESTS)

@@ -131,6 +131,13 @@ def revoke(database: Database, public: bytes, vins: Sequence[str] | None = None)
         return len(gone)
 
 
+def move(database: Database, store: str) -> None:
+    """Let `store` be where files are from now on: none of them is there yet."""
+    with database.writing() as session:
+        session.get_one(Authority, 1).store = store
+        session.execute(sa.update(Car).values(stored=False))
+
+
 def publics(database: Database, key_id: str) -> list[bytes]:
     """The keys with that id: 8 hex digits."""
     with database.reading() as session:

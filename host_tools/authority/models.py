@@ -29,7 +29,7 @@ class Authority(Base):
     __tablename__ = "authority"
 
     id: Mapped[int] = mapped_column(primary_key=True)  # 1
-    store: Mapped[str]  # where `publish` writes: a folder, or the URL of an object store
+    store: Mapped[str]  # where `publish` writes: the URL of an object store, or a folder, as seen from the authority's
     url: Mapped[str]  # where cars and phones find what lies there; empty: couriers bring it
     days: Mapped[int]  # for which a roster is good
     interval: Mapped[int]  # seconds between two polls of a car; 0: its own

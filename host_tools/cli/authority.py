@@ -61,8 +61,9 @@ def init(
     database: DatabaseUrl = None,
     url: Annotated[str, typer.Option("--url", metavar="URL", help="Where cars and phones find the files.")] = "",
     store: Annotated[
-        str, typer.Option("--store", metavar="FOLDER|URL", help="Where they are written: s3://BUCKET/PREFIX, say.")
-    ] = "public",
+        str | None,
+        typer.Option("--store", metavar="FOLDER|URL", help="Where they are written: s3://BUCKET/PREFIX, say."),
+    ] = None,
     root: RootFile = None,
     days: Annotated[int, typer.Option("--days", min=1, max=3650, help="How long a roster is good.")] = 30,
     interval: Annotated[
@@ -72,15 +73,16 @@ def init(
 ) -> None:
     """Set up an authority: a folder with its keys and database. One of an older version is brought up to date."""
     with Answer(as_json) as answer:
-        if url and not re.fullmatch(r"https?://[!-~]+", url):
-            raise Misuse(f"{url!r} is no URL for cars", "http://… or https://…")
+        if url and not re.fullmatch(r"https?://[!-~]{1,150}", url):
+            raise Misuse(f"{url!r} is no URL for cars", "http://… or https://…, at most 150 characters after that")
         at.mkdir(mode=0o700, parents=True, exist_ok=True)
         where = database_at(at, database)
         where.make()
         root_path = root or keys.root_file(at, 1)
         root_key = keyfile.load_or_create(root_path)
         signer = keyfile.load_or_create(keys.signer_file(at, 1))
-        if not desk.begin(where, root_key.private, signer.public, store, url.rstrip("/"), days, interval):
+        place = publishing.resolved(store) if store else "public"
+        if not desk.begin(where, root_key.private, signer.public, place, url.rstrip("/"), days, interval):
             answer.done("There is an authority already: it stays as it is.", did="init", made=False)
             return
         answer.done(

@@ -17,7 +17,7 @@ import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from host_tools.authority import keys, plan
+from host_tools.authority import desk, keys, plan
 from host_tools.authority.database import Database
 from host_tools.authority.models import Authority, Car
 from host_tools.authority.plan import DAY, Plan, Why
@@ -47,7 +47,8 @@ DatabaseUrl = Annotated[
     ),
 ]
 Place = Annotated[
-    str | None, typer.Option("--store", metavar="FOLDER|URL", help="Write there, and not where `init` was told to.")
+    str | None,
+    typer.Option("--store", metavar="FOLDER|URL", help="Write all of it there, and from now on what changes."),
 ]
 
 
@@ -66,8 +67,13 @@ def publish(at: At = AT, database: DatabaseUrl = None, store: Place = None, as_j
     """Write what changed, and what would expire: a file a car. What a store refuses, the next one completes."""
     with Answer(as_json) as answer:
         where = database_at(at, database)
-        place, count = _place(where, at, store)
-        work = Publication(where, open_store(place), lambda public: keys.find(at, "signer", public, "signing key"))
+        place, count = _place(where, at)
+        if store:
+            place = resolved(store)
+        target = open_store(place)
+        if store:
+            desk.move(where, place)
+        work = Publication(where, target, lambda public: keys.find(at, "signer", public, "signing key"))
         began = time.monotonic()
         with _bar(as_json, count) as step:
             done = work.run(int(time.time()), step)
@@ -102,7 +108,7 @@ def serve(
 ) -> None:
     """Serve what was published, for the bench, until Ctrl-C. For many cars any web server or object store does."""
     with Answer(as_json) as answer:
-        place, _ = _place(database_at(at, database), at, None)
+        place, _ = _place(database_at(at, database), at)
         if "://" in place:
             raise Misuse(f"{place} is no folder of this computer", "it has a server of its own")
         with server(Path(place), host, number) as listening, contextlib.suppress(KeyboardInterrupt):
@@ -121,7 +127,7 @@ def status(
     """Show the cars, how old their rosters are, and what `publish` would write."""
     with Answer(as_json) as answer:
         where, now = database_at(at, database), int(time.time())
-        place, count = _place(where, at, None)
+        place, count = _place(where, at)
         why: Counter[Why] = Counter()
         shown: list[Plan] = []
         with _bar(as_json, count) as step:
@@ -189,15 +195,20 @@ def _days(seconds: int | None) -> str:
     return f"{seconds // DAY} days" if seconds >= 2 * DAY else f"{seconds // 3600} h"
 
 
-def _place(where: Database, at: Path, store: str | None) -> tuple[str, int]:
+def resolved(store: str) -> str:
+    """A store as it is kept: a URL, or a folder's whole path."""
+    return store if "://" in store else str(Path(store).resolve())
+
+
+def _place(where: Database, at: Path) -> tuple[str, int]:
     """The store's folder or URL, and how many cars there are."""
     with where.reading() as session:
         authority = session.get(Authority, 1)
         if authority is None:
             raise BadStore("there is no authority in this database yet", "make one: `latchkey authority init`")
-        place = store or authority.store
+        place = authority.store
         count = session.scalar(sa.select(sa.func.count(Car.id))) or 0
-    return (place if "://" in place or store else str(at / place)), count
+    return (place if "://" in place else str(at / place)), count
 
 
 @contextlib.contextmanager

@@ -93,6 +93,16 @@ def test_the_root_key_may_be_anywhere_else(phone: str) -> None:
     assert roster().generation == 4
 
 
+def test_a_new_store_gets_all_of_it_and_is_the_one_from_then_on(phone: str) -> None:
+    authority("init")
+    authority("car", "add", VIN, OTHER)
+    authority("publish")
+    assert authority("publish", "--store", "elsewhere")["why"] == {"unfinished": 2}
+    authority("key", "add", phone, "--car", VIN)
+    assert authority("publish")["written"] == 1
+    assert (roster("elsewhere").version, roster().version) == (2, 1)
+
+
 def test_what_is_secret_is_its_owners_alone(phone: str) -> None:
     authority("init")
     authority("car", "add", VIN)
@@ -132,6 +142,7 @@ def test_setting_up_twice_changes_nothing() -> None:
         (["publish", "--database", "sqlite:///nosuch.db"], "DATABASE"),
         (["publish", "--at", "elsewhere"], "DATABASE"),
         (["init", "--url", "keys.example"], "USAGE"),
+        (["init", "--url", "https://" + "x" * 151], "USAGE"),
     ],
 )
 def test_wrong_usage_is_one_line_and_changes_nothing(phone: str, given: list[str], name: str) -> None:
