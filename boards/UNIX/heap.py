@@ -23,7 +23,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-_BOOT_MS = 1000
+_BOOT_MS = 500
 _IN_C = ("asyncio.stream", "bluetooth", "aioble.bluetooth")  # a board's radio has no Python in these places
 
 modules: "dict[str, int]" = {}
@@ -133,6 +133,9 @@ def boot(board: Any, bench: bool, asked: str) -> None:
 
     async def look() -> None:
         task = asyncio.create_task(agent.run())
+        await asyncio.sleep_ms(_BOOT_MS)
+        while radio and "latchkey.link.ble" not in sys.modules:
+            await asyncio.sleep_ms(_BOOT_MS)
         await asyncio.sleep_ms(_BOOT_MS)
         tell("booted", before)
         import heap_key

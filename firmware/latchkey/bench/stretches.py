@@ -29,7 +29,7 @@ class Stretches:
         guard = tasks._guard
 
         def guarded(name: str, task: Coroutine[Any, Any, None], ends: bool) -> Coroutine[Any, Any, None]:
-            running = self._running[name] = guard(name, task, ends)
+            running = self._running[name] = self._until(name, guard(name, task, ends))
             return running
 
         def wait(ms: int) -> None:
@@ -42,6 +42,13 @@ class Stretches:
 
         tasks._guard = guarded  # type: ignore[method-assign]
         queue.wait_io_event = wait
+
+    async def _until(self, name: str, task: Coroutine[Any, Any, None]) -> None:
+        """One that has ended is let go: with it goes all that it had loaded."""
+        try:
+            await task
+        finally:
+            self._running.pop(name, None)
 
     def _name(self, running: Any) -> None:
         try:
