@@ -32,6 +32,7 @@ ROOT = Path(__file__).parents[2]
 _VIN = "LATCHKEYBEN000001"
 _KEYS = (4, 4096)
 _TIMEOUT = 300.0
+_BOOTS = 3  # in a run: the best counts, as of everything that is timed
 
 
 @dataclass
@@ -95,8 +96,8 @@ class Checkout:
                 self._run(programs.car(str(image), settings, count))
             with tempfile.TemporaryDirectory() as folder:
                 copy = Path(folder, "flash.img")
-                shutil.copy(image, copy)
-                figures.times[f"a cold boot with {count} keys"] = self._cold_boot(copy, built)
+                boots = [self._cold_boot(Path(shutil.copy(image, copy)), built) for _ in range(_BOOTS)]
+                figures.times[f"a cold boot with {count} keys"] = min(boots)
                 shutil.copy(image, copy)
                 with SimulatedBoard(copy, firmware_dir=built) as board, Bench.open(board.port) as car:
                     figures.counts[f"flash operations of a boot with {count} keys"] = car.request("flash_ops")["count"]
