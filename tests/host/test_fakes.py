@@ -76,7 +76,7 @@ FAKES = [
     ),
     ("test_loading.py", "Reply", "session/reply.py", "Reply", {"waited", "told"}),
     ("test_radio.py", "Clock", "clock.py", "Clock", {"at"}),
-    ("test_radio.py", "Link", "link/ble.py", "BleLink", {"script", "made", "closed", "after", "error"}),
+    ("test_radio.py", "Link", "link/ble.py", "BleLink", {"script", "made", "closed", "after", "error", "ended"}),
     ("test_view.py", "Desk", "keys/desk.py", "Desk", set()),
     ("test_view.py", "Link", "link/radio.py", "Radio", set()),
     ("../faults/micropython/memory.py", "Tasks", "tasks.py", "Tasks", {"died", "running"}),

@@ -66,8 +66,15 @@ class Link:
         if self.after is None:
             raise self.error
 
+    def end(self):
+        self.ended.set()
+
     async def run(self):
         Link.served.append((Link.radio.phones, len(Link.radio.everybody())))
+        if self.after == "end":
+            self.ended = asyncio.Event()
+            await self.ended.wait()
+            raise self.error
         Link.agent.clock.at += self.after
         raise self.error
 
@@ -120,6 +127,69 @@ def test_one_that_dies_is_closed_and_told_and_its_return_too():
 
 def test_without_a_bench_it_is_tried_again_all_the_same():
     assert run([(None, ETIMEDOUT), (1000, ETIMEDOUT)], bench=False) == ([], [5, 5])
+
+
+class Pausing(Time):
+    """Time that passes quickly."""
+
+    async def sleep(self, seconds):
+        await asyncio.sleep_ms(10)
+
+    async def sleep_ms(self, ms):
+        await asyncio.sleep_ms(0)
+
+
+def paused(script, while_paused):
+    """A poll pauses it, and resumes it after `while_paused`: the agent's events, and what it was like meanwhile."""
+    agent = Link.agent = Agent()
+    Link.script, Link.made, Link.closed, Link.served = list(script), 0, 0, []
+    time = Pausing(agent, 2)
+    real = radio.asyncio, radio._ble
+    radio.asyncio, radio._ble = time, lambda: Link
+    Link.radio = link = radio.Radio(None, agent.vin, agent.clock, agent.emit)
+
+    async def act():
+        running = asyncio.create_task(link.run())
+        await asyncio.sleep_ms(5)
+        await link.pause()
+        found = link.trouble, link.phones, Link.closed
+        await while_paused(link)
+        link.resume()
+        await asyncio.sleep_ms(20)
+        running.cancel()
+        return found
+
+    try:
+        return agent.events, asyncio.run(act()), link
+    finally:
+        radio.asyncio, radio._ble = real
+        asyncio.new_event_loop()
+
+
+async def a_while(link):
+    await asyncio.sleep_ms(20)
+
+
+def test_a_pause_closes_it_until_it_is_over_and_then_it_comes_on_at_once():
+    events, found, link = paused([("end", OSError(19)), ("end", OSError(19))], a_while)
+    assert found == ("paused", 0, 1)
+    assert [(event["on"], event["why"]) for event in events] == [(False, "paused"), (True, "")]
+    assert len(Link.served) == 2 and Link.made == 1 and link.phones == 2
+
+
+def test_a_pause_of_a_radio_that_is_off_leaves_it_off():
+    async def look(link):
+        await asyncio.sleep_ms(20)
+        assert Link.script, "it was tried while another radio has the memory"
+
+    _, found, _ = paused([(None, ETIMEDOUT), ("end", OSError(19))], look)
+    assert found == ("OSError(116,)", 0, 1)
+    assert not Link.script
+
+
+def test_one_that_cannot_come_on_again_is_tried_again():
+    events, _, _ = paused([("end", OSError(19)), (None, ETIMEDOUT), ("end", OSError(19))], a_while)
+    assert [event["why"] for event in events] == ["paused", "OSError(116,)", ""]
 
 
 def test_the_modules_of_a_radio_that_may_come_back_stay():

@@ -93,6 +93,10 @@ class BleLink:
                 task.cancel()
         raise self._why or OSError(_ENODEV)
 
+    def end(self) -> None:
+        """Have `run` end."""
+        self._over.set()
+
     async def _guard(self, part: Any) -> None:
         try:
             await part

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 _SHORTEST = const(5)  # seconds between two attempts, twice as many after each
 _LONGEST = const(300)
+_LOOK_MS = const(100)
 
 
 def _ble() -> Any:
@@ -55,6 +56,8 @@ class Radio:
         self._clock = clock
         self._emit = emit
         self._link: Any = None
+        self._serving = False
+        self._paused = False
         self.trouble = ""
 
     @property
@@ -66,29 +69,53 @@ class Radio:
         """The phones that are connected."""
         return self._link.everybody() if self._link else ()
 
+    async def pause(self) -> None:
+        """Switch it off until `resume`: everybody is gone."""
+        self._paused = True
+        if self._serving:
+            self._link.end()
+        while self._serving:
+            await asyncio.sleep_ms(_LOOK_MS)
+
+    def resume(self) -> None:
+        """It comes on again, as soon as it can."""
+        self._paused = False
+
     async def run(self) -> None:
         """Never ends."""
         clock = self._clock
         pause = _SHORTEST
         while True:
+            await self._hold()
             began = clock.now()
             try:
                 if self._link is None:
                     self._link = _ble()(self._handle, self._vin)
                 self._link.open()
                 self._tell("")
+                self._serving = True
                 await self._link.run()
             except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001 - a car without radio is still a car
+                self._serving = False
                 try:
                     gc.collect()
                     self._close(isinstance(error, (OSError, MemoryError, asyncio.CancelledError)))
-                    self._tell(repr(error))
+                    self._tell("paused" if self._paused else repr(error))
                 except MemoryError:
                     pass  # the next attempt fails, and tidies up, or does not need to
+            if await self._hold():
+                continue  # at once
             if clock.now() - began > _LONGEST:
                 pause = _SHORTEST
             await asyncio.sleep(pause)
             pause = min(2 * pause, _LONGEST)
+
+    async def _hold(self) -> bool:
+        """Wait while it is paused; whether it was."""
+        held = self._paused
+        while self._paused:
+            await asyncio.sleep_ms(_LOOK_MS)
+        return held
 
     def _close(self, sound: bool) -> None:
         if self._link:
