@@ -24,13 +24,13 @@ class ConfigError(StoreError):
 
 # vin: 17 characters (ISO 3779), None for a board that is no car. radio: advertise over BLE. bench: the harness's
 # channel on the serial port, off in a production build unless it is named. pins: name to GPIO number or None, all those
-# of the board.
-Settings = namedtuple("Settings", ("vin", "radio", "bench", "pins"))
+# of the board. wifi: ssid and password of the network that the roster is fetched over (empty: it is open), or None.
+Settings = namedtuple("Settings", ("vin", "radio", "bench", "pins", "wifi"))
 
 
 def unprovisioned(board: Any) -> Settings:
     """What is in force while there are none."""
-    return Settings(None, False, "latchkey.prompt" in sys.modules, board.PINS)
+    return Settings(None, False, "latchkey.prompt" in sys.modules, board.PINS, None)
 
 
 def check_vin(vin: object) -> str:
@@ -51,6 +51,7 @@ def parse(text: bytes, board: Any) -> Settings:
         raise ConfigError("config.json: is not valid JSON")
     if not isinstance(settings, dict):
         raise ConfigError("config.json: must be one JSON object")
+    wifi = None
     known = {"radio": True, "bench": "latchkey.prompt" in sys.modules}
     for name in settings:
         value = settings[name]
@@ -60,11 +61,28 @@ def parse(text: bytes, board: Any) -> Settings:
             known[name] = value
         elif name == "pins":
             _check_pins(value, board)
+        elif name == "wifi":
+            wifi = _check_wifi(value)
         elif name != "vin":
             raise ConfigError("%s: unknown setting" % name)
     pins = dict(board.PINS)
     pins.update(settings.get("pins", {}))
-    return Settings(check_vin(settings.get("vin")), known["radio"], known["bench"], pins)
+    return Settings(check_vin(settings.get("vin")), known["radio"], known["bench"], pins, wifi)
+
+
+def _check_wifi(wifi: object) -> tuple[str, str]:
+    """A password is never shown, also where it is wrong."""
+    if not isinstance(wifi, dict):
+        raise ConfigError("wifi: must be an object of ssid and password")
+    for name in wifi:
+        if name not in ("ssid", "password"):
+            raise ConfigError("wifi.%s: unknown setting" % name)
+    ssid, password = wifi.get("ssid"), wifi.get("password", "")
+    if not isinstance(ssid, str) or not 1 <= len(ssid.encode()) <= 32:
+        raise ConfigError("wifi.ssid: must be a text of 1 to 32 bytes")
+    if not isinstance(password, str) or (password and not 8 <= len(password.encode()) <= 64):
+        raise ConfigError("wifi.password: must be a text of 8 to 64 bytes, or left out")
+    return ssid, password
 
 
 def _check_pins(pins: object, board: Any) -> None:

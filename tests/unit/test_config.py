@@ -48,9 +48,44 @@ def test_the_bench_is_off_on_the_road_unless_it_is_named():
 
 
 def test_every_setting_is_taken():
-    settings = {"vin": VIN, "radio": False, "bench": False, "pins": {"start": 4, "card": None}}
+    settings = {
+        "vin": VIN,
+        "radio": False,
+        "bench": False,
+        "pins": {"start": 4, "card": None},
+        "wifi": {"ssid": "Home"},
+    }
     config = parse(json.dumps(settings).encode(), Board)
     assert (config.radio, config.bench, config.pins) == (False, False, in_force({"start": 4, "card": None}))
+    assert config.wifi == ("Home", "")
+
+
+def test_a_network_is_none_unless_it_is_named():
+    assert parse(json.dumps({"vin": VIN}).encode(), Board).wifi is None
+    assert unprovisioned(Board).wifi is None
+    for ssid, password in (("x", "8 places"), ("ü" * 16, "p" * 63), ("a" * 32, "0123456789abcdef" * 4)):
+        wifi = {"ssid": ssid, "password": password}
+        assert parse(json.dumps({"vin": VIN, "wifi": wifi}).encode(), Board).wifi == (ssid, password)
+
+
+def test_a_network_that_is_none_is_refused_by_name_and_its_password_is_never_shown():
+    secret = "correct horse battery staple"
+    for wifi, named in (
+        (None, "wifi:"),
+        ("Home", "wifi:"),
+        (["Home", secret], "wifi:"),
+        ({}, "wifi.ssid:"),
+        ({"ssid": "", "password": secret}, "wifi.ssid:"),
+        ({"ssid": 7, "password": secret}, "wifi.ssid:"),
+        ({"ssid": "ü" * 17, "password": secret}, "wifi.ssid:"),
+        ({"ssid": "Home", "password": None}, "wifi.password:"),
+        ({"ssid": "Home", "password": 12345678}, "wifi.password:"),
+        ({"ssid": "Home", "password": "seven77"}, "wifi.password:"),
+        ({"ssid": "Home", "password": secret * 3}, "wifi.password:"),
+        ({"ssid": "Home", "key": secret}, "wifi.key:"),
+    ):
+        told = refusal({"vin": VIN, "wifi": wifi})
+        assert told.startswith(named) and secret not in told and "seven77" not in told, told
 
 
 def test_a_vin_that_is_none_is_refused():
