@@ -39,6 +39,13 @@ def flash_error(after: int, error: int, forever: bool, reads: bool) -> None:
         _flash.fail_after(after, error, forever, reads)
 
 
+def network(up: bool) -> None:
+    """Whether the car's Wi-Fi is in reach."""
+    from network import WLAN
+
+    WLAN.up = up
+
+
 def power_cut(after: int) -> None:
     """Cut the power in the middle of the `after`th flash operation from now; 0 calls it off."""
     if _flash:

@@ -14,13 +14,14 @@ if TYPE_CHECKING:
     from latchkey.config import Settings
     from latchkey.link.radio import Radio
     from latchkey.link.serial import SerialLink
+    from latchkey.sync import Sync
     from latchkey.tasks import Tasks
     from latchkey.vehicle.pins import Pins
 
 
 class Parts:
     """`boot` is a random name of this start. `links` are the serial port and, where there is one, the radio; `car` is
-    None while there is none."""
+    None while there is none, and `sync` where nothing is fetched."""
 
     def __init__(
         self, board: Any, root: str, settings: Settings, clock: Clock, pins: Pins, tasks: Tasks, boot: str
@@ -36,6 +37,7 @@ class Parts:
         self.serial: SerialLink | None = None
         self.radio: Radio | None = None
         self.car: Car | None = None
+        self.sync: Sync | None = None
         self.lost = False  # a car that had an identity, and had to draw another
 
     def tick(self) -> None:
@@ -45,6 +47,8 @@ class Parts:
             self.car.tick()
         if self.serial:
             self.serial.tick()
+        if self.sync:
+            self.sync.tick()
 
     def hello(self) -> dict[str, Any]:
         """What the board says of itself to who comes to the serial port."""

@@ -60,7 +60,7 @@ _KEY = {
 ANSWERS: dict[str, Any] = {
     "info": {
         "vin?": (None, str), "provisioned?": bool, "version?": str, "board?": str, "boot?": str, "uptime?": _count,
-        "micropython?": str, "build?": str,
+        "micropython?": str, "build?": str, "sync?": str,
     },
     "provision": {"public_key": _PUBLIC},
     "state": {

@@ -8,7 +8,7 @@ import time
 
 from micropython import const
 
-from latchkey import VERSION, config, load
+from latchkey import VERSION, config, forget, load
 from latchkey.bench.meter import Meter
 from latchkey.bench.stretches import Stretches
 
@@ -79,6 +79,12 @@ class Bench:
     def op_info(self, request: dict[str, Any]) -> dict[str, Any]:
         parts = self._parts
         vin = parts.settings.vin
+        told = "off"
+        if parts.sync:
+            from latchkey.sync import status
+
+            told = status.text(parts.sync)
+            forget("latchkey.sync.status")
         return {
             "version": VERSION,
             "vin": vin,
@@ -87,6 +93,7 @@ class Bench:
             "boot": parts.boot,
             "uptime": parts.clock.now(),
             "radio": (parts.radio.trouble or "on") if parts.radio else "off",
+            "sync": told,
             "build": "development" if "latchkey.prompt" in sys.modules else "production",
             "micropython": ".".join(str(part) for part in sys.implementation.version[:3]),
         }
@@ -149,8 +156,7 @@ class Bench:
         return {"now": self._parts.clock.advance(request["advance"])}
 
     def op_network(self, request: dict[str, Any]) -> None:
-        """Remembered for what comes to use a network; nothing does yet."""
-        self._network = bool(request["up"])
+        self._board("network")(bool(request["up"]))
 
     def op_pins(self, request: dict[str, Any]) -> dict[str, int | None]:
         return self._parts.pins.levels()
