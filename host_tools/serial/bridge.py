@@ -128,9 +128,15 @@ class _Client:
 
     def _to_car(self) -> None:
         assembler = frames.Assembler()
+        awaited = 0.0  # seconds: a client whose bytes lie here while the car takes its messages does not pause
         try:
-            while data := self._socket.recv(4096):
-                for message in assembler.feed(data, time.monotonic()):
+            while True:
+                began = time.monotonic()
+                data = self._socket.recv(4096)
+                awaited += time.monotonic() - began
+                if not data:
+                    break
+                for message in assembler.feed(data, awaited):
                     self._phone.send(message)
         except frames.TooLong as error:
             self.end(str(error))

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import contextlib
+import queue
 import socket
 import threading
 import time
@@ -16,6 +17,7 @@ from host_tools.phone import keyfile
 from host_tools.phone.cache import SessionCache
 from host_tools.phone.client import Phone
 from host_tools.radio import frames
+from host_tools.serial import bridge as bridge_module
 from host_tools.serial.bridge import MAX_CLIENTS, Bridge, parse_listen
 from tests.host.car_model import VIN, CarModel, ModelConnection
 
@@ -54,6 +56,15 @@ class HangUp(ModelConnection):
 
     def close(self) -> None:
         self.closed.set()
+
+
+class Clock:
+    """Stands still but for what somebody adds."""
+
+    now = 0.0
+
+    def monotonic(self) -> float:
+        return self.now
 
 
 class Client:
@@ -120,6 +131,24 @@ def test_each_client_has_a_connection_of_its_own(bridge: Bridge, phones: Phones)
         client.unlock()
     assert len(phones.made) == 3
     assert all(len(made.sent) == 2 for made in phones.made)
+
+
+def test_what_waits_while_the_car_takes_its_time_is_one_stream(
+    bridge: Bridge, phones: Phones, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock, sent, got = Clock(), threading.Event(), queue.SimpleQueue[bytes]()
+    monkeypatch.setattr(bridge_module, "time", clock)
+
+    def send(self: HangUp, message: bytes) -> None:
+        assert sent.wait(5)
+        clock.now += 10 * frames.GAP
+        got.put(message)
+
+    monkeypatch.setattr(HangUp, "send", send)
+    messages = [bytes([number]) * 1000 for number in range(9)]  # more than is read at once
+    Client(bridge.address).socket.sendall(b"".join(map(frames.encode, messages)))
+    sent.set()
+    assert [got.get(timeout=5) for _ in messages] == messages
 
 
 def test_a_message_that_is_too_long_ends_the_connection_and_no_other(bridge: Bridge, phones: Phones) -> None:
