@@ -7,6 +7,7 @@ the runner says and has one Result for each function asked for, also when a test
 down: that test fails with what was printed so far, and the others run in a new process.
 """
 
+import contextlib
 import json
 import re
 import selectors
@@ -16,12 +17,35 @@ import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from host_tools.faults import LatchkeyError
+from host_tools.serial.port import open_port
+
 _MARK = b"\x1e"
 _HEAP = re.compile(rb"^# heapsize: (\w+)$", re.MULTILINE)  # what a test file asks the unix port for
 _RUNNER = Path(__file__).parent / "unit" / "runner.py"
 _RAM_FLASH = Path(__file__).parents[1] / "boards" / "UNIX" / "flash.py"  # all of the simulation that a board can run
 _PATIENCE = 120.0  # seconds for a board that restarts, which takes the slowest a minute
-_ANSWER = 10.0  # seconds for one that is asked
+_ANSWER = 5.0  # seconds for one that is asked
+# A board that imports from this host takes no Ctrl-C while it waits for an answer (mpremote's kbd_intr(-1)), and waits
+# for ever. Here it gives up after 5 s, or when what comes begins no answer, such as a Ctrl-C, and asks no more.
+_UNLESS_ALONE = """
+def alone(self, type=0):
+    micropython.kbd_intr(3)
+    RemoteCommand.begin = alone
+    raise KeyboardInterrupt
+def poll_in(self):
+    for _ in self.poller.ipoll(5000):
+        return
+    alone(self)
+def begin(self, type):
+    micropython.kbd_intr(-1)
+    self.fout.write(bytes((0x18, type)))
+    self.poll_in()
+    if self.fin.read(1) != b"\\x18":
+        alone(self)
+RemoteCommand.begin, RemoteCommand.poll_in = begin, poll_in
+"""
+_REST = bytes(259)  # of an answer: more than the longest has, and less than a board buffers
 # The architectures of a .mpy file, by the number in sys.implementation._mpy >> 10 (MicroPython, py/persistentcode.h).
 _ARCHITECTURES = (
     None, "x86", "x64", "armv6", "armv6m", "armv7m", "armv7em", "armv7emsp", "armv7emdp", "xtensa", "xtensawin",
@@ -58,9 +82,8 @@ class Target:
         if self.port:  # its boot.py has loaded a part of the firmware that is installed there
             code = (
                 "import sys\nfor name in list(sys.modules):\n if name.startswith('latchkey'): del sys.modules[name]\n"
-                + code
-            )
-        if self.port:
+                + _UNLESS_ALONE + code
+            )  # fmt: skip
             return self._mpremote("mount", str(stage), "exec", code)
         wanted = _HEAP.search(test_file.read_bytes())
         heap = wanted[1].decode() if wanted else "16M"
@@ -92,6 +115,7 @@ class Target:
                 asked = subprocess.run(command, capture_output=True, text=True, timeout=_ANSWER, check=False)
             except subprocess.TimeoutExpired:
                 said = f"nothing in {_ANSWER:g} s"
+                self.release()
             else:
                 if not asked.returncode:
                     return int(asked.stdout)
@@ -99,6 +123,12 @@ class Target:
             if time.monotonic() > deadline:
                 raise RuntimeError(f"no MicroPython board answers at {self.port}: {said}")
             time.sleep(1)
+
+    def release(self) -> None:
+        """A board whose host was stopped in the middle of an answer gets the rest of it."""
+        if self.port:
+            with contextlib.suppress(LatchkeyError), open_port(self.port) as port:
+                port.write(_REST)
 
 
 class FileRun:
@@ -135,11 +165,14 @@ class FileRun:
     def close(self) -> None:
         """End the process, whatever it is doing."""
         if self._process is not None:
+            runs = self._process.poll() is None
             self._process.kill()
             self._process.wait()
             assert self._process.stdout
             self._process.stdout.close()
             self._process = None
+            if runs:
+                self._target.release()
 
     def _start(self) -> None:
         names = [name for name in self._names if name not in self._results]
@@ -178,7 +211,7 @@ class FileRun:
             self._running = name
         elif name := message.get("end"):
             if self._again(message["error"] or ""):
-                self.close()
+                self._output += message["error"] or ""  # the runner ends itself now
                 return
             self._results[name] = Result(message["error"], message["skip"], self._output)
             self._running, self._output = None, ""

@@ -66,7 +66,11 @@ def run(module, names):
             _call(getattr(module, name))
         except Skip as reason:
             skip = str(reason)
+        except KeyboardInterrupt:  # whoever ran this has given up
+            raise
         except BaseException as caught:  # noqa: BLE001 - a test may raise anything, and the next one still runs
             error = _traceback(caught)
         _say({"end": name, "error": error, "skip": skip})
+        if on_board and error and "MemoryError" in error:
+            break  # what comes next begins on a heap that is not in pieces
     _say({"done": True})

@@ -96,7 +96,6 @@ class Router:
 
 CONNECTED, DISCONNECTED, WRITTEN, INDICATED, MTU = 1, 2, 3, 20, 21
 stack = Stack()
-handlers = []
 
 
 def stop():
@@ -113,9 +112,7 @@ _modules = {
         stop=stop,
         register_services=lambda *services: None,
     ),
-    "aioble.core": Module(
-        ble=stack, bluetooth=Module(UUID=Uuid), register_irq_handler=lambda irq, stop: handlers.append(irq)
-    ),
+    "aioble.core": Module(ble=stack, bluetooth=Module(UUID=Uuid), register_irq_handler=lambda irq, stop: None),
     "aioble.device": Module(DeviceConnection=Device),
 }
 _before = {name: sys.modules.get(name) for name in _modules}

@@ -12,6 +12,7 @@ from latchkey.faults import Fault, KeyRefused
 from latchkey.keys import loading
 from latchkey.keys.desk import Desk
 from latchkey.session.sessions import Sessions
+from runner import skip_on_board
 from support import CLIENT_PUBLIC, VEHICLE_PRIVATE, VEHICLE_PUBLIC, Conn, Keys, Log, owner
 from test_whitelist import ADD, operation, removal
 
@@ -163,6 +164,7 @@ async def test_a_request_that_waited_is_refused_as_it_would_have_been_at_once():
 
 
 async def test_no_memory_at_any_module_costs_the_request_that_waited_and_no_more():
+    skip_on_board("it loads enrolment a hundred times, which takes a serial line ten minutes")
     for error in (MemoryError(), ImportError("no module"), OSError(5), ValueError("invalid .mpy file")):
         for at in range(len(MODULES)):
             desk, reply = Counter(), Reply()

@@ -7,6 +7,7 @@ import random
 import micropython
 
 from latchkey.keys.record import Record, key_id
+from runner import needs_memory
 from support import CLIENT_PUBLIC, other_key, owner, sessions_of
 
 
@@ -160,6 +161,7 @@ def test_what_follows_a_tag_and_what_ends_sessions_needs_no_memory():
 def test_no_epoch_and_counter_are_ever_accepted_twice():
     """A model of phones, strangers and key changes over 20 keys that share places: whoever asks, in whatever order, and
     whatever ends sessions in between."""
+    needs_memory()
     random.seed(11)
     publics = [other_key(n) for n in range(17)] + [CLIENT_PUBLIC]
     sessions, _ = sessions_of(*[owner(public) for public in publics])
