@@ -38,7 +38,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--port", metavar="PORT", help="run on the board at this serial port instead of a simulated one")
     group.addoption(
         "--slow-board", metavar="SECONDS", type=float,
-        help="run as with --port on a simulated board whose restarts take that long, on a line of 115200 baud",
+        help="as --port, on a simulated board (one for each worker) that takes so long to restart, at 115200 baud",
     )  # fmt: skip
     parser.addini("micropython_dirs", "folders whose tests run under MicroPython", type="paths", default=[])
     parser.addini("micropython_path", "folders that these tests import from", type="paths", default=[])
@@ -47,7 +47,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     restart_s = config.getoption("--slow-board")
-    if (config.getoption("--port") or restart_s is not None) and config.getoption("numprocesses", None):
+    workers = config.getoption("numprocesses", None)  # None in each of xdist's workers
+    if config.getoption("--port") and workers:
         raise pytest.UsageError("--port: a board runs one test at a time; leave out -n")
     if not (places.INSTALLED or hasattr(config, "workerinput")):  # once, not in each of xdist's workers
         staged()
@@ -55,7 +56,7 @@ def pytest_configure(config: pytest.Config) -> None:
     interpreter = str(config.getoption("--micropython") or os.environ.get("MICROPYTHON") or beside)
     if shutil.which(interpreter) is None:
         raise pytest.UsageError(f"no MicroPython interpreter at {interpreter}: see --micropython")
-    if restart_s is not None:
+    if restart_s is not None and not workers:
         config.option.port = _slow_board(config, interpreter, restart_s)
     config.stash[_TARGET] = Target(
         config.rootpath, interpreter, config.getoption("--port"), config.getini("micropython_path")

@@ -27,7 +27,6 @@ from host_tools.serial import shape
 from host_tools.serial.attachment import Attachment, Channel, Listener
 from host_tools.serial.port import PortBusy
 from host_tools.serial.share import Server, SharedAttachment
-from host_tools.serial.wire import Restarted
 
 _LOG_LINES = 2000
 _EVENTS = 2000
@@ -276,7 +275,7 @@ class Bench:
     def reboot(self, timeout: float = 0.0) -> None:
         """Restart the car, and wait until it is up again: `restart_timeout` seconds, or so many if that is more."""
         boot = self.boot
-        with contextlib.suppress(Restarted):  # when it is quicker than its answer
+        with contextlib.suppress(NoAnswer):  # it may be gone before its answer has left
             self.request("reboot", timeout=5)
         self.wait_boot(boot, max(timeout, self.restart_timeout))
 

@@ -13,10 +13,13 @@ from collections.abc import Generator, Iterator
 
 import pytest
 
+from host_tools.faults import LatchkeyError
 from host_tools.phone.client import Phone
 from host_tools.serial.bench import Bench
 from host_tools.sim.board import SimulatedBoard
 from tests.bench.support import AnyBoard, RealBoard, Station, rest
+
+_LEFT = pytest.StashKey[str | None]()
 
 
 @pytest.fixture(scope="module")
@@ -66,11 +69,23 @@ def resting(car: Bench, owner: Phone) -> Iterator[None]:
     rest(car, owner)
 
 
+@pytest.fixture(autouse=True)
+def board_is_back(request: pytest.FixtureRequest) -> None:
+    """A test that failed with the port in its own hands may have left the board restarting: it is waited for."""
+    port = request.config.stash.get(_LEFT, None)
+    if port:
+        request.config.stash[_LEFT] = None
+        with contextlib.suppress(LatchkeyError):
+            Bench.open(port, Bench.restart_timeout).close()
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     report = yield
     if report.failed:
-        for value in getattr(item, "funcargs", {}).values():
-            if isinstance(value, Station):
-                value.doubtful = True
+        stations = [value for value in getattr(item, "funcargs", {}).values() if isinstance(value, Station)]
+        for station in stations:
+            station.doubtful = True
+        if not stations and report.when == "call":
+            item.config.stash[_LEFT] = item.config.getoption("--port")
     return report

@@ -15,7 +15,7 @@ from host_tools.phone import keyfile
 from host_tools.phone.client import Phone
 from host_tools.phone.pairing import pair
 from host_tools.serial.bench import Bench
-from tests.bench.support import VIN, AnyBoard, tap
+from tests.bench.support import VIN, AnyBoard, provision, tap
 
 LABEL = "Käthe 🚗 日本"
 
@@ -24,11 +24,9 @@ LABEL = "Käthe 🚗 日本"
 def key(board: AnyBoard, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An owner's key file; the port is free."""
     made = keyfile.create(tmp_path_factory.mktemp("keys") / "owner.pem")
-    with Bench.open(board.port, timeout=30) as car:
-        car.provision(VIN, force=True)
-        with car.connect() as connection:
-            phone = Phone(connection, VIN, made)
-            pair(phone, "owner", LABEL, on_wait=lambda: tap(car, phone))
+    with provision(board.port) as car, car.connect() as connection:
+        phone = Phone(connection, VIN, made)
+        pair(phone, "owner", LABEL, on_wait=lambda: tap(car, phone))
     if made.path is None:
         raise OSError("it has no path")
     return made.path

@@ -38,14 +38,14 @@ class Board(Protocol):
     def port(self) -> str: ...
 
 
-def run(*arguments: str | Path) -> Result:
+def run(*arguments: str | Path | float) -> Result:
     result = CliRunner().invoke(cli.app, [str(argument) for argument in arguments])
     if result.exception is not None and not isinstance(result.exception, SystemExit):
         raise result.exception
     return result
 
 
-def ran(*arguments: str | Path) -> dict[str, Any]:
+def ran(*arguments: str | Path | float) -> dict[str, Any]:
     """The JSON of a command that the car must do."""
     result = run(*arguments, "--json")
     assert result.exit_code == 0, result.stderr
@@ -84,7 +84,7 @@ def environment() -> Iterator[pytest.MonkeyPatch]:
 def fresh(board: Board, environment: pytest.MonkeyPatch) -> Fresh:
     """A car that is provisioned anew with the command line."""
     environment.setenv("LATCHKEY_PORT", board.port)
-    ran("provision", "--vin", VIN, "--force", "--timeout", "30")
+    ran("provision", "--vin", VIN, "--force", "--timeout", Bench.restart_timeout)
     return Fresh(board.port, ran("status"), ran("keys")["keys"])
 
 

@@ -15,7 +15,7 @@ from host_tools.explain import decode
 from host_tools.phone import messages
 from host_tools.serial.bench import Bench
 from tests.bench.raw_line import RawLine
-from tests.bench.support import VIN, AnyBoard, forge, new_phone, snapshot
+from tests.bench.support import VIN, AnyBoard, forge, new_phone, provision, snapshot
 
 CTRL_C = 3  # belongs to the REPL and ends the agent, so nothing of ours ever sends it
 
@@ -27,8 +27,7 @@ class Bystander:
 
     def __init__(self, port: str) -> None:
         self._port = port
-        with Bench.open(port, timeout=30) as car:
-            car.provision(VIN, force=True)
+        with provision(port) as car:
             self.phone = new_phone(car, "owner")
             self.before, self.boot = snapshot(car), car.boot
 

@@ -20,9 +20,8 @@ from typer.testing import CliRunner
 
 from host_tools import cli
 from host_tools.phone import keyfile
-from host_tools.serial.bench import Bench
 from tests import interrupts
-from tests.bench.support import VIN, AnyBoard
+from tests.bench.support import VIN, AnyBoard, provision
 
 _ESCAPES = re.compile(rb"\x1b\[[0-9;?]*[a-zA-Z]")
 _PATIENCE = 20.0
@@ -69,8 +68,7 @@ class Terminal:
 
 @pytest.fixture
 def terminal(board: AnyBoard) -> Iterator[Terminal]:
-    with Bench.open(board.port, 30) as car:
-        car.provision(VIN, force=True)
+    provision(board.port).close()
     shown = Terminal(board.port)
     yield shown
     shown.process.kill()

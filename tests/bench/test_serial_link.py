@@ -11,14 +11,13 @@ import pytest
 
 from host_tools.phone import messages
 from host_tools.serial.bench import Bench
-from tests.bench.support import ADDRESS, UUID, VIN, AnyBoard, Property
+from tests.bench.support import ADDRESS, UUID, VIN, AnyBoard, Property, provision
 
 
 @pytest.fixture(scope="module")
 def provisioned(board: AnyBoard) -> str:
     """The port of a car, with nobody on it."""
-    with Bench.open(board.port, timeout=30) as car:
-        car.provision(VIN, force=True)
+    provision(board.port).close()
     return board.port
 
 
@@ -59,7 +58,7 @@ def test_ctrl_c_ends_the_agent_and_a_reset_brings_the_car_back(provisioned: str)
         boot = car.boot
     assert mpremote("resume", "exec", "import gc; print('at the prompt')").strip() == "at the prompt"
     mpremote("resume", "reset")
-    with Bench.open(provisioned, timeout=30) as car:
+    with Bench.open(provisioned, Bench.restart_timeout) as car:
         assert car.boot != boot
         assert car.state()["locked"] is True
 

@@ -35,10 +35,35 @@ def test_the_one_after_that(owner, car):
     assert car.state()["locked"]
 """
 
+BY_HAND = """
+from host_tools.serial.bench import Bench
+
+def test_it_leaves_the_board_restarting(board):
+    with Bench.open(board.port) as car:
+        car.request("reboot")
+    assert False
+
+def test_the_next(board):
+    with Bench.open(board.port, 0.5) as car:
+        assert car.hello
+"""
+NO_END = """
+import sys
+
+def test_it_waits_for_its_host():
+    import micropython
+    micropython.kbd_intr(-1)  # as what imports over the cable does
+    print(len(sys.stdin.buffer.read(249)))
+    import codes
+
+def test_it_passes():
+    import view_vectors
+"""
+
 
 def run(*arguments: str | Path) -> str:
     command = [sys.executable, "-m", "pytest", "-c", "pyproject.toml", "--rootdir", str(ROOT), "-qrs"]
-    command += ["-pno:cacheprovider", "-ptests.micropython_plugin", "--slow-board", "2", *map(str, arguments)]
+    command += ["-pno:cacheprovider", "-ptests.micropython_plugin", "--slow-board", "1", *map(str, arguments)]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     return done.stdout + done.stderr
 
@@ -52,8 +77,15 @@ def test_unit_tests_and_bench_run_on_a_slow_board_one_after_the_other() -> None:
 def test_a_restart_that_fails_is_one_failure(tmp_path: Path) -> None:
     (tmp_path / "conftest.py").write_text(CONFTEST)
     (tmp_path / "test_restart.py").write_text(RESTART_FAILS)
+    (tmp_path / "test_restart_by_hand.py").write_text(BY_HAND)
     printed = run(tmp_path)
-    assert "1 failed, 2 passed" in printed, printed
+    assert "2 failed, 3 passed" in printed, printed
+
+
+def test_a_unit_test_that_does_not_end_is_one_failure(tmp_path: Path) -> None:
+    (tmp_path / "test_no_end.py").write_text(NO_END)
+    printed = run(f"-omicropython_dirs={tmp_path}", "-omicropython_timeout=8", tmp_path)
+    assert "1 failed, 1 passed" in printed, printed
 
 
 def test_a_slow_board_hears_nothing_while_it_restarts_and_has_no_faster_line_than_its_baud_rate(tmp_path: Path) -> None:
