@@ -18,6 +18,7 @@ RAW = b"raw REPL; CTRL-B to exit\r\n"  # and then a prompt, which exec() looks f
 RESET = b"soft reboot\r\n"
 SILENCE = 10.0  # seconds in which a board that works must say something
 PATIENCE = 1.2  # seconds for an answer to Ctrl-C: an agent may be in the middle of something
+TURN = 0.1  # seconds for what runs to take a Ctrl-C
 _BUSY = 2.0  # seconds for another command to be done with the port
 _BOOT = 2.5  # seconds for a board to start
 _ATTEMPTS = 6  # a board that starts over and over hears some of them
@@ -103,9 +104,9 @@ class Attention(SerialTransport):
     def _knock(self) -> bytes:
         """Ctrl-C twice (a program may catch one), then ask for the raw REPL. What the board said to that."""
         self.send(b"\r\x03")
-        seen = self.hear(0.1)
+        seen = self.hear(TURN)
         self.send(b"\x03")
-        seen += self.hear(0.1)
+        seen += self.hear(TURN)
         self.send(b"\r\x01")
         seen += self.hear(PATIENCE, RAW)
         if seen.endswith(RAW):

@@ -19,7 +19,7 @@ from mpremote.transport import TransportError
 
 from host_tools.faults import LatchkeyError
 from host_tools.flash import interrupts
-from host_tools.flash.attention import PATIENCE, RESET, SILENCE, Attention
+from host_tools.flash.attention import PATIENCE, RESET, SILENCE, TURN, Attention
 from host_tools.serial.port import PortGone
 
 _FRIENDLY = b">>> "
@@ -157,9 +157,9 @@ class Repl(Attention):
         """
         for _ in range(_RESTARTS if self.reached else 1):
             self.send(b"\r\x03")  # what still runs, or is being sent
-            self.hear(0.05)
+            self.hear(TURN / 2)
             self.send(b"\x03")
-            self.hear(0.05)
+            self.hear(TURN / 2)
             self.send(b"\r\x02")
             if not self.hear(PATIENCE, _FRIENDLY).endswith(_FRIENDLY):
                 continue

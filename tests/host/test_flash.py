@@ -189,13 +189,12 @@ def test_settings_are_checked_by_the_board_before_it_gets_them(powered: BoardMak
 # What goes wrong on the way
 
 
-@pytest.fixture
-def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(repl, "SILENCE", 0.8)
-
-
 def test_a_power_cut_anywhere_leaves_the_old_version_or_no_agent_and_the_next_run_repairs_it(
-    powered: BoardMaker, job: Job, image: Path, impatient: None, record_property: Callable[[str, object], None]
+    powered: BoardMaker,
+    job: Job,
+    image: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    record_property: Callable[[str, object], None],
 ) -> None:
     cuts = 0
     for operation in range(1, 100, 6):
@@ -204,7 +203,8 @@ def test_a_power_cut_anywhere_leaves_the_old_version_or_no_agent_and_the_next_ru
         before = files_on(image)
         source(job, "latchkey/link/radio.py").write_text(f"DATA = '{os.urandom(3000).hex()}'\n")
         source(job, "latchkey/config.py").write_text(SOURCES["latchkey/config.py"] + f"X = {operation}\n")
-        with powered(BARE_CUT=str(operation)) as board:
+        with powered(BARE_CUT=str(operation)) as board, monkeypatch.context() as patch:
+            patch.setattr(repl, "SILENCE", 0.3)  # nothing comes any more
             try:
                 install(board.port, job)
             except LatchkeyError as error:
@@ -499,13 +499,14 @@ def test_erasing_leaves_no_key_in_the_flash_and_a_board_that_can_be_flashed_agai
 
 
 def test_an_interrupted_erase_forgets_everything_and_can_be_done_again(
-    powered: BoardMaker, job: Job, image: Path, impatient: None
+    powered: BoardMaker, job: Job, image: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def stop(done: int, total: int) -> None:
         raise KeyboardInterrupt
 
     with powered() as board:
         install(board.port, job)
+        monkeypatch.setattr(repl, "SILENCE", 0.8)
         with Repl(board.port) as there, pytest.raises(KeyboardInterrupt):
             erase.erase(there, stop)
         with Repl(board.port) as there:  # a soft reset: MicroPython finds no file system, and makes one

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import pytest
+from mpremote.transport_serial import SerialTransport
 
 from host_tools.flash import attention, listen, repl
 from host_tools.flash.attention import InBootloader, NoMicroPython, Sealed
@@ -53,8 +54,10 @@ def short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
     for module in (attention, repl):
         monkeypatch.setattr(module, "PATIENCE", 0.15)
         monkeypatch.setattr(module, "SILENCE", 0.5)
+        monkeypatch.setattr(module, "TURN", 0.02)
     monkeypatch.setattr(attention, "_BOOT", 0.2)
     monkeypatch.setattr(attention, "_ATTEMPTS", 2)
+    monkeypatch.setattr(SerialTransport.read_until, "__defaults__", (0.5, None, None))  # mpremote's own silence
 
 
 class Board:
