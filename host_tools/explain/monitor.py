@@ -14,11 +14,12 @@ from rich.table import Table
 from rich.text import Text
 
 from host_tools.explain import logbook
+from host_tools.faults import NoAnswer
 from host_tools.phone import messages
 from host_tools.phone.refusals import keychain_fault, message_fault
 from host_tools.serial.bench import Bench
 from host_tools.serial.shape import check_answer
-from host_tools.serial.wire import Restarted
+from host_tools.serial.wire import AtPrompt
 from host_tools.words import plain
 
 RECENT = 10
@@ -57,13 +58,19 @@ class Monitor:
     _boot: str = ""
     _stats_at: float = 0.0
     _heap_at: float = 0.0
+    _heard: float = float("-inf")
 
     def refresh(self) -> None:
-        """Ask the car. A restart in the middle is shown, and waited for."""
+        """Ask the car. A restart in the middle is shown, and waited for: a slow board says nothing for a minute."""
         try:
             self._ask(time.monotonic())
             self.restarting = False
-        except Restarted:
+            self._heard = time.monotonic()
+        except AtPrompt:
+            raise
+        except NoAnswer:
+            if time.monotonic() - self._heard > self.car.restart_timeout:
+                raise
             self.restarting = True
 
     def _ask(self, now: float) -> None:

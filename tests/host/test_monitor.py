@@ -16,12 +16,14 @@ from host_tools.explain.monitor import RECENT, Monitor
 from host_tools.faults import NoAnswer
 from host_tools.phone import keyfile
 from host_tools.serial.bench import Bench
-from host_tools.serial.wire import Restarted
+from host_tools.serial.wire import AtPrompt, Restarted
 from tests.host.fake_bench import FakeBench
 
 
 class Watched(FakeBench):
     """A car that can be looked into."""
+
+    restart_timeout = 120.0
 
     def __init__(self) -> None:
         super().__init__()
@@ -153,6 +155,19 @@ def test_a_restart_in_the_middle_is_shown_and_outlived(car: Watched, monitor: Mo
 def test_a_car_that_is_gone_ends_it(car: Watched, monitor: Monitor) -> None:
     car.trouble = NoAnswer()
     with pytest.raises(NoAnswer):
+        monitor.refresh()
+
+
+def test_a_car_that_is_silent_for_longer_than_a_restart_takes_ends_it(car: Watched, monitor: Monitor) -> None:
+    monitor.refresh()
+    car.trouble = NoAnswer()
+    assert "restarting" in refreshed(monitor)
+    car.restart_timeout = 0.0
+    with pytest.raises(NoAnswer):
+        monitor.refresh()
+    car.restart_timeout = 120.0
+    car.trouble = AtPrompt()
+    with pytest.raises(AtPrompt):
         monitor.refresh()
 
 
