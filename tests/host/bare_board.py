@@ -12,7 +12,6 @@ from pathlib import Path
 import pytest
 
 from host_tools.build.boards import Board
-from host_tools.flash import attention, repl
 from host_tools.sim import life
 from host_tools.sim.board import SimulatedBoard
 from host_tools.sim.interpreter import find_micropython
@@ -32,8 +31,6 @@ def bare_board(monkeypatch: pytest.MonkeyPatch, image: Path, **environment: str)
         image.write_bytes(b"\xff" * 4096 * 512)
     with monkeypatch.context() as patch:
         patch.setattr(life, "START", START)
-        for module in (attention, repl):
-            patch.setattr(module, "TURN", 0.02)  # it takes a Ctrl-C at once
         for name in ("BARE_MACHINE", "BARE_VERSION", "BARE_MPY", "BARE_CUT", "BARE_BLUETOOTH"):
             patch.delenv(name, raising=False)
         for name, value in environment.items():
