@@ -54,6 +54,16 @@ def ok(body, *headers, framing=None):
     return b"\r\n".join(line for line in lines if line) + b"\r\n\r\n" + body
 
 
+turns = [0]
+
+
+async def count_turns():
+    """What else there is to do."""
+    while True:
+        turns[0] += 1
+        await asyncio.sleep_ms(0)
+
+
 def get(*script, etag=b"", wanted=4, url=b"http://127.0.0.1:%d/fleet/ab/abcd", server=None, step_ms=300):
     """(what `get` returned or raised, the parcels that were taken)."""
     server = server or Server(script)
@@ -71,11 +81,13 @@ def get(*script, etag=b"", wanted=4, url=b"http://127.0.0.1:%d/fleet/ab/abcd", s
                 break
             except OSError:
                 pass
+        other = asyncio.create_task(count_turns())
         try:
             return await http.get(url % port if b"%d" in url else url, "127.0.0.1", etag, take)
         except Exception as error:  # noqa: BLE001 - it is what the test asks for
             return error
         finally:
+            other.cancel()
             listening.close()
             await listening.wait_closed()
 
@@ -183,8 +195,10 @@ def test_a_file_that_nobody_ends_is_read_only_as_far_as_it_is_allowed_to_go():
             except OSError:
                 pass
 
+    turns[0] = 0
     error, taken = get(server=Flood(), wanted=1 << 20, step_ms=10_000)
     assert error.args[0] == "cut off"
+    assert turns[0] >= len(taken), "others have their turn between any two parcels of a flood"
     assert len(taken) == 524_288 // 962
     assert failure(ok(b"", framing=b"Content-Length: 524289")).args[0] == "too long"
 
