@@ -26,9 +26,6 @@ car_app = typer.Typer(help="The cars of this authority.", add_completion=False)
 key_app = typer.Typer(help="The keys on its rosters.", add_completion=False)
 app.add_typer(car_app, name="car")
 app.add_typer(key_app, name="key")
-app.command()(publishing.publish)
-app.command()(publishing.serve)
-app.command()(publishing.status)
 
 Role = Annotated[
     Literal["owner", "driver", "guest", "fm", "monitor", "charging"],
@@ -220,6 +217,11 @@ def rotate(
             key=made.id,
             file=str(path),
         )
+
+
+app.command()(publishing.publish)
+app.command()(publishing.status)
+app.command()(publishing.serve)
 
 
 def _public(where: Database, key: str) -> bytes:
