@@ -26,6 +26,7 @@ _DONE_WITH = const((
     "latchkey.config",
     "latchkey.provisioning",
     "latchkey.keys.changes",
+    "latchkey.roster.kept",
     "latchkey.store.identity",
     "latchkey.store.boots",
     "latchkey.store.logreader",

@@ -63,6 +63,7 @@ async def assemble(start: Start, pins: Pins, tasks: Tasks) -> Parts:
 def car(parts: Parts, start: Start, emit: Emit | None) -> Handle:
     """Make the car, of a start that is ready. Returns what takes its messages."""
     from latchkey.car import Car
+    from latchkey.keys.buckets import missing
     from latchkey.keys.desk import Desk
     from latchkey.keys.keychain import Keychain
     from latchkey.keys.record import key_id
@@ -79,6 +80,10 @@ def car(parts: Parts, start: Start, emit: Emit | None) -> Handle:
     log = logreader.opened(parts.root, clock.now, start.number)
     keychain = Keychain(parts.root, vehicle=key_id(public))
     keychain.open()
+    if parts.settings.authority or not (missing(parts.root + "/authority") and missing(parts.root + "/twin/authority")):
+        from latchkey.roster import kept
+
+        keychain.roster = kept.opened(parts.root, clock, parts.settings.authority)
     sessions = Sessions(keychain, clock, public)
     vehicle = Vehicle(clock.now)
     desk = Desk(clock, keychain, sessions, private, log, parts.tasks.start, emit)

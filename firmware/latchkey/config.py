@@ -10,6 +10,7 @@ from collections import namedtuple
 
 from latchkey.store.formats import StoreError
 from latchkey.vehicle.pins import OUTPUTS
+from latchkey.wire.schema import Role
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -25,12 +26,15 @@ class ConfigError(StoreError):
 # vin: 17 characters (ISO 3779), None for a board that is no car. radio: advertise over BLE. bench: the harness's
 # channel on the serial port, off in a production build unless it is named. pins: name to GPIO number or None, all those
 # of the board. wifi: ssid and password of the network that the roster is fetched over (empty: it is open), or None.
-Settings = namedtuple("Settings", ("vin", "radio", "bench", "pins", "wifi"))
+# authority: root, seal, role and url of the one that a car has from the start, or None.
+Settings = namedtuple("Settings", ("vin", "radio", "bench", "pins", "wifi", "authority"))
+
+_ROLES = (Role.OWNER, Role.DRIVER, Role.FM, Role.VEHICLE_MONITOR, Role.CHARGING_MANAGER, Role.GUEST)
 
 
 def unprovisioned(board: Any) -> Settings:
     """What is in force while there are none."""
-    return Settings(None, False, "latchkey.prompt" in sys.modules, board.PINS, None)
+    return Settings(None, False, "latchkey.prompt" in sys.modules, board.PINS, None, None)
 
 
 def check_vin(vin: object) -> str:
@@ -53,6 +57,7 @@ def parse(text: bytes, board: Any) -> Settings:
         raise ConfigError("config.json: must be one JSON object")
     wifi = None
     known = {"radio": True, "bench": "latchkey.prompt" in sys.modules}
+    authority = None
     for name in settings:
         value = settings[name]
         if name in known:
@@ -63,11 +68,13 @@ def parse(text: bytes, board: Any) -> Settings:
             _check_pins(value, board)
         elif name == "wifi":
             wifi = _check_wifi(value)
+        elif name == "authority":
+            authority = _authority(value)
         elif name != "vin":
             raise ConfigError("%s: unknown setting" % name)
     pins = dict(board.PINS)
     pins.update(settings.get("pins", {}))
-    return Settings(check_vin(settings.get("vin")), known["radio"], known["bench"], pins, wifi)
+    return Settings(check_vin(settings.get("vin")), known["radio"], known["bench"], pins, wifi, authority)
 
 
 def _check_wifi(wifi: object) -> tuple[str, str]:
@@ -83,6 +90,22 @@ def _check_wifi(wifi: object) -> tuple[str, str]:
     if not isinstance(password, str) or (password and not 8 <= len(password.encode()) <= 64):
         raise ConfigError("wifi.password: must be a text of 8 to 64 bytes, or left out")
     return ssid, password
+
+
+def _authority(given: object) -> tuple[bytes, bytes, int, bytes]:
+    """root and seal in hex, role as a number of the protocol (a driver, unless told otherwise), url."""
+    if not isinstance(given, dict) or not {"root", "seal"} <= set(given) <= {"root", "seal", "role", "url"}:
+        raise ConfigError("authority: must be an object of root, seal, role and url")
+    try:
+        root, seal = bytes.fromhex(given["root"]), bytes.fromhex(given["seal"])
+    except (ValueError, TypeError):
+        root = seal = b""
+    role, url = given.get("role", Role.DRIVER), given.get("url", "")
+    if len(root) != 65 or root[0] != 4 or len(seal) != 16:
+        raise ConfigError("authority: root is a public key of 65 bytes and seal 16 bytes, both in hex")
+    if not isinstance(role, int) or not isinstance(url, str) or role not in _ROLES or len(url) > 160:
+        raise ConfigError("authority: role is a number of the protocol, url an address of at most 160 characters")
+    return root, seal, role, url.encode()
 
 
 def _check_pins(pins: object, board: Any) -> None:

@@ -28,7 +28,10 @@ class Fault(Exception):
 
 
 class KeyRefused(Exception):
-    """A keychain operation that was understood and refused; `code` is its whitelist operation information."""
+    """A keychain operation that was understood and refused; `code` is its whitelist operation information, and `answer`
+    as in Fault."""
+
+    answer: bytes | None = None
 
     def __init__(self, code: int, why: str) -> None:
         super().__init__(why)

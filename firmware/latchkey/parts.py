@@ -47,8 +47,19 @@ class Parts:
             self.car.tick()
         if self.serial:
             self.serial.tick()
+        if self.settings.wifi and self.car:
+            roster = self.car.desk.keychain.roster
+            if roster and (self.sync is None or self.sync.authority is not roster):
+                from latchkey.sync import Sync
+
+                self.sync = Sync(self, roster, self._fetched)
         if self.sync:
             self.sync.tick()
+
+    async def _fetched(self, parcel: memoryview) -> bool:
+        from latchkey import courier
+
+        return await courier.fetched(self, parcel)
 
     def hello(self) -> dict[str, Any]:
         """What the board says of itself to who comes to the serial port."""

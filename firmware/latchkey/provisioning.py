@@ -63,10 +63,12 @@ def redo(root: str, body: memoryview) -> Generator[None]:
     if identity.kept(root, body):
         return
     from latchkey.keys import changes
+    from latchkey.roster import kept
     from latchkey.store import reserve
 
     def steps() -> Generator[None]:
         yield from changes.wipe(root)
+        yield from kept.wipe(root)
         yield from identity.write(root, body)
 
     yield from reserve.spending(root, steps)

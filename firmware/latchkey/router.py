@@ -14,7 +14,16 @@ from latchkey.session.reply import Reply
 from latchkey.session.verify import Unverified, verify
 from latchkey.vehicle.state import Refused
 from latchkey.wire import answers, envelope
-from latchkey.wire.schema import Domain, LogKind, MessageFault, RoutableMessage, SessionInfoRequest, Wire
+from latchkey.wire.schema import (
+    Domain,
+    LogKind,
+    MessageFault,
+    RoutableMessage,
+    SessionInfoRequest,
+    SignatureType,
+    ToLatchkey,
+    Wire,
+)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -26,7 +35,7 @@ if TYPE_CHECKING:
     from latchkey.security import Security
     from latchkey.session.barereply import BareReply
     from latchkey.session.sessions import Session, Sessions
-    from latchkey.view import Parts
+    from latchkey.session.verify import Verified
 
 _BARE = const(0x0A)  # how a ToVCSECMessage begins, and no RoutableMessage: it has no field 1 to 5
 _UNANSWERABLE = const(MessageFault.NONE)  # met with silence
@@ -44,7 +53,7 @@ class Router:
         security: Security,
         record: Callable[[int, str, bytes | None, int, int, int], None],
         emit: Callable[[dict[str, Any]], None] | None,
-        parts: Parts,
+        parts: Any,
     ) -> None:
         self._vin = vin
         self._clock = clock
@@ -90,9 +99,12 @@ class Router:
                     reply.fault(error.code, session, self._sessions.public, self._clock.now())
             elif isinstance(error, KeyRefused):
                 self._refuse(conn, who, error.why, 0, error.code)
-                from latchkey.keys import answers as key_answers
+                answer = error.answer
+                if answer is None:
+                    from latchkey.keys import answers as key_answers
 
-                reply.payload(key_answers.whitelist_status(error.code, who.record.id if who else None))
+                    answer = key_answers.whitelist_status(error.code, who.record.id if who else None)
+                reply.payload(answer)
             elif isinstance(error, Refused):
                 self._refuse(conn, who, "vehicle state", 0, 0, error.code)
                 reply.payload(answers.nominal_error(error.code))
@@ -118,6 +130,9 @@ class Router:
         if kind != RoutableMessage.protobuf_message_as_bytes:
             raise Fault(MessageFault.INVALID_COMMAND, "no payload")
         if RoutableMessage.signature_data not in request.body:
+            if domain == Domain.LATCHKEY and _field(request.body[kind]) == ToLatchkey.parcel:
+                self._brought(request.body[kind], reply)
+                return
             if domain != Domain.VEHICLE_SECURITY:
                 raise Fault(MessageFault.INSUFFICIENT_PRIVILEGES, "not signed")
             self.security.unsigned(request.body[kind], reply)
@@ -133,17 +148,41 @@ class Router:
 
             infotainment.act(self.security, reply.verified, reply, self.failed)
         elif domain == Domain.LATCHKEY:
-            from latchkey import view  # rare
-
-            view.act(self.parts, reply, self.failed)
+            self._latchkey(reply.verified, reply)
         else:
             self.security.signed(reply.verified, reply)
+
+    def _latchkey(self, verified: Verified, reply: Reply) -> None:
+        if verified.request_hash[0] != SignatureType.AES_GCM_PERSONALIZED:
+            raise Fault(MessageFault.BAD_PARAMETER, "signature_type")
+        if not reply.encrypted:
+            raise Fault(MessageFault.REQUIRES_RESPONSE_ENCRYPTION, "flags")
+        if ToLatchkey.roster <= _field(verified.plaintext) <= ToLatchkey.remove:
+            self._brought(verified.plaintext, reply)
+            return
+        from latchkey import view  # rare
+
+        view.act(self.parts, reply, self.failed)
+
+    def _brought(self, data: memoryview | bytes, reply: Reply) -> None:
+        """What has to do with an authority."""
+        from latchkey import courier  # rare
+
+        courier.act(self.parts, reply, self.failed, data)
 
     def _handshake(self, request: envelope.Request, reply: Reply) -> None:
         public = request.body[RoutableMessage.session_info_request].get(SessionInfoRequest.public_key, b"")
         if len(public) != 65:
             raise Fault(MessageFault.BAD_PARAMETER, "public key", 65, len(public))
-        session = self._sessions.find(public, request.domain)
+        if self._sessions.listed(public) and not self._sessions.find(public, reply.domain):
+            reply.hello = self._hello
+            self.parts.car.desk.ask(public, reply, None, "latchkey.roster.contact")
+        else:
+            self._hello(public, reply)
+
+    def _hello(self, public: bytes | memoryview, reply: Reply) -> None:
+        """Answer a handshake."""
+        session = self._sessions.find(public, reply.domain)
         if self._emit:
             self._emit({"event": "handshake", "conn": reply.conn.name, "known": session is not None})
         reply.session_info(session, self._sessions.public, self._clock.now())
@@ -175,6 +214,11 @@ class Router:
             event["expected"] = expected
             event["got"] = got
         self._emit(event)
+
+
+def _field(message: memoryview | bytes) -> int:
+    """The number of its first field."""
+    return message[0] >> 3 if message else 0
 
 
 def _signer(reply: Reply | BareReply | None) -> Session | None:

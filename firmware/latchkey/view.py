@@ -27,7 +27,6 @@ from latchkey.wire.schema import (
     MessageFault,
     PendingKey,
     Permission,
-    SignatureType,
     ToLatchkey,
     Wire,
 )
@@ -109,10 +108,6 @@ def _answer(parts: Parts, reply: Reply) -> None:
     from latchkey.wire import viewmessages
 
     verified: Any = reply.verified
-    if verified.request_hash[0] != SignatureType.AES_GCM_PERSONALIZED:
-        raise Fault(MessageFault.BAD_PARAMETER, "signature_type")
-    if not reply.encrypted:
-        raise Fault(MessageFault.REQUIRES_RESPONSE_ENCRYPTION, "flags")
     record = verified.session.record
     policy.check(record, Permission.READ)
     request = decode(viewmessages.TO_LATCHKEY, verified.plaintext)

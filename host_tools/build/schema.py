@@ -124,7 +124,7 @@ TABLES: dict[str, tuple[str, dict[str, str]]] = {
         "what an authority and its couriers say: loaded when one does",
         {
             "Authority": "root seal role url",
-            "Parcel": "address generation version part sealed",
+            "Parcel=PARCEL": "address generation version part sealed",
             "ToLatchkey=TO_LATCHKEY": "roster=bytes parcel install remove=bytes",
             "Signed=SIGNED": "body signature successor signer",
             "Delegation=DELEGATION": "root generation signers",
@@ -244,7 +244,7 @@ def tables(schema: Schema, module: str) -> str:
         ),
         "\nfrom micropython import const\n\n_UINT = const(0)\n_BYTES = const(2)\n_FIXED32 = const(5)\n",
     ]
-    known = {name.partition("=")[0] for name in messages}
+    known = {message: public or _constant(message) for message, _, public in (name.partition("=") for name in messages)}
     for name, wanted in messages.items():
         message, _, public = name.partition("=")
         rows = "".join(_rows(schema, message, wanted.split(), known))
@@ -252,7 +252,7 @@ def tables(schema: Schema, module: str) -> str:
     return "".join(parts)
 
 
-def _rows(schema: Schema, message: str, wanted: list[str], known: set[str]) -> Iterator[str]:
+def _rows(schema: Schema, message: str, wanted: list[str], known: dict[str, str]) -> Iterator[str]:
     fields = sorted(wanted, key=lambda name: schema.fields[message][name.partition("=")[0]].number)
     for entry in fields:
         name, _, later = entry.partition("=")
@@ -261,7 +261,7 @@ def _rows(schema: Schema, message: str, wanted: list[str], known: set[str]) -> I
         if field.message_type is not None and not later:
             if field.message_type.name not in known:
                 raise SystemExit(f"{message}.{name} needs a table of {field.message_type.name}")
-            kind = _constant(field.message_type.name)
+            kind = known[field.message_type.name]
         oneof = field.containing_oneof
         member = oneof is not None and len(oneof.fields) > 1
         yield f"    {-field.number if member else field.number}, {kind},  # {name}\n"

@@ -14,7 +14,10 @@ from host_tools import words
 from host_tools.build.compiling import BOARD_MARCHES, build, compiled
 from host_tools.build.staging import BENCH_ONLY
 
-BUDGET = 96 * 1024
+BUDGET = 104 * 1024
+"""For all that a car on the road has."""
+BENCH_BUDGET = 8 * 1024
+"""For what a bench build has beside it."""
 
 
 def sizes(march: str | None = "xtensawin", production: bool = False, sources: Path | None = None) -> dict[str, int]:
@@ -25,30 +28,32 @@ def sizes(march: str | None = "xtensawin", production: bool = False, sources: Pa
         return {file.relative_to(out).as_posix(): file.stat().st_size for file in files if file.suffix == ".mpy"}
 
 
-def main() -> int:
-    """Print the size of each module and of all, for each kind of board; 1 if the largest is over the budget."""
-    modules = {march: sizes(march) for march in BOARD_MARCHES}
-    totals = {march: sum(found.values()) for march, found in modules.items()}
-    tightest = max(totals, key=lambda march: totals[march])
+def totals(found: dict[str, int]) -> tuple[int, int]:
+    """(bytes of all that a car on the road has, of what only a bench build has)."""
     bench = {compiled(name) for name in BENCH_ONLY}
+    extra = sum(size for name, size in found.items() if name in bench)
+    return sum(found.values()) - extra, extra
+
+
+def main() -> int:
+    """Print the size of each module and of all, for each kind of board; 1 if the largest is over a budget."""
+    modules = {march: sizes(march) for march in BOARD_MARCHES}
     table = Table(title="bytes of .mpy on a board")
-    table.add_column("module")
-    for march in modules:
-        table.add_column(march, justify="right")
-    for name in modules[tightest]:
+    for column in ("module", *modules, "budget"):
+        table.add_column(column, justify="left" if column == "module" else "right")
+    for name in next(iter(modules.values())):
         table.add_row(name, *(f"{found[name]:,}" for found in modules.values()))
     table.add_section()
-    table.add_row(f"all {len(modules[tightest])} modules", *(f"{total:,}" for total in totals.values()))
-    table.add_row(
-        "without the bench",
-        *(f"{sum(size for name, size in found.items() if name not in bench):,}" for found in modules.values()),
-    )
-    table.add_row("budget", *(f"{BUDGET:,}" for _ in modules))
+    over = 0
+    for part, (what, budget) in enumerate((("all on the road", BUDGET), ("the bench beside it", BENCH_BUDGET))):
+        of = {march: totals(found)[part] for march, found in modules.items()}
+        table.add_row(what, *(f"{size:,}" for size in of.values()), f"{budget:,}")
+        tightest = max(of, key=lambda march: of[march])
+        if of[tightest] > budget:
+            over = 1
+            print(f"{what}: over the budget by {of[tightest] - budget:,} bytes ({tightest})", file=sys.stderr)
     words.show(table)
-    over = totals[tightest] - BUDGET
-    if over > 0:
-        print(f"over the budget by {over:,} bytes ({tightest})", file=sys.stderr)
-    return int(over > 0)
+    return over
 
 
 if __name__ == "__main__":

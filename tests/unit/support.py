@@ -32,6 +32,7 @@ class Keys:
     """A keychain in RAM: the interface of keys.keychain.Keychain, for any 65-byte public key."""
 
     CAPACITY = 4096
+    roster = None
 
     def __init__(self, *records):
         self.records = []

@@ -164,7 +164,7 @@ def test_the_radio_has_its_memory_before_anything_is_read_and_gives_it_back_wher
         class Read:
             def __init__(self, board, root, done=done, radio=radio):
                 done.append("read")
-                self.settings = Settings("VIN", bool(radio), False, {}, None)
+                self.settings = Settings("VIN", bool(radio), False, {}, None, None)
 
         class Bluetooth:
             BLE = Ble

@@ -120,12 +120,12 @@ def play(seed, bias):
             model.past.append((now, conn.inside, conn, which))
             asked += 1
             try:
-                enrolment.pair(what[which], Reply(conn))
+                enrolment.ask(what[which], Reply(conn), None, "latchkey.keys.whitelist")
             except KeyRefused as refusal:
                 assert refusal.code == COULD_NOT_START, where
             else:
                 pending = enrolment.pending
-                assert (pending.reply.conn, pending.operation) == (conn, what[which]), where
+                assert (pending.asked.reply.conn, pending.asked.operation) == (conn, what[which]), where
             if random.random() < 0.1:  # a phone leaves, and another takes its place and its name
                 conns[who] = connection(conn.inside)
         else:
@@ -134,13 +134,13 @@ def play(seed, bias):
             closed = enrolment.collision
             if enrolment.tap():
                 approved += 1
-                conn = pending.reply.conn
+                conn = pending.asked.reply.conn
                 assert not closed, where
-                assert model.approves(now, conn.inside, conn, what.index(pending.operation)), where
+                assert model.approves(now, conn.inside, conn, what.index(pending.asked.operation)), where
                 model.tap(now, conn.inside)
                 enrolment._job = False  # the worker is not the subject here, and the keychain stays empty
             elif pending:  # a second tap in a row, on the air: the only reason
-                assert not pending.reply.conn.inside and now - model.last_tap <= 3, where
+                assert not pending.asked.reply.conn.inside and now - model.last_tap <= 3, where
                 model.last_tap = now
             else:
                 assert not model.alone(now), where
@@ -168,7 +168,7 @@ def test_who_asks_alone_is_always_let_in():
         conn = connection(inside)
         for pause in (0, 4, 29, 30, 31, 59, 60, 61, 1000):
             enrolment._clock.advance(pause)
-            enrolment.pair(operations()[0], Reply(conn))
+            enrolment.ask(operations()[0], Reply(conn), None, "latchkey.keys.whitelist")
             assert enrolment.tap()
             enrolment._job = False
             enrolment._clock.advance(4)
@@ -180,11 +180,11 @@ def test_a_second_who_asks_beside_the_first_keeps_every_tap_away_whatever_its_ti
     for before in range(2 * TAP_WINDOW + 2):
         for then in range(0, TAP_WINDOW + 2, 3):
             enrolment = made(Clock(), lambda told: None)
-            enrolment.pair(first, Reply(connection(False)))
+            enrolment.ask(first, Reply(connection(False)), None, "latchkey.keys.whitelist")
             enrolment._clock.advance(before)
             enrolment.tick()
             try:
-                enrolment.pair(second, Reply(connection(False)))
+                enrolment.ask(second, Reply(connection(False)), None, "latchkey.keys.whitelist")
                 alone = True
             except KeyRefused:
                 alone = False

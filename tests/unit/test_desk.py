@@ -11,24 +11,27 @@ from support import VEHICLE_PRIVATE, VEHICLE_PUBLIC, Keys, Log
 
 
 class Enrolment:
-    """What the desk asks of it; `over` when nothing has to be remembered."""
+    """What the desk asks of it; `ended` when nothing has to be remembered."""
 
     modules = ("latchkey.keys.labels",)
 
     def __init__(self):
         self.collision = 0
         self.pending = None
-        self.over = False
+        self.ended = False
         self.asked = []
 
-    def ask(self, operation, reply, actor):
-        self.asked.append((operation, reply, actor))
+    def ask(self, operation, reply, actor, kind):
+        self.asked.append((operation, reply, actor, kind))
 
     def tap(self):
         return b"abcd"
 
     def tick(self):
-        return self.over
+        return self.ended
+
+    def over(self):
+        return self.ended
 
 
 def made():
@@ -51,7 +54,8 @@ def test_who_asks_has_enrolment_loaded_and_who_asks_next_finds_it_there():
     finally:
         Loading.ask = real
     assert type(loading) is Loading and desk.enrolment is loading
-    assert asked == [(b"one", "reply", None), (b"two", "reply", "actor")]
+    kind = "latchkey.keys.whitelist"
+    assert asked == [(b"one", "reply", None, kind), (b"two", "reply", "actor", kind)]
 
 
 def test_the_led_says_whether_a_tap_would_approve_somebody_or_nobody():
@@ -73,7 +77,7 @@ def test_what_is_over_is_dropped_with_its_modules():
     desk.enrolment = enrolment = Enrolment()
     desk.tick()
     assert "latchkey.keys.labels" in sys.modules
-    enrolment.over = True
+    enrolment.ended = True
     assert desk.tick() == 0, "the LED goes out once more"
     assert desk.enrolment is None and "latchkey.keys.labels" not in sys.modules
     assert desk.tick() is None

@@ -18,6 +18,8 @@ from named import decode
 from support import CLIENT_PUBLIC, OWNER, VEHICLE_PRIVATE, VEHICLE_PUBLIC, Conn, K, Keys, other_key, owner
 from test_whitelist import ADD, message, operation, removal
 
+WHITELIST = "latchkey.keys.whitelist"
+
 
 class Reply:
     def __init__(self, conn=None):
@@ -68,13 +70,19 @@ class Bench:
     def refused(self, operation, reply):
         """The information that the request is refused with at once."""
         try:
-            self.enrolment.pair(operation, reply)
+            self.pair(operation, reply)
         except KeyRefused as refusal:
             return refusal.code
         raise AssertionError("taken")
 
     def kinds(self):
         return [entry[0] for entry in self.logged]
+
+    def pair(self, operation, reply):
+        self.enrolment.ask(operation, reply, None, WHITELIST)
+
+    def manage(self, operation, reply, actor):
+        self.enrolment.ask(operation, reply, actor, WHITELIST)
 
     def append(self, kind, *entry):
         self.logged.append((KINDS[kind],) + entry)
@@ -101,7 +109,7 @@ class Bench:
 
 async def test_a_tap_enrols_the_pending_key_and_agrees_k():
     bench, reply = Bench(Keys()), Reply()
-    bench.enrolment.pair(operation(ADD), reply)
+    bench.pair(operation(ADD), reply)
     assert reply.waited and not reply.statuses
     assert bench.keys.count == 0
     assert bench.enrolment.tap() == owner().id
@@ -114,7 +122,7 @@ async def test_a_tap_enrols_the_pending_key_and_agrees_k():
 async def test_the_log_is_written_before_the_phone_is_told():
     bench, reply = Bench(Keys()), Reply()
     reply.bench = bench
-    bench.enrolment.pair(operation(ADD), reply)
+    bench.pair(operation(ADD), reply)
     bench.enrolment.tap()
     await bench.settle()
     assert reply.information() == 0 and reply.bench_written == 1
@@ -123,7 +131,7 @@ async def test_the_log_is_written_before_the_phone_is_told():
 async def test_a_tap_is_good_for_one_key_once():
     bench = Bench(Keys())
     assert bench.enrolment.tap() is None
-    bench.enrolment.pair(operation(ADD), Reply())
+    bench.pair(operation(ADD), Reply())
     assert bench.enrolment.tap()
     assert bench.enrolment.tap() is None
     await bench.settle()
@@ -133,7 +141,7 @@ async def test_a_tap_is_good_for_one_key_once():
 
 async def test_without_a_tap_the_window_closes():
     bench, reply = Bench(Keys()), Reply()
-    bench.enrolment.pair(operation(ADD), reply)
+    bench.pair(operation(ADD), reply)
     bench.clock.advance(TAP_WINDOW - 1)
     bench.enrolment.tick()
     assert bench.enrolment.pending
@@ -146,7 +154,7 @@ async def test_without_a_tap_the_window_closes():
 
 async def test_two_keys_at_once_are_both_turned_away():
     bench, first, second = Bench(Keys()), Reply(), Reply()
-    bench.enrolment.pair(operation(ADD), first)
+    bench.pair(operation(ADD), first)
     assert bench.refused(operation(ADD, VEHICLE_PUBLIC), second) == faults.KEY_COULD_NOT_START_AUTH
     assert first.information() == faults.KEY_AUTH_CANCELLED
     assert bench.enrolment.tap() is None
@@ -158,20 +166,20 @@ async def test_a_stranger_who_asks_twice_is_not_the_one_pending():
     """However often, and however far apart, until a whole window has passed without a request."""
     for pause in (0, 1, 29):
         bench, stranger = Bench(Keys()), Conn()
-        bench.enrolment.pair(operation(ADD), Reply())
+        bench.pair(operation(ADD), Reply())
         for _ in range(18):
             assert bench.refused(operation(ADD, VEHICLE_PUBLIC), Reply(stranger)) == faults.KEY_COULD_NOT_START_AUTH
             bench.clock.advance(pause)
             assert not bench.enrolment.pending and bench.enrolment.tap() is None
         assert bench.kinds().count("collision") == 1, "one window is one entry"
         bench.clock.advance(TAP_WINDOW)
-        bench.enrolment.pair(operation(ADD), Reply())
+        bench.pair(operation(ADD), Reply())
         assert bench.enrolment.tap() == owner().id
 
 
 async def test_a_tap_while_two_have_asked_says_why_it_approves_nobody():
     bench = Bench(Keys())
-    bench.enrolment.pair(operation(ADD), Reply())
+    bench.pair(operation(ADD), Reply())
     bench.refused(operation(ADD, VEHICLE_PUBLIC), Reply())
     bench.clock.advance(10)
     assert bench.enrolment.tap() is None
@@ -188,7 +196,7 @@ async def test_nothing_in_a_request_can_be_changed_under_the_tap():
     for other in ({"role": OWNER}, {"label": b"Bob"}, {"secondsToBeActive": 1}):
         for conn in (None, Conn()):
             bench, first = Bench(Keys()), Reply()
-            bench.enrolment.pair(operation(ADD, **asked), first)
+            bench.pair(operation(ADD, **asked), first)
             changed = dict(asked)
             changed.update(other)
             assert bench.refused(operation(ADD, **changed), Reply(conn or first.conn)) == 23
@@ -199,7 +207,7 @@ async def test_nothing_in_a_request_can_be_changed_under_the_tap():
 async def test_what_is_kept_of_a_request_is_not_in_the_buffer_that_the_next_one_comes_in():
     bench, reply = Bench(Keys()), Reply()
     buffer = bytearray(operation(ADD))
-    bench.enrolment.pair(memoryview(buffer), reply)
+    bench.pair(memoryview(buffer), reply)
     buffer[:] = bytes(len(buffer))
     assert bench.enrolment.tap()
     await bench.settle()
@@ -210,7 +218,7 @@ async def test_the_same_request_on_another_connection_is_anothers():
     """It would take the answer away."""
     bench, first, second = Bench(Keys()), Reply(), Reply()
     second.conn.name = first.conn.name  # the radio's names come again
-    bench.enrolment.pair(operation(ADD), first)
+    bench.pair(operation(ADD), first)
     assert bench.refused(operation(ADD), second) == faults.KEY_COULD_NOT_START_AUTH
     assert bench.enrolment.tap() is None
 
@@ -218,9 +226,9 @@ async def test_the_same_request_on_another_connection_is_anothers():
 async def test_the_same_key_may_ask_again_on_its_connection():
     bench, first = Bench(Keys()), Reply()
     second = Reply(first.conn)
-    bench.enrolment.pair(operation(ADD), first)
+    bench.pair(operation(ADD), first)
     bench.clock.advance(TAP_WINDOW - 1)
-    bench.enrolment.pair(operation(ADD), second)
+    bench.pair(operation(ADD), second)
     bench.clock.advance(TAP_WINDOW - 1)
     assert second.waited and bench.enrolment.tap()
     await bench.settle()
@@ -230,9 +238,9 @@ async def test_the_same_key_may_ask_again_on_its_connection():
 
 async def test_who_asks_inside_the_car_is_hindered_by_nobody_on_the_air():
     bench, victim, driver, late = Bench(Keys()), Reply(), inside(), Reply()
-    bench.enrolment.pair(operation(ADD), victim)
+    bench.pair(operation(ADD), victim)
     bench.refused(operation(ADD, VEHICLE_PUBLIC), Reply())
-    bench.enrolment.pair(operation(ADD), driver)
+    bench.pair(operation(ADD), driver)
     assert bench.enrolment.collision == 0, "the light is to say that a tap counts"
     assert bench.refused(operation(ADD, VEHICLE_PUBLIC), late) == faults.KEY_COULD_NOT_START_AUTH
     assert bench.enrolment.tap() == owner().id
@@ -242,8 +250,8 @@ async def test_who_asks_inside_the_car_is_hindered_by_nobody_on_the_air():
 
 async def test_who_asks_inside_the_car_takes_the_place_of_who_asked_on_the_air():
     bench, air, driver = Bench(Keys()), Reply(), inside()
-    bench.enrolment.pair(operation(ADD, VEHICLE_PUBLIC), air)
-    bench.enrolment.pair(operation(ADD), driver)
+    bench.pair(operation(ADD, VEHICLE_PUBLIC), air)
+    bench.pair(operation(ADD), driver)
     assert air.information() == faults.KEY_AUTH_CANCELLED
     assert bench.enrolment.tap() == owner().id
     assert "collision" not in bench.kinds()
@@ -251,52 +259,52 @@ async def test_who_asks_inside_the_car_takes_the_place_of_who_asked_on_the_air()
 
 async def test_two_who_ask_inside_the_car_are_turned_away_and_nobody_on_the_air_profits():
     bench, first = Bench(Keys()), inside()
-    bench.enrolment.pair(operation(ADD), first)
+    bench.pair(operation(ADD), first)
     assert bench.refused(operation(ADD, VEHICLE_PUBLIC), inside()) == faults.KEY_COULD_NOT_START_AUTH
     assert first.information() == faults.KEY_AUTH_CANCELLED
     assert bench.refused(operation(ADD), Reply()) == faults.KEY_COULD_NOT_START_AUTH
     assert bench.enrolment.tap() is None
     bench.clock.advance(TAP_WINDOW)
-    bench.enrolment.pair(operation(ADD), inside())
+    bench.pair(operation(ADD), inside())
     assert bench.enrolment.tap()
 
 
 async def test_a_signed_change_is_made_while_two_have_asked():
     friend = owner(other_key(2), role=3)
     bench, reply = Bench(Keys(owner(other_key(1)), friend)), Reply()
-    bench.enrolment.pair(operation(ADD), Reply())
+    bench.pair(operation(ADD), Reply())
     bench.refused(operation(ADD, VEHICLE_PUBLIC), Reply())
-    bench.enrolment.manage(removal(friend.public), reply, owner(other_key(1)))
+    bench.manage(removal(friend.public), reply, owner(other_key(1)))
     await bench.settle()
     assert reply.information() == 0
 
 
 async def test_a_late_tap_approves_nobody_who_asked_after_it_was_meant_for_another():
     bench, victim, stranger = Bench(Keys()), Reply(), Reply()
-    bench.enrolment.pair(operation(ADD), victim)
+    bench.pair(operation(ADD), victim)
     bench.clock.advance(TAP_WINDOW + 1)
     assert bench.refused(operation(ADD, VEHICLE_PUBLIC), stranger) == faults.KEY_COULD_NOT_START_AUTH
     assert bench.enrolment.tap() is None
     bench.clock.advance(TAP_WINDOW)
-    bench.enrolment.pair(operation(ADD), Reply())
+    bench.pair(operation(ADD), Reply())
     assert bench.enrolment.tap()
 
 
 async def test_who_was_too_late_for_the_card_may_ask_again_at_once():
     """The official client hangs up: it asks again on a new connection."""
     bench = Bench(Keys())
-    bench.enrolment.pair(operation(ADD), Reply())
+    bench.pair(operation(ADD), Reply())
     bench.clock.advance(TAP_WINDOW + 1)
-    bench.enrolment.pair(operation(ADD), Reply())
+    bench.pair(operation(ADD), Reply())
     assert bench.enrolment.tap() == owner().id
 
 
 async def test_people_tap_twice_and_the_second_tap_approves_nobody_on_the_air():
     bench, stranger = Bench(Keys()), Reply()
-    bench.enrolment.pair(operation(ADD), Reply())
+    bench.pair(operation(ADD), Reply())
     assert bench.enrolment.tap()
     await bench.settle()
-    bench.enrolment.pair(operation(ADD, VEHICLE_PUBLIC), stranger)
+    bench.pair(operation(ADD, VEHICLE_PUBLIC), stranger)
     for _ in range(9):
         assert bench.enrolment.tap() is None, "however long it goes on"
         bench.clock.advance(3)
@@ -306,24 +314,24 @@ async def test_people_tap_twice_and_the_second_tap_approves_nobody_on_the_air():
 
 async def test_taps_that_go_on_approve_nobody_who_asks_between_them():
     bench = Bench(Keys())
-    bench.enrolment.pair(operation(ADD), Reply())
+    bench.pair(operation(ADD), Reply())
     for _ in range(4):  # the first approves, and then the phone takes its time to say so
         bench.enrolment.tap()
         await bench.settle()
         bench.clock.advance(2)
-    bench.enrolment.pair(operation(ADD, VEHICLE_PUBLIC), Reply())
+    bench.pair(operation(ADD, VEHICLE_PUBLIC), Reply())
     assert bench.enrolment.tap() is None
     assert bench.keys.count == 1
 
 
 async def test_taps_from_a_time_in_which_two_have_asked_do_not_reach_into_the_next():
     bench = Bench(Keys())
-    bench.enrolment.pair(operation(ADD), Reply())
+    bench.pair(operation(ADD), Reply())
     bench.refused(operation(ADD, VEHICLE_PUBLIC), Reply())
     bench.clock.advance(TAP_WINDOW - 1)
     assert bench.enrolment.tap() is None
     bench.clock.advance(1)
-    bench.enrolment.pair(operation(ADD, VEHICLE_PUBLIC), Reply())
+    bench.pair(operation(ADD, VEHICLE_PUBLIC), Reply())
     bench.clock.advance(1)
     assert bench.enrolment.tap() is None
     bench.clock.advance(4)
@@ -333,7 +341,7 @@ async def test_taps_from_a_time_in_which_two_have_asked_do_not_reach_into_the_ne
 async def test_a_plan_is_made_again_at_the_tap():
     """In thirty seconds an owner can have enrolled that key for less."""
     bench, reply = Bench(Keys(owner(other_key(1)))), Reply()
-    bench.enrolment.pair(operation(ADD), reply)
+    bench.pair(operation(ADD), reply)
     bench.keys.put(owner(CLIENT_PUBLIC, role=3))
     assert bench.enrolment.tap() is None
     assert reply.information() == faults.KEY_ALREADY_ON_WHITELIST
@@ -351,12 +359,12 @@ async def test_nothing_is_changed_by_a_plan_from_before_another_change():
     last, second = owner(other_key(1)), owner(other_key(2))
     timed = owner(other_key(3), seconds=60)
     bench, reply = Bench(Interrupted(last, second, timed)), Reply()
-    bench.enrolment.manage(removal(last.public), reply, timed)
+    bench.manage(removal(last.public), reply, timed)
     await bench.settle()
     assert reply.information() == faults.KEY_NO_PERMISSION_TO_REMOVE
     assert bench.keys.find(last.public)
     bench = Bench(Interrupted(last, second, timed))
-    bench.enrolment.manage(removal(timed.public), reply, second)
+    bench.manage(removal(timed.public), reply, second)
     await bench.settle()
     assert reply.information() == faults.KEY_NOT_ON_WHITELIST, "who asked is not enrolled any more"
     assert bench.keys.find(timed.public)
@@ -372,18 +380,18 @@ async def test_no_room_for_a_plan_costs_one_request():
             return super().find(public)
 
     bench, reply = Bench(Tight()), inside()
-    bench.enrolment.pair(operation(ADD), reply)
+    bench.pair(operation(ADD), reply)
     bench.keys.full = True
     assert bench.enrolment.tap() is None
     assert reply.information() == faults.KEY_UNDOCUMENTED_ERROR
     bench.keys.full = False
-    bench.enrolment.pair(operation(ADD), reply)
+    bench.pair(operation(ADD), reply)
     assert bench.enrolment.tap()
     bench.keys.full = True  # and in the worker
     await bench.settle()
     assert reply.information() == faults.KEY_UNDOCUMENTED_ERROR and not bench.keys.records
     bench.keys.full = False
-    bench.enrolment.pair(operation(ADD), reply)
+    bench.pair(operation(ADD), reply)
     assert bench.enrolment.tap()
     await bench.settle()
     assert reply.information() == 0
@@ -393,7 +401,7 @@ async def test_a_removed_keys_session_ends():
     friend = owner(other_key(2), role=3)
     bench, reply = Bench(Keys(owner(), friend)), Reply()
     bench.sessions.spend(bench.sessions.find(friend.public), 1)  # it is kept, as that of a key in use is
-    bench.enrolment.manage(removal(friend.public), reply, owner())
+    bench.manage(removal(friend.public), reply, owner())
     await bench.settle()
     assert reply.information() == 0
     assert reply.statuses[-1]["whitelistOperationStatus"]["signerOfOperation"]["publicKeySHA1"] == owner().id
@@ -404,14 +412,14 @@ async def test_the_sessions_of_impermanent_keys_end_with_them():
     passing = owner(other_key(2), role=3, flags=IMPERMANENT)
     bench, reply = Bench(Keys(owner(), passing)), Reply()
     bench.sessions.spend(bench.sessions.find(passing.public), 1)
-    bench.enrolment.manage(message({"removeAllImpermanentKeys": 1}), reply, owner())
+    bench.manage(message({"removeAllImpermanentKeys": 1}), reply, owner())
     await bench.settle()
     assert reply.information() == 0 and bench.sessions.find(passing.public) is None
 
 
 async def test_the_time_of_a_timed_key_starts_with_its_enrolment():
     bench, reply = Bench(Keys()), Reply()
-    bench.enrolment.pair(operation(ADD, secondsToBeActive=60), reply)
+    bench.pair(operation(ADD, secondsToBeActive=60), reply)
     bench.enrolment.tap()
     await bench.settle()
     assert reply.information() == 0 and bench.sessions.active(bench.sessions.find(CLIENT_PUBLIC))
@@ -421,7 +429,7 @@ async def test_a_changed_role_begins_a_new_session():
     friend = owner(other_key(2), role=3)
     bench = Bench(Keys(owner(), friend))
     before = bench.sessions.find(friend.public)
-    bench.enrolment.manage(operation("updateKeyAndPermissions", friend.public, 8), Reply(), owner())
+    bench.manage(operation("updateKeyAndPermissions", friend.public, 8), Reply(), owner())
     await bench.settle()
     after = bench.sessions.find(friend.public)
     assert after.record.role == 8
@@ -431,9 +439,9 @@ async def test_a_changed_role_begins_a_new_session():
 async def test_while_one_change_is_made_another_is_told_busy():
     friends = [owner(other_key(n), role=3) for n in (2, 3)]
     bench = Bench(Keys(owner(), *friends))
-    bench.enrolment.manage(removal(friends[0].public), Reply(), owner())
+    bench.manage(removal(friends[0].public), Reply(), owner())
     try:
-        bench.enrolment.manage(removal(friends[1].public), Reply(), owner())
+        bench.manage(removal(friends[1].public), Reply(), owner())
     except Fault as fault:
         assert fault.code == faults.BUSY
     else:
@@ -448,7 +456,7 @@ async def test_a_keychain_that_fills_up_meanwhile_is_told():
             raise KeychainFull
 
     bench, reply = Bench(Full()), Reply()
-    bench.enrolment.pair(operation(ADD), reply)
+    bench.pair(operation(ADD), reply)
     bench.enrolment.tap()
     await bench.settle()
     assert reply.information() == faults.KEY_WHITELIST_FULL
@@ -462,7 +470,7 @@ async def test_a_store_that_fails_is_told_and_the_worker_lives_on():
     bench, reply = Bench(Worn()), Reply()
     for _ in range(2):
         bench.clock.advance(5)
-        bench.enrolment.pair(operation(ADD), reply)
+        bench.pair(operation(ADD), reply)
         bench.enrolment.tap()
         await bench.settle()
         assert reply.information() == faults.KEY_UNDOCUMENTED_ERROR
@@ -472,8 +480,8 @@ async def test_a_store_that_fails_is_told_and_the_worker_lives_on():
 async def test_a_tap_approves_nothing_while_a_change_is_being_made_and_then_does():
     friend = owner(other_key(2), role=3)
     bench = Bench(Keys(owner(other_key(1)), friend))
-    bench.enrolment.manage(removal(friend.public), Reply(), owner(other_key(1)))
-    bench.enrolment.pair(operation(ADD), Reply())
+    bench.manage(removal(friend.public), Reply(), owner(other_key(1)))
+    bench.pair(operation(ADD), Reply())
     assert bench.enrolment.tap() is None
     await bench.settle()
     assert bench.enrolment.tap()
@@ -489,20 +497,20 @@ def rounds(bench, count=10):
 async def test_it_is_over_when_nothing_has_to_be_remembered_and_no_sooner():
     """What a tap may not mean is forgotten with it."""
     bench = Bench(Keys(owner(other_key(1))))
-    bench.enrolment.pair(operation(ADD), Reply())
+    bench.pair(operation(ADD), Reply())
     assert not rounds(bench), "it is pending"
     bench.refused(operation(ADD, VEHICLE_PUBLIC), Reply())
     assert not rounds(bench), "two have asked"
     bench.clock.advance(TAP_WINDOW)
     assert rounds(bench)
     bench = Bench(Keys(owner(other_key(1))))
-    bench.enrolment.pair(operation(ADD), Reply())
+    bench.pair(operation(ADD), Reply())
     bench.clock.advance(TAP_WINDOW)
     assert not rounds(bench), "a late tap may come"
     bench.clock.advance(TAP_WINDOW)
     assert rounds(bench)
     bench = Bench(Keys(owner(other_key(1))))
-    bench.enrolment.pair(operation(ADD), Reply())
+    bench.pair(operation(ADD), Reply())
     assert bench.enrolment.tap()
     assert not rounds(bench), "a change is being made"
     await bench.settle()
@@ -517,7 +525,7 @@ async def test_a_change_that_nobody_knows_the_end_of_restarts_the_car():
             raise RuntimeError("is it written down?")
 
     bench, reply = Bench(Unclear()), Reply()
-    bench.enrolment.pair(operation(ADD), reply)
+    bench.pair(operation(ADD), reply)
     bench.enrolment.tap()
     await bench.settle()
     assert len(bench.died) == 1 and not reply.statuses, "and says nothing before"
@@ -527,10 +535,10 @@ async def test_what_is_signed_is_done_at_once_and_what_is_not_waits_for_a_tap():
     friend = owner(other_key(2), role=3)
     bench, reply = Bench(Keys(owner(other_key(1)), friend)), Reply()
     assert bench.enrolment.modules == ("keys",)
-    bench.enrolment.ask(operation(ADD), reply, None)
+    bench.enrolment.ask(operation(ADD), reply, None, WHITELIST)
     assert bench.enrolment.pending.change.record.public == CLIENT_PUBLIC
     assert bench.events == [{"event": "pending", "key": owner().id.hex(), "role": OWNER}] and not bench.logged
-    bench.enrolment.ask(removal(friend.public), reply, owner(other_key(1)))
+    bench.enrolment.ask(removal(friend.public), reply, owner(other_key(1)), WHITELIST)
     await bench.settle()
     assert reply.information() == 0 and bench.keys.find(friend.public) is None
     assert bench.kinds() == ["command", "removed"] and bench.enrolment.pending
@@ -541,11 +549,11 @@ async def test_whoever_asks_or_changes_a_key_keeps_it_from_being_over():
     for _ in range(5):
         assert not bench.enrolment.tick() and not bench.enrolment.tick()
         try:
-            bench.enrolment.ask(removal(CLIENT_PUBLIC), Reply(), None)
+            bench.enrolment.ask(removal(CLIENT_PUBLIC), Reply(), None, WHITELIST)
         except KeyRefused:
             continue
         raise AssertionError("nobody signed it")
-    bench.enrolment.ask(removal(other_key(2)), Reply(), owner(other_key(1)))
+    bench.enrolment.ask(removal(other_key(2)), Reply(), owner(other_key(1)), WHITELIST)
     assert not rounds(bench), "no card is needed, and it is being made"
     await bench.settle()
     assert rounds(bench)
@@ -553,19 +561,19 @@ async def test_whoever_asks_or_changes_a_key_keeps_it_from_being_over():
 
 async def test_who_was_too_late_is_told_so_and_logged_also_when_the_next_one_asks_first():
     bench, late = Bench(Keys()), Reply()
-    bench.enrolment.pair(operation(ADD), late)
+    bench.pair(operation(ADD), late)
     bench.clock.advance(2 * TAP_WINDOW)
-    bench.enrolment.pair(operation(ADD, VEHICLE_PUBLIC), Reply())
+    bench.pair(operation(ADD, VEHICLE_PUBLIC), Reply())
     assert late.information() == faults.KEY_NO_TAP_IN_TIME
     assert bench.logged == [("refused", "", owner().id, 1024, 0, faults.KEY_NO_TAP_IN_TIME)]
 
 
 async def test_two_on_the_air_do_not_hinder_who_asks_inside_the_car():
     bench, mine = Bench(Keys()), inside()
-    bench.enrolment.pair(operation(ADD), mine)
+    bench.pair(operation(ADD), mine)
     for public in (VEHICLE_PUBLIC, CLIENT_PUBLIC):
         bench.refused(operation(ADD, public), Reply())
-    assert bench.enrolment.pending.reply is mine
+    assert bench.enrolment.pending.asked.reply is mine
     assert bench.enrolment.tap() == owner().id
     await bench.settle()
 
@@ -583,11 +591,11 @@ async def test_a_change_ends_the_sessions_of_the_keys_it_is_about_and_no_others(
     bench.sessions.start_time = lambda record: timed.append(record.public)
     signer = owner(other_key(1))
     for signed, key, ends in ((removal(other_key(2)), other_key(2), []), (operation(ADD), CLIENT_PUBLIC, [])):
-        bench.enrolment.manage(signed, Reply(), signer)
+        bench.manage(signed, Reply(), signer)
         await bench.settle()
         assert ended == [key] and timed == ends, "it has no time that would begin"
         del ended[:]
-    bench.enrolment.manage(operation(ADD, VEHICLE_PUBLIC, role=3, secondsToBeActive=60), Reply(), signer)
+    bench.manage(operation(ADD, VEHICLE_PUBLIC, role=3, secondsToBeActive=60), Reply(), signer)
     await bench.settle()
     assert ended == timed == [VEHICLE_PUBLIC]
 
@@ -600,7 +608,7 @@ async def test_the_time_of_a_timed_key_does_not_start_with_a_change_that_failed(
     bench, reply = Bench(Worn(owner(other_key(1)))), Reply()
     timed = []
     bench.sessions.start_time = timed.append
-    bench.enrolment.manage(operation(ADD, role=3, secondsToBeActive=60), reply, owner(other_key(1)))
+    bench.manage(operation(ADD, role=3, secondsToBeActive=60), reply, owner(other_key(1)))
     await bench.settle()
     assert reply.information() == faults.KEY_UNDOCUMENTED_ERROR and not timed
 
@@ -614,7 +622,7 @@ async def test_no_session_outlives_a_change_whose_end_found_no_memory():
         raise MemoryError
 
     bench.flush = tight
-    bench.enrolment.manage(operation(ADD), reply, owner(other_key(1)))
+    bench.manage(operation(ADD), reply, owner(other_key(1)))
     await bench.settle()
     assert ended == [CLIENT_PUBLIC, None] and not reply.statuses and not bench.died
 
@@ -622,7 +630,7 @@ async def test_no_session_outlives_a_change_whose_end_found_no_memory():
 async def test_the_bench_hears_why_a_change_was_refused_after_all():
     friend = owner(other_key(2), role=3)
     bench = Bench(Keys(owner(other_key(1)), friend))
-    bench.enrolment.manage(removal(friend.public), Reply(), owner(other_key(1)))
+    bench.manage(removal(friend.public), Reply(), owner(other_key(1)))
     bench.keys.records = [record for record in bench.keys.records if record.public != other_key(1)]
     await bench.settle()
     assert bench.events[-1]["why"] == "its signer is not enrolled any more"

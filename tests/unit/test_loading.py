@@ -16,6 +16,7 @@ from runner import skip_on_board
 from support import CLIENT_PUBLIC, VEHICLE_PRIVATE, VEHICLE_PUBLIC, Conn, Keys, Log, owner
 from test_whitelist import ADD, operation, removal
 
+WHITELIST = "latchkey.keys.whitelist"
 _import = builtins.__import__
 MODULES = loading._MODULES + ("latchkey.crypto.p256",)  # which stands on native code, or not
 
@@ -80,7 +81,7 @@ def loaded():
 async def test_the_first_request_waits_for_the_modules_and_is_then_pending():
     desk, reply = Counter(), Reply()
     buffer = bytearray(operation(ADD))
-    desk.enrolment.ask(memoryview(buffer), reply, None)
+    desk.enrolment.ask(memoryview(buffer), reply, None, WHITELIST)
     buffer[:] = bytes(len(buffer))  # the next message comes into the same one
     assert not loaded() and desk.enrolment.pending is None and desk.enrolment.tap() is None
     await desk.settle()
@@ -93,7 +94,7 @@ async def test_each_module_is_loaded_by_itself_and_others_have_their_turn_betwee
     desk = Counter()
     turns = []
     with Importing(all_of_them=True) as importing:
-        desk.enrolment.ask(operation(ADD), Reply(), None)
+        desk.enrolment.ask(operation(ADD), Reply(), None, WHITELIST)
         while len(turns) < 50:
             before = len(importing.names)
             await asyncio.sleep_ms(0)
@@ -105,7 +106,7 @@ async def test_each_module_is_loaded_by_itself_and_others_have_their_turn_betwee
 
 def busy(desk, *request):
     try:
-        desk.enrolment.ask(*request)
+        desk.enrolment.ask(*request, WHITELIST)
     except Fault as fault:
         return fault.code == faults.BUSY
     return False
@@ -116,8 +117,8 @@ async def test_who_asks_while_it_loads_counts_as_a_second_who_asked():
     for signed_first in (False, True):
         desk, first, second = Counter(), Reply(), Reply()
         if signed_first:
-            desk.enrolment.ask(removal(VEHICLE_PUBLIC), Reply(), owner())
-        desk.enrolment.ask(operation(ADD), first, None)
+            desk.enrolment.ask(removal(VEHICLE_PUBLIC), Reply(), owner(), WHITELIST)
+        desk.enrolment.ask(operation(ADD), first, None, WHITELIST)
         assert busy(desk, operation(ADD), first, None), "the very same again is held once"
         assert not busy(desk, operation(ADD), second, None)
         assert busy(desk, operation(ADD), Reply(), None), "two are enough to turn all away"
@@ -129,7 +130,7 @@ async def test_who_asks_while_it_loads_counts_as_a_second_who_asked():
 
 async def test_who_asks_for_something_else_while_it_loads_counts_as_two_who_asked():
     desk, reply = Counter(), Reply()
-    desk.enrolment.ask(operation(ADD), reply, None)
+    desk.enrolment.ask(operation(ADD), reply, None, WHITELIST)
     assert not busy(desk, operation(ADD, VEHICLE_PUBLIC), reply, None)
     await desk.settle()
     assert desk.enrolment.pending is None and desk.enrolment.collision
@@ -139,14 +140,14 @@ async def test_what_loaded_it_goes_when_it_is_there():
     import latchkey.keys.loading  # noqa: F401 - as the desk does
 
     desk = Counter()
-    desk.enrolment.ask(operation(ADD), Reply(), None)
+    desk.enrolment.ask(operation(ADD), Reply(), None, WHITELIST)
     await desk.settle()
     assert desk.enrolment.pending and "latchkey.keys.loading" not in sys.modules
 
 
 async def test_who_signs_while_it_loads_is_told_busy():
     desk, first = Counter(), Reply()
-    desk.enrolment.ask(operation(ADD), first, None)
+    desk.enrolment.ask(operation(ADD), first, None, WHITELIST)
     assert busy(desk, removal(CLIENT_PUBLIC), Reply(), owner())
     await desk.settle()
     assert first.waited and desk.enrolment.pending
@@ -154,12 +155,12 @@ async def test_who_signs_while_it_loads_is_told_busy():
 
 async def test_a_request_that_waited_is_refused_as_it_would_have_been_at_once():
     desk = Counter()
-    desk.enrolment.ask(removal(CLIENT_PUBLIC), Reply(), None)
+    desk.enrolment.ask(removal(CLIENT_PUBLIC), Reply(), None, WHITELIST)
     await desk.settle()
     (error,) = desk.told
     assert isinstance(error, KeyRefused) and error.code == faults.KEY_NO_PERMISSION_TO_REMOVE
     assert desk.enrolment.pending is None
-    desk.enrolment.ask(operation(ADD), Reply(), None)
+    desk.enrolment.ask(operation(ADD), Reply(), None, WHITELIST)
     assert desk.enrolment.pending, "and it is loaded for the next one"
 
 
@@ -169,13 +170,13 @@ async def test_no_memory_at_any_module_costs_the_request_that_waited_and_no_more
         for at in range(len(MODULES)):
             desk, reply = Counter(), Reply()
             with Importing(error, at):
-                desk.enrolment.ask(operation(ADD), reply, None)
+                desk.enrolment.ask(operation(ADD), reply, None, WHITELIST)
                 await desk.settle()
             assert [told.code for told in desk.told] == [faults.BUSY]
             assert desk.enrolment is None and not reply.waited
             assert not loaded(), "the heap is as it was"
             desk.enrolment = loading.Loading(desk)
-            desk.enrolment.ask(operation(ADD), reply, None)
+            desk.enrolment.ask(operation(ADD), reply, None, WHITELIST)
             await desk.settle()
             assert desk.enrolment.pending and reply.waited == 1
 
@@ -185,7 +186,7 @@ async def test_after_an_attempt_without_memory_the_next_one_waits_a_while():
     desk, reply = Counter(), Reply()
     desk.enrolment = None
     with Importing(MemoryError(), 5) as importing:
-        desk.ask(operation(ADD), reply, None)
+        desk.ask(operation(ADD), reply, None, WHITELIST)
         await desk.settle()
         tried = len(importing.names)
         for _ in range(5):
@@ -193,14 +194,14 @@ async def test_after_an_attempt_without_memory_the_next_one_waits_a_while():
             desk.clock.advance(1)
         await desk.settle()
         assert len(importing.names) == tried, "and nothing was loaded for it"
-    desk.ask(operation(ADD), reply, None)
+    desk.ask(operation(ADD), reply, None, WHITELIST)
     await desk.settle()
     assert desk.enrolment.pending and reply.waited == 1
 
 
 def asked_in_vain(desk, reply):
     try:
-        desk.ask(operation(ADD), reply, None)
+        desk.ask(operation(ADD), reply, None, WHITELIST)
     except Fault as fault:
         return fault.code == faults.BUSY
     return False
@@ -209,7 +210,7 @@ def asked_in_vain(desk, reply):
 async def test_what_was_loaded_is_dropped_when_it_is_over_and_loaded_again_for_the_next():
     desk = Counter()
     for _ in range(2):
-        desk.enrolment.ask(operation(ADD), Reply(), None)
+        desk.enrolment.ask(operation(ADD), Reply(), None, WHITELIST)
         await desk.settle()
         assert desk.enrolment.pending and len(loaded()) == len(MODULES)
         desk.clock.advance(60)

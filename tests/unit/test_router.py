@@ -57,7 +57,11 @@ class Car:
         report = Report(self.log, self.meter.emit)
         self.enrolment = Enrolment(self.keys, self.sessions, self.clock, VEHICLE_PRIVATE, report, None, ())
         emit = self.meter.emit if bench else None
-        security = Security(self.vehicle, self.keys, self.enrolment.ask, self.log.append, emit)
+
+        def ask(operation, reply, actor):
+            self.enrolment.ask(operation, reply, actor, "latchkey.keys.whitelist")
+
+        security = Security(self.vehicle, self.keys, ask, self.log.append, emit)
         self.router = Router(VIN, self.clock, self.sessions, security, self.log.append, emit, None)
         self.handle = self.meter.watch(self.router.handle)
         self.conn = Conn()

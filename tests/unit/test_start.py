@@ -260,7 +260,7 @@ def test_a_new_board_is_no_car_and_has_its_bench_and_no_radio():
     esp32.ram.clear()
     fresh()
     one = start.Start(board, ROOT)
-    assert one.settings == (None, False, True, board.PINS, None) and not one.lost
+    assert one.settings == (None, False, True, board.PINS, None, None) and not one.lost
     assert (one.identity, one.number) == (None, 1)
 
 

@@ -460,7 +460,7 @@ def test_places_that_are_none_are_the_end_or_no_number():
 
 def test_what_asks_for_nothing_known_is_refused():
     car = Car(owner())
-    for payload in (b"", b"\x22\x00", b"\xfa\x01\x00"):
+    for payload in (b"", b"\x52\x00", b"\xfa\x01\x00"):
         assert car.refusal(payload) == faults.INVALID_COMMAND, payload
     for payload in (b"\x0a", b"\x0a\x01", b"\x12\x01\x08", b"\x10\x00", b"\x0a\x00\xff"):
         assert car.refusal(payload) == faults.DECODING, payload
@@ -564,13 +564,13 @@ def test_the_first_request_is_refused_like_any_other():
     car, _ = reloaded(owner())
 
     async def first():
-        assert car.request(log_request(0), flags=0)[1] is None
+        assert car.request(b"\x0a\x01")[1] is None
         for _ in range(5):
             await asyncio.sleep_ms(0)
 
     asyncio.run(first())
-    assert car.refused == [faults.REQUIRES_RESPONSE_ENCRYPTION]
-    assert car.conn.last()["signedMessageStatus"]["signed_message_fault"] == faults.REQUIRES_RESPONSE_ENCRYPTION
+    assert car.refused == [faults.DECODING]
+    assert car.conn.last()["signedMessageStatus"]["signed_message_fault"] == faults.DECODING
     asyncio.new_event_loop()
 
 

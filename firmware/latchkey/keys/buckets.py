@@ -14,7 +14,7 @@ import struct
 
 from micropython import const
 
-from latchkey.keys.record import NO_SLOT, SIZE, Record, unpack
+from latchkey.keys.record import BARRED, NO_SLOT, SIZE, Record, unpack
 from latchkey.scratch import BUFFER
 from latchkey.store import formats
 from latchkey.wire.schema import Origin
@@ -92,8 +92,8 @@ class Buckets:
         self._raw = bytearray(SIZE)
 
     def active(self, record: Record) -> bool:
-        """Whether its K was agreed with the identity that the vehicle has now."""
-        return record.vehicle in (b"\0\0\0\0", self.vehicle)
+        """Whether its K was agreed with the identity that the vehicle has now, and no owner has barred it."""
+        return not record.flags & BARRED and record.vehicle in (b"\0\0\0\0", self.vehicle)
 
     def find(self, bucket: int, pattern: bytes, phase: int, public: bytes | memoryview | None = None) -> Record | None:
         """The record, stale or not, whose index entry holds the pattern at that offset (0: an id, 4: a slot)."""

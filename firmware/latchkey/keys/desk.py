@@ -6,7 +6,7 @@ from micropython import const
 
 from latchkey import forget
 from latchkey.faults import Fault
-from latchkey.wire.schema import MessageFault
+from latchkey.wire.schema import MessageFault, Origin
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -14,13 +14,14 @@ if TYPE_CHECKING:
     from typing import Any
 
     from latchkey.clock import Clock
-    from latchkey.keys.enrolment import Enrolment, Reply, Sessions
+    from latchkey.keys.enrolment import Enrolment, Sessions
     from latchkey.keys.keychain import Keychain
     from latchkey.keys.loading import Loading
     from latchkey.keys.record import Record
     from latchkey.link.connection import Connection
     from latchkey.store.accesslog import AccessLog
 
+_WHITELIST = const("latchkey.keys.whitelist")
 _PAUSE = const(5)  # seconds, after enrolment found no memory: each attempt keeps the loop busy, and anybody can ask
 
 
@@ -50,26 +51,39 @@ class Desk:
         self.enrolment: Enrolment | Loading | None = None  # while somebody asks
         self.since = -_PAUSE  # when it last could not be loaded
 
-    def ask(self, operation: memoryview, reply: Reply, actor: Record | None) -> None:
-        """A key operation: signed by that key, or by nobody. Raises KeyRefused, Fault."""
+    def ask(self, operation: memoryview, reply: Any, actor: Record | None, kind: str = _WHITELIST) -> None:
+        """A key operation, or what another module makes of it: signed by that key, or by nobody. Raises KeyRefused,
+        Fault."""
         if self.enrolment is None:
+            if self.keychain.roster and self.keychain.roster.intake:
+                self.keychain.roster.intake.leave()  # there is memory for one of them
             if self.clock.now() - self.since < _PAUSE:
                 raise Fault(MessageFault.BUSY, "enrolment found no memory")
             from latchkey.keys.loading import Loading  # and the rest of it by and by
 
             self.enrolment = Loading(self)
-        self.enrolment.ask(operation, reply, actor)
+        self.enrolment.ask(operation, reply, actor, kind)
 
     def tap(self) -> bytes | None:
         """The card was tapped. Returns the id of the key that this approves, or None."""
         return self.enrolment.tap() if self.enrolment else None
 
+    def leave(self) -> bool:
+        """Drop enrolment, if nothing has to be remembered. Whether there is room then for something else."""
+        enrolment = self.enrolment
+        if enrolment and enrolment.over():
+            self.enrolment = None
+            forget(*enrolment.modules)
+        return self.enrolment is None
+
     def tick(self) -> int | None:
         """Housekeeping. How the LED blinks (vehicle/pins.py); None: nobody asks."""
         enrolment = self.enrolment
+        roster = self.keychain.roster
+        if roster and roster.lapses():
+            self.sessions.drop(None, Origin.ROSTER)  # its guests may only look from now on
         if enrolment is None:
             return None
-        if enrolment.tick():  # over: whoever asks next has it loaded again
-            self.enrolment = None
-            forget(*enrolment.modules)
+        if enrolment.tick():
+            self.leave()  # whoever asks next has it loaded again
         return 2 if enrolment.collision else 1 if enrolment.pending else 0

@@ -8,13 +8,14 @@ it was given. When nothing has to be remembered any more, all of this is dropped
 """
 
 import asyncio
+import sys
 
 from micropython import const
 
 from latchkey import crypto
 from latchkey.crypto import publickey
 from latchkey.faults import Fault, KeyRefused
-from latchkey.keys import answers, card, changes, whitelist
+from latchkey.keys import card, changes
 from latchkey.keys.card import WINDOW as TAP_WINDOW
 from latchkey.keys.record import key_id
 from latchkey.wire.schema import MessageFault
@@ -26,10 +27,10 @@ if TYPE_CHECKING:
     from typing import Any, Protocol
 
     from latchkey.clock import Clock
+    from latchkey.keys.asked import Asked, Change
     from latchkey.keys.keychain import Keychain
     from latchkey.keys.record import Record
     from latchkey.keys.report import Report
-    from latchkey.keys.whitelist import Change
     from latchkey.link.connection import Connection
 
     class Reply(Protocol):
@@ -43,7 +44,7 @@ if TYPE_CHECKING:
     class Sessions(Protocol):
         """What a change of keys ends, and begins."""
 
-        def drop(self, public: bytes | None = None) -> None: ...
+        def drop(self, public: bytes | None = None, origin: int = 0) -> None: ...
         def start_time(self, record: Record) -> None: ...
 
 
@@ -53,10 +54,9 @@ _IDLE = const(3)  # rounds of housekeeping with nothing to do or to remember
 class Pending:
     """A request that waits for a tap, until `deadline` (seconds of the car's clock)."""
 
-    def __init__(self, change: Change, operation: bytes, reply: Reply, deadline: int) -> None:
+    def __init__(self, change: Change, asked: Asked, deadline: int) -> None:
         self.change = change
-        self.operation = operation
-        self.reply = reply
+        self.asked = asked
         self.deadline = deadline
 
 
@@ -95,57 +95,58 @@ class Enrolment:
         """Seconds for which no tap approves anybody, because two have asked; 0 is the rule."""
         return 0 if self.pending else self._card.closed(self._clock.now())
 
-    def ask(self, operation: memoryview | bytes, reply: Reply, actor: Record | None) -> None:
-        """A key operation: signed by that key, or by nobody. Raises KeyRefused, Fault."""
+    def ask(self, operation: memoryview | bytes, reply: Reply, actor: Record | None, kind: str) -> None:
+        """A request of that kind (a module, whose `asked` makes an Asked of it): signed by that key, or by nobody.
+        Raises KeyRefused, Fault."""
         self._idle = 0
-        if actor:
-            self.manage(operation, reply, actor)
+        __import__(kind)
+        asked = sys.modules[kind].asked(bytes(operation), reply, actor and actor.public)
+        if asked.tap:
+            self._pair(asked)
         else:
-            self.pair(operation, reply)
+            self._manage(asked)
 
-    def pair(self, operation: memoryview | bytes, reply: Reply) -> None:
-        """An unsigned request: if it asks alone, name its key as pending and say WAIT. Raises KeyRefused."""
-        change = whitelist.plan_pairing(operation, self._keychain)
+    def _pair(self, asked: Asked) -> None:
+        """If it asks alone, name its key as pending and say WAIT. Raises KeyRefused."""
+        change = asked.plan(self._keychain)
         self.tick()
         now = self._clock.now()
-        pending = Pending(change, bytes(operation), reply, now + TAP_WINDOW)
-        conn = reply.conn
+        conn = asked.reply.conn
         waiting = self.pending
-        verdict = self._card.ask(conn, pending.operation, now)
+        verdict = self._card.ask(conn, asked.operation, now)
         if verdict == card.ALONE:
-            if waiting and waiting.reply.conn is not conn:
+            if waiting and waiting.asked.reply.conn is not conn:
                 self._give_up(waiting, Refusal.LOCAL_ENTITY_AUTH_FAILED_CANCELLED, "somebody inside the car asked")
-            self.pending = pending
+            self.pending = Pending(change, asked, now + TAP_WINDOW)
             self._report.pending(change)
-            reply.waiting()
+            asked.waiting()
             return
         if verdict == card.COLLISION:
             self._report.collision(conn, TAP_WINDOW)
-            if waiting and waiting.reply.conn.inside == conn.inside:
+            if waiting and waiting.asked.reply.conn.inside == conn.inside:
                 self._give_up(waiting, Refusal.LOCAL_ENTITY_AUTH_FAILED_CANCELLED, "somebody else asked")
         raise KeyRefused(
             Refusal.COULD_NOT_START_LOCAL_ENTITY_AUTH, "somebody else asked: ask again in %d s" % TAP_WINDOW
         )
 
-    def manage(self, operation: memoryview | bytes, reply: Reply, actor: Record) -> None:
-        """A signed request: start the change. Raises KeyRefused; Fault BUSY while another change is being made."""
+    def _manage(self, asked: Asked) -> None:
+        """Start the change. Raises KeyRefused; Fault BUSY while another change is being made."""
         if self._job:
             raise Fault(MessageFault.BUSY, "a key is being changed")
-        change = whitelist.plan(operation, actor, self._keychain)
-        self._start(change, bytes(operation), reply, actor.public)
+        self._start(asked.plan(self._keychain), asked, asked.actor)
 
     def tap(self) -> bytes | None:
         """The card was tapped at the vehicle: approve what is pending. Returns the key's 4-byte id, or None."""
         self.tick()
         pending = self.pending
-        conn = pending.reply.conn if pending and not self._job else None
+        conn = pending.asked.reply.conn if pending and not self._job else None
         if not self._card.tap(conn, self._clock.now()) or pending is None:
             if self.collision:
                 self._report.tapped_for_nobody(self.collision)
             return None
         try:  # the keychain may have changed since
-            change = whitelist.plan_pairing(pending.operation, self._keychain)
-            self._start(change, pending.operation, pending.reply, None)
+            change = pending.asked.plan(self._keychain)
+            self._start(change, pending.asked, pending.asked.actor)
         except (KeyRefused, MemoryError) as error:
             self._give_up(pending, _information(error), _why(error))
             return None
@@ -160,17 +161,21 @@ class Enrolment:
             self._give_up(
                 self.pending, Refusal.LOCAL_ENTITY_AUTH_FAILED_TIMED_OUT_WAITING_FOR_TAP, "no card was tapped"
             )
-        self._idle = 0 if self.pending or self._job or self._card.busy(now) else self._idle + 1
+        self._idle = self._idle + 1 if self.over() else 0
         return self._idle >= _IDLE
 
-    def _start(self, change: Change, operation: bytes, reply: Reply, actor: bytes | None) -> None:
-        """The change as it was planned, the operation, who is answered, the public key that signed it."""
-        self._run("keys", self._work(change, operation, reply, actor), True)
+    def over(self) -> bool:
+        """Nothing has to be remembered."""
+        return not (self.pending or self._job or self._card.busy(self._clock.now()))
+
+    def _start(self, change: Change, asked: Asked, actor: bytes | None) -> None:
+        """The change as it was planned, what was asked, the public key that signed it."""
+        self._run("keys", self._work(change, asked, actor), True)
         self._job = True
 
-    async def _work(self, change: Change, operation: bytes, reply: Reply, actor: bytes | None) -> None:
+    async def _work(self, change: Change, asked: Asked, actor: bytes | None) -> None:
         try:
-            await self._perform(change, operation, reply, actor)
+            await self._perform(change, asked, actor)
         except MemoryError:  # after the change, whose answer is lost: no session may know better than the keys
             self._sessions.drop()
         finally:
@@ -180,43 +185,38 @@ class Enrolment:
         self.pending = None
         try:
             self._report.done(pending.change, None, code, why)
-            pending.reply.payload(answers.whitelist_status(code, None))
+            pending.asked.done(code, None)
         except MemoryError:  # nobody is told: it was not for whoever is being served just now
             pass
 
-    def _plan(self, operation: bytes, actor: bytes | None) -> Change:
-        if actor is None:
-            return whitelist.plan_pairing(operation, self._keychain)
-        record = self._keychain.find(actor)
-        if record is None:
-            raise KeyRefused(Refusal.PUBLIC_KEY_NOT_ON_WHITELIST, "its signer is not enrolled any more")
-        return whitelist.plan(operation, record, self._keychain)
-
-    async def _perform(self, change: Change, operation: bytes, reply: Reply, actor: bytes | None) -> None:
+    async def _perform(self, change: Change, asked: Asked, actor: bytes | None) -> None:
         code = 0
         why = ""
         try:
             await self._keychain.settle()
+            await asked.prepare(self._keychain)
             await asyncio.sleep_ms(0)  # each look at a key takes a board some 7 ms
-            change = self._plan(operation, actor)
+            change = asked.plan(self._keychain)
             await asyncio.sleep_ms(0)
             if change.record is not None and change.needs_agreement:
                 shared = await publickey.ecdh(self._private, change.record.public)
                 change.record.shared = crypto.sha1(shared)[:16]
-            await self._keychain.apply(change.record, change.remove, change.drop_impermanent)
-        except (KeyRefused, changes.KeychainFull, OSError, ImportError, MemoryError) as error:
+            await change.make(self._keychain, self._clock)
+        except (KeyRefused, changes.KeychainFull, crypto.CryptoError, OSError, ImportError, MemoryError) as error:
             code = _information(error)
             why = _why(error)
         self._end_sessions(change, code)
         signer = key_id(actor) if actor else None
         self._report.done(change, signer, code, why)
         await self._report.written()  # no key is enrolled that the log does not know of (law 5)
-        reply.payload(answers.whitelist_status(code, signer))
+        asked.done(code, signer)
 
     def _end_sessions(self, change: Change, code: int) -> None:
         """Whatever became of a change, no session outlives what it would have changed: a new one is as the key is."""
         if change.drop_impermanent:
             self._sessions.drop()
+        if change.origin:
+            self._sessions.drop(None, change.origin)
         for public in change.remove:
             self._sessions.drop(public)
         record = change.record

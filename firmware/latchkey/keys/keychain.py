@@ -11,10 +11,12 @@ from micropython import const
 from latchkey.keys import buckets
 from latchkey.keys.record import key_id
 from latchkey.store import formats
+from latchkey.wire.schema import Origin
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
+    from typing import Any
 
     from latchkey.keys.record import Record
 
@@ -37,6 +39,7 @@ class Keychain:
         self.root = root
         self.report = report
         self.buckets = buckets.Buckets(root, report, vehicle)
+        self.roster: Any = None  # what an authority's roster says (roster/lookup.py), where there is one
         self.slots = bytearray(self.CAPACITY)  # the bucket of each slot
         # Owners that last, by bucket; after them, how many of those were enrolled with a card tap.
         self._lasting = bytearray(2 * buckets.COUNT)
@@ -75,8 +78,7 @@ class Keychain:
     def find(self, public: bytes | memoryview, old: bool = False) -> Record | None:
         """The key's record; with `old`, also one that cannot be used any more."""
         id4 = key_id(public)
-        record = self.buckets.find(buckets.of(id4), id4, 0, public)
-        return record if record and (old or self.buckets.active(record)) else None
+        return self._usable(self.buckets.find(buckets.of(id4), id4, 0, public), old)
 
     def find_id(self, id4: bytes) -> Record | None:
         """The first key with this id, stale or not: enough to name a key, not to trust it."""
@@ -86,7 +88,12 @@ class Keychain:
         """The key in this slot; with `old`, also one that cannot be used any more. None for a free slot, or no slot."""
         if not 0 <= slot < self.CAPACITY or self.slots[slot] == 0xFF:
             return None
-        record = self.buckets.find(self.slots[slot], struct.pack("<H", slot), 4)
+        return self._usable(self.buckets.find(self.slots[slot], struct.pack("<H", slot), 4), old)
+
+    def _usable(self, record: Record | None, old: bool) -> Record | None:
+        """A key that came from a roster is what that says of it now, and nobody's without one."""
+        if record and record.origin == Origin.ROSTER and not (self.roster and self.roster.governs(record)):
+            return record if old else None
         return record if record and (old or self.buckets.active(record)) else None
 
     def entries(self, start_slot: int = 0, limit: int = 4096) -> Iterator[Record]:

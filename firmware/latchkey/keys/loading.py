@@ -9,6 +9,8 @@ for all of it: that costs the requests that waited, and one that comes a while l
 import asyncio
 import gc
 
+from micropython import const
+
 from latchkey import forget, load
 from latchkey.faults import Fault
 from latchkey.wire.schema import MessageFault
@@ -40,12 +42,14 @@ if TYPE_CHECKING:
         since: int
 
 
+_WHITELIST = const("latchkey.keys.whitelist")
 # In an order in which each needs only those before it.
 _MODULES = (
     "latchkey.wire.keymessages",
     "latchkey.keys.answers",
     "latchkey.crypto.publickey",
     "latchkey.keys.labels",
+    "latchkey.keys.asked",
     "latchkey.keys.whitelist",
     "latchkey.keys.card",
     "latchkey.keys.report",
@@ -57,6 +61,8 @@ _MODULES = (
 )
 # What publickey loads.
 _ARITHMETIC = ("latchkey.crypto.p256", "latchkey.crypto.points", "latchkey.crypto.points_plain")
+# What is loaded for some requests only.
+_KINDS = ("latchkey.roster.contact", "latchkey.roster.install", "latchkey.roster.kept")
 
 
 class Loading:
@@ -69,23 +75,27 @@ class Loading:
     def __init__(self, desk: Desk) -> None:
         self._desk = desk
         self._task: asyncio.Task[None] | None = None
-        self._asked: list[tuple[bytes, Reply, Record | None]] = []
+        self._asked: list[tuple[bytes, Reply, Record | None, str]] = []
 
-    def ask(self, operation: memoryview, reply: Reply, actor: Record | None) -> None:
+    def ask(self, operation: memoryview, reply: Reply, actor: Record | None, kind: str) -> None:
         """The first one waits, and two that nobody signed: a tap must not mean one because the other came too early.
         Raises Fault BUSY for all others."""
         unsigned = 0
         for held in self._asked:
             if not held[2]:
                 unsigned += 1 if held[1].conn is not reply.conn or held[0] != operation else 2
-        if self._asked and (actor or unsigned >= 2):
+        if self._asked and (actor or kind != _WHITELIST or unsigned >= 2):
             raise Fault(MessageFault.BUSY, "enrolment is being loaded")
         if self._task is None:
             self._task = asyncio.create_task(self._load())
-        self._asked.append((bytes(operation), reply, actor))
+        self._asked.append((bytes(operation), reply, actor, kind))
 
     def tick(self) -> bool:
         """It is not over yet."""
+        return False
+
+    def over(self) -> bool:
+        """It is not."""
         return False
 
     def tap(self) -> None:
@@ -109,11 +119,11 @@ class Loading:
             # All: an attempt before this one may have left some.
             forget("latchkey.keys.loading", *_MODULES, *_ARITHMETIC)
             error = Fault(MessageFault.BUSY, repr(failed))
-        for operation, reply, actor in self._asked:
+        for operation, reply, actor, kind in self._asked:
             try:
                 if enrolment is None:
                     raise error or MemoryError
-                enrolment.ask(operation, reply, actor)
+                enrolment.ask(operation, reply, actor, kind)
             except Exception as refused:  # noqa: BLE001 - the router tells it, as it does for messages at hand
                 desk.failed(reply.conn, reply, refused)
 
@@ -124,5 +134,5 @@ class Loading:
         desk = self._desk
         report = Report(desk.log, desk.emit)
         # The bench counts publickey's operations. Native code stays, too: a board does not give its memory back.
-        names = tuple([name for name in _MODULES + _ARITHMETIC if name != "latchkey.crypto.publickey"])
+        names = tuple([name for name in _MODULES + _ARITHMETIC + _KINDS if name != "latchkey.crypto.publickey"])
         return Enrolment(desk.keychain, desk.sessions, desk.clock, desk.private, report, desk.run, names)

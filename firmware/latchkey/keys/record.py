@@ -11,7 +11,8 @@ from latchkey.wire.schema import Origin, Role
 
 SIZE = const(160)
 NO_SLOT = const(0xFFFF)
-IMPERMANENT = const(1)  # flag
+IMPERMANENT = const(1)  # flags
+BARRED = const(2)  # an owner has removed it, and a roster lists it: not enrolled, until the card or an owner enrols it
 
 _VERSION = const(1)
 _LABEL = const(24)

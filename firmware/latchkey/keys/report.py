@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
-    from latchkey.keys.whitelist import Change
+    from latchkey.keys.asked import Change
     from latchkey.link.connection import Connection
     from latchkey.store.accesslog import AccessLog
 
@@ -20,6 +20,7 @@ _WORDS = {
     LogKind.REMOVED: "removed",
     LogKind.UPDATED: "updated",
     LogKind.REPLACED: "replaced",
+    LogKind.AUTHORITY: "authority",
 }
 
 
@@ -55,7 +56,7 @@ class Report:
         """A key operation ended: actor is the id of the key that asked for it, or None; code 0 is success."""
         kind = LogKind.REFUSED if code else change.kind
         key_id = change.key_id
-        told: dict[str, Any] = {"event": _WORDS[kind], "by": actor.hex() if actor else "card"}
+        told: dict[str, Any] = {"event": _WORDS[kind], "by": actor.hex() if actor else change.by}
         if key_id:
             told["key"] = key_id.hex()
         if code:
@@ -65,7 +66,7 @@ class Report:
         else:
             if actor:
                 self._log.append(LogKind.COMMAND, "", actor, Permission.CHANGE_KEY, 0)
-            self._log.append(kind, "", key_id, 0, 0)
+            self._log.append(kind, "", key_id, 0, 0, change.detail)
         self._emit(told)
 
 

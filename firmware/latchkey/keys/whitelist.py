@@ -8,9 +8,10 @@ from micropython import const
 
 from latchkey.crypto import CryptoError, publickey
 from latchkey.faults import KeyRefused
-from latchkey.keys import labels, policy
+from latchkey.keys import answers, labels, policy
+from latchkey.keys.asked import NO_KEY, Asked, Change
 from latchkey.keys.keychain import Keychain
-from latchkey.keys.record import IMPERMANENT, Record, clean_label, key_id
+from latchkey.keys.record import BARRED, IMPERMANENT, Record, clean_label
 from latchkey.wire.keymessages import WHITELIST_OPERATION
 from latchkey.wire.pb import decode
 from latchkey.wire.schema import (
@@ -36,8 +37,7 @@ if TYPE_CHECKING:
     from latchkey.wire.pb import Fields
 
 _FOR_THE_CARD = const(8)  # slots that only a card tap fills: who has lost every owner key must find one
-_NO_KEY = bytes(16)  # stands for K until the change is carried out
-
+_NEVER = b"\xff" * 16  # K of a key that was never here
 
 _ENROLLABLE = (Role.OWNER, Role.DRIVER, Role.FM, Role.VEHICLE_MONITOR, Role.CHARGING_MANAGER, Role.GUEST)
 _SERVICE_MAY_REMOVE = (Role.DRIVER, Role.GUEST, Role.FM)
@@ -49,27 +49,28 @@ _REMOVALS = (
 )
 
 
-class Change:
-    """One atomic change of the keychain: a record to add or update, public keys to remove, and its LogKind."""
+class Operation(Asked):
+    """A whitelist operation: signed by that key, or by nobody."""
 
-    def __init__(self, kind: int, record: Record | None, remove: tuple[bytes, ...] = (), drop: bool = False) -> None:
-        self.kind = kind
-        self.record = record
-        self.remove = remove
-        self.drop_impermanent = drop
-        # The public key it is about; b"" for a change of many.
-        self.public = record.public if record else remove[0] if remove else b""
-        self.role = record.role if record else 0
+    def __init__(self, operation: bytes, reply: Any, actor: bytes | None) -> None:
+        super().__init__(operation, reply, actor)
+        self.tap = actor is None
 
-    @property
-    def key_id(self) -> bytes | None:
-        """The 4-byte id of the key it is about; None for a change of many."""
-        return key_id(self.public) if self.public else None
+    def plan(self, keychain: Keychain) -> Change:
+        """Raises KeyRefused."""
+        if self.actor is None:
+            return plan_pairing(self.operation, keychain)
+        record = keychain.find(self.actor)
+        if record is None:
+            raise KeyRefused(Refusal.PUBLIC_KEY_NOT_ON_WHITELIST, "its signer is not enrolled any more")
+        return plan(self.operation, record, keychain)
 
-    @property
-    def needs_agreement(self) -> bool:
-        """K is still to be agreed (P-256) with a key that is new."""
-        return self.record is not None and self.record.shared == _NO_KEY
+    def done(self, code: int, signer: bytes | None) -> None:
+        """Answer it."""
+        self.reply.payload(answers.whitelist_status(code, signer))
+
+
+asked = Operation
 
 
 def plan_pairing(message: memoryview | bytes, keychain: Keychain) -> Change:
@@ -126,6 +127,9 @@ def _plan_update(value: Fields, actor: Record, keychain: Keychain) -> Change:
     if record.public == actor.public and role != Role.OWNER:
         raise KeyRefused(Refusal.ATTEMPTING_TO_REMOVE_OWN_PERMISSIONS, "oneself")
     lasted = record.lasting_owner
+    if record.origin == Origin.ROSTER:  # it is the owner's from here on
+        record.origin = Origin.OWNER_COMMAND
+        record.commands = 0
     record.role = role
     record.seconds = value.get(PermissionChange.secondsToBeActive, 0)
     if record.lasting_owner and not lasted:
@@ -137,11 +141,20 @@ def _plan_update(value: Fields, actor: Record, keychain: Keychain) -> Change:
 
 def _plan_removal(public: bytes | memoryview, actor: Record, keychain: Keychain) -> Change:
     _demand(actor, Permission.REMOVE_KEY, Refusal.NO_PERMISSION_TO_REMOVE)
-    record = _enrolled(public, keychain, True)  # what a car that lost its identity cannot use any more can go
+    listed = _listed(public, keychain)
+    record = keychain.find(public, True) if listed else None
+    if record is None:
+        # What a car that lost its identity cannot use any more can go, and who is listed and was never here.
+        record = Record(bytes(public), _NEVER, Role.DRIVER) if listed else _enrolled(public, keychain, True)
     if record.public == actor.public:
         raise KeyRefused(Refusal.NO_PERMISSION_TO_REMOVE_ONESELF, "oneself")
     if actor.role == Role.SERVICE and record.role not in _SERVICE_MAY_REMOVE:
         raise KeyRefused(Refusal.NO_PERMISSION_TO_REMOVE, "service may not remove this role")
+    if listed:  # its place is kept, so that the roster does not bring it back
+        record.role = Role.NONE
+        record.origin = Origin.OWNER_COMMAND
+        record.flags = BARRED
+        return Change(LogKind.REMOVED, record)
     return Change(LogKind.REMOVED, None, (record.public,))
 
 
@@ -154,6 +167,8 @@ def _plan_replacement(operation: Fields, value: Fields, actor: Record, keychain:
             raise KeyRefused(Refusal.PUBLIC_KEY_NOT_ON_WHITELIST, "empty slot")
     else:
         old = _enrolled(value.get(ReplaceKey.publicKeyToReplace, {}).get(PublicKey.PublicKeyRaw, b""), keychain, True)
+    if _listed(old.public, keychain):
+        raise KeyRefused(Refusal.NO_PERMISSION_TO_REMOVE, "a roster lists it: it has to be removed first")
     impermanent = bool(value.get(ReplaceKey.impermanent))
     change = {PermissionChange.key: value.get(ReplaceKey.keyToAdd, {})}
     record = _added(operation, change, role, keychain, Origin.OWNER_COMMAND, actor, impermanent, 1)
@@ -180,6 +195,10 @@ def _enrolled(public: bytes | memoryview, keychain: Keychain, old: bool = False)
     return record
 
 
+def _listed(public: bytes | memoryview, keychain: Keychain) -> bool:
+    return bool(keychain.roster and keychain.roster.lists(public))
+
+
 def _added(
     operation: Fields,
     change: Fields,
@@ -195,14 +214,15 @@ def _added(
         publickey.validate_public(public)
     except CryptoError:
         raise KeyRefused(Refusal.INVALID_PUBLIC_KEY, "not a point of P-256")
-    if keychain.find(public) is not None:
+    known = keychain.find(public)
+    if known is not None and known.origin != Origin.ROSTER:
         raise KeyRefused(Refusal.ATTEMPTING_TO_ADD_KEY_THAT_IS_ALREADY_ON_THE_WHITELIST, "enrolled already")
     room = keychain.CAPACITY if freed or origin == Origin.CARD_TAP else keychain.CAPACITY - _FOR_THE_CARD
     if keychain.count - freed >= room and keychain.find(public, True) is None:  # a stale key has its slot
         raise KeyRefused(Refusal.WHITELIST_FULL, "full")
     return Record(
         public,
-        _NO_KEY,
+        NO_KEY,
         role,
         form=operation.get(WhitelistOperation.metadataForKey, {}).get(KeyMetadata.keyFormFactor, 0) & 0xFF,
         origin=origin,

@@ -27,6 +27,8 @@ from latchkey.wire.schema import (
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from latchkey.link.connection import Connection
     from latchkey.session.sessions import Session
     from latchkey.session.verify import Verified
@@ -38,13 +40,16 @@ _ENCRYPT_RESPONSE = const(1 << Flags.ENCRYPT_RESPONSE)
 
 
 class Reply:
-    """conn: where the request came from, and its answers go."""
+    """conn: where the request came from, and its answers go. `hello(public, reply)` answers a handshake that had to
+    wait."""
+
+    hello: Callable[[bytes, "Reply"], None]
 
     def __init__(self, conn: Connection, request: Request, vin: bytes) -> None:
         self.conn = conn
         self._vin = vin
         self._address = request.address
-        self._domain = request.domain
+        self.domain = request.domain
         self._challenge = request.challenge
         self.encrypted = bool(request.flags & _ENCRYPT_RESPONSE)
         self.verified: Verified | None = None  # set once the tag has been checked: then answers can be encrypted
@@ -58,7 +63,7 @@ class Reply:
         verified = self.verified
         if verified and self.encrypted:
             self._counter += 1
-            bound = metadata.response(self._domain, self._vin, self._counter, verified.request_hash, fault)
+            bound = metadata.response(self.domain, self._vin, self._counter, verified.request_hash, fault)
             nonce = crypto.random_bytes(12)
             sealed, tag = crypto.gcm_encrypt(verified.session.key, nonce, crypto.sha256(bound), payload)
             body[RoutableMessage.protobuf_message_as_bytes] = sealed
@@ -105,7 +110,7 @@ class Reply:
             body[RoutableMessage.to_destination] = {Destination.domain: address}
         elif address is not None:
             body[RoutableMessage.to_destination] = {Destination.routing_address: address}
-        body[RoutableMessage.from_destination] = {Destination.domain: self._domain if self._domain >= 0 else None}
+        body[RoutableMessage.from_destination] = {Destination.domain: self.domain if self.domain >= 0 else None}
         if self._challenge and final:
             body[RoutableMessage.request_uuid] = self._challenge
         try:

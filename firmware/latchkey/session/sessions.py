@@ -11,6 +11,7 @@ K was stored when the key was enrolled.
 from micropython import const
 
 from latchkey import crypto
+from latchkey.keys.record import BARRED
 from latchkey.wire.schema import Domain
 
 TYPE_CHECKING = False
@@ -57,6 +58,14 @@ class Sessions:
                 return session
         return self._open(self._keychain.find(public) if len(public) == 65 else None, domain)
 
+    def listed(self, public: bytes | memoryview) -> bool:
+        """Whether a roster lists a key that is not enrolled, so that it may be."""
+        roster = self._keychain.roster
+        if not roster or not roster.lists(public, True):
+            return False
+        old = self._keychain.find(public, True)
+        return not old or not old.flags & BARRED
+
     def find_handle(self, handle: int, domain: int) -> Session | None:
         """The session of the key in a handle's slot: a handle is stale once that slot is empty."""
         for session in self._live:
@@ -85,15 +94,17 @@ class Sessions:
         if counter >= _LAST_COUNTER:
             self._end(0)
 
-    def drop(self, public: bytes | None = None) -> None:
-        """End one key's sessions, or all: they come back with a new epoch, if the key still is enrolled. So does each
-        that is not proven yet: the key may come back in another slot."""
+    def drop(self, public: bytes | None = None, origin: int = 0) -> None:
+        """End one key's sessions, those of an origin's keys, or all: they have a new epoch then, if the key still is
+        enrolled. So does each that is not proven yet: the key may come back in another slot."""
         generation = self._next()
         for place in range(_PLACES):
             self._generations[place] = generation
         for at in range(_PROVEN):
             session = self._live[at]
-            if session and (public is None or session.record.public == public):
+            if session is None or (origin and session.record.origin != origin):
+                continue
+            if public is None or session.record.public == public:
                 self._live[at] = None
 
     def active(self, session: Session) -> bool:

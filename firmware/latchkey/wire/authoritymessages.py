@@ -18,16 +18,16 @@ _AUTHORITY = const((
     3, _UINT,  # role
     4, _BYTES,  # url
 ))
-_PARCEL = const((
+PARCEL = (
     1, _BYTES,  # address
     2, _UINT,  # generation
     3, _UINT,  # version
     4, _UINT,  # part
     5, _BYTES,  # sealed
-))
+)
 TO_LATCHKEY = (
     -4, _BYTES,  # roster
-    -5, _PARCEL,  # parcel
+    -5, PARCEL,  # parcel
     -6, _AUTHORITY,  # install
     -7, _BYTES,  # remove
 )

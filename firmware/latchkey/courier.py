@@ -1,0 +1,248 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What is brought to the car of its authority, by anybody, and what its owner says and asks about it (docs/protocol.md,
+"The authority").
+
+Loaded when somebody comes with a parcel or an owner asks, and dropped when nobody has for a while. What is cheap is
+refused at once; one parcel at a time is opened and verified, outside of the router.
+"""
+
+import asyncio
+
+from micropython import const
+
+from latchkey import forget, load
+from latchkey.faults import Fault
+from latchkey.keys import policy
+from latchkey.wire.pb import decode, encode
+from latchkey.wire.schema import (
+    Decline,
+    Delivered,
+    LogKind,
+    MessageFault,
+    Parcel,
+    Permission,
+    RosterStatus,
+    ToLatchkey,
+    Wire,
+)
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any, Protocol
+
+    from latchkey.clock import Clock
+    from latchkey.link.connection import Connection
+    from latchkey.session.reply import Reply
+    from latchkey.wire.pb import Fields
+
+    class Parts(Protocol):
+        """What a car is made of (parts.py)."""
+
+        clock: Clock
+        settings: Any
+        tasks: Any
+        car: Any
+        sync: Any
+
+
+_STAY_MS = const(2_000)
+_AGAIN_MS = const(200)
+_TAKING = (
+    "latchkey.crypto.publickey",
+    "latchkey.crypto.field",
+    "latchkey.crypto.ecdsa",
+    "latchkey.keys.labels",
+    "latchkey.store.files",
+    "latchkey.store.journal",
+    "latchkey.roster.kept",
+    "latchkey.roster.parcels",
+    "latchkey.roster.intake",
+)
+# Native code stays: a board does not give its memory back. And the bench counts publickey's operations.
+_DROPPED = ("latchkey.crypto.p256", "latchkey.crypto.points", "latchkey.crypto.points_plain") + _TAKING[2:]
+_asked = False
+_staying = False
+
+
+def act(parts: Parts, reply: Reply, failed: Callable[[Connection, Reply, Exception], None], data: Any) -> None:
+    """Answer a ToLatchkey of the authority's: at once, or when it has been done; what it raises later goes to `failed`.
+
+    Raises Fault, KeyRefused.
+    """
+    asyncio.create_task(_first(parts, reply, failed, bytes(data)))
+    _used(parts)
+
+
+async def _first(
+    parts: Parts, reply: Reply, failed: Callable[[Connection, Reply, Exception], None], data: bytes
+) -> None:
+    """Answer once what reads it is loaded."""
+    try:
+        await load("latchkey.wire.authoritymessages")
+        await _answer(parts, reply, data)
+    except Exception as error:  # noqa: BLE001 - the router tells it, as it does for messages at hand
+        failed(reply.conn, reply, error)
+
+
+def _used(parts: Parts) -> None:
+    global _asked, _staying
+    _asked = True
+    if not _staying:
+        _staying = True
+        asyncio.create_task(_stay(parts))
+
+
+async def _stay(parts: Parts) -> None:
+    """Drop all this once nothing comes any more."""
+    global _asked, _staying
+    while _asked:
+        _asked = False
+        await asyncio.sleep_ms(_STAY_MS)
+        roster = parts.car.desk.keychain.roster
+        try:
+            if not _asked and roster and roster.intake:
+                roster.intake.leave()
+            elif not _asked and not parts.car.desk.enrolment:
+                _unload()
+            if not _asked:
+                forget("latchkey.courier", "latchkey.wire.authoritymessages")
+        except (Fault, MemoryError):
+            _asked = True  # the next time
+    _staying = False
+
+
+async def _answer(parts: Parts, reply: Reply, data: bytes) -> None:
+    from latchkey.wire import authoritymessages
+
+    request = decode(authoritymessages.TO_LATCHKEY, data)
+    kind = request.get(Wire.ONE_OF, 0)
+    desk = parts.car.desk
+    if kind == ToLatchkey.parcel:
+        answer = await _delivered(parts, request[kind], reply.conn)
+    else:
+        if not reply.verified:
+            raise Fault(MessageFault.INSUFFICIENT_PRIVILEGES, "not signed")
+        record = reply.verified.session.record
+        if kind == ToLatchkey.install or kind == ToLatchkey.remove:
+            policy.check(record, Permission.CHANGE_KEY)
+            await load("latchkey.crypto.publickey", "latchkey.keys.asked", "latchkey.roster.lookup")
+            await load("latchkey.roster.kept", "latchkey.roster.install")
+            desk.ask(data, reply, record, "latchkey.roster.install")
+            return
+        if kind != ToLatchkey.roster:
+            raise Fault(MessageFault.INVALID_COMMAND, "request")
+        policy.check(record, Permission.READ)
+        answer = _status(parts)
+    reply.payload(encode(authoritymessages.FROM_LATCHKEY, {kind: answer}))
+
+
+async def _delivered(parts: Parts, parcel: Fields, conn: Connection) -> Fields:
+    code = await take(parts, parcel, conn)
+    roster = parts.car.desk.keychain.roster
+    if not roster:
+        return {Delivered.declined: code}
+    state = roster.state
+    told = {
+        Delivered.declined: code,
+        Delivered.generation: state.made,
+        Delivered.version: state.version,
+        Delivered.wanted: roster.coming.part if roster.coming else 0,
+    }
+    return {number: told[number] for number in told if told[number]}
+
+
+async def take(parts: Parts, parcel: Fields, conn: Connection | None = None) -> int:
+    """Take a parcel (as decoded), of whoever brings it; None: the car itself. Returns a Decline, 0: it was taken.
+
+    Raises Fault BUSY for a connection with too many wrong seals."""
+    _used(parts)
+    desk = parts.car.desk
+    roster = desk.keychain.roster
+    if not roster:
+        return Decline.NO_AUTHORITY
+    if not desk.leave():
+        return Decline.BUSY  # there is memory for one of them
+    if conn:
+        conn.check(parts.clock.now())
+    code = 0
+    try:
+        if not roster.intake:
+            await load(*_TAKING)
+            from latchkey.roster import intake
+        from latchkey.roster.parcels import Declined
+        from latchkey.store.journal import Unclear
+
+        if not roster.intake:
+            vin = parts.settings.vin.encode()
+            roster.intake = intake.Intake(roster, desk.keychain, desk.sessions, desk.log, vin, _unload)
+        try:
+            roster.intake.check(parcel)
+            await roster.intake.take(parcel)
+        except Declined as declined:
+            code = declined.code
+        except Unclear:
+            parts.tasks.reset()  # what the flash says after a restart holds
+    except (OSError, MemoryError, ImportError) as error:
+        print("roster:", repr(error))
+        code = Decline.FLASH
+    if code == Decline.SEAL and conn:
+        conn.bad_tag()
+    if code not in (0, Decline.OLD, Decline.PART, Decline.BUSY):
+        roster.declined = code
+        desk.log.append(LogKind.DECLINED, conn.name if conn else "", None, 0, 0, code)
+        if desk.emit:
+            desk.emit({"event": "declined", "reason": code})
+    return code
+
+
+def _unload() -> None:
+    forget(*_DROPPED)
+
+
+async def fetched(parts: Parts, raw: memoryview) -> bool:
+    """Take a parcel that the car has fetched by itself. Whether more of its file is wanted. Raises ValueError for one
+    that is declined."""
+    await load("latchkey.wire.authoritymessages")
+    from latchkey.wire.authoritymessages import PARCEL
+
+    parcel = decode(PARCEL, raw)
+    code = await take(parts, parcel)
+    while code == Decline.BUSY:
+        await asyncio.sleep_ms(_AGAIN_MS)
+        code = await take(parts, parcel)
+    roster = parts.car.desk.keychain.roster
+    known = code == Decline.OLD or code == Decline.PART  # another courier has brought it
+    if code and not known:
+        raise ValueError
+    if not parcel.get(Parcel.version, 0):
+        return True
+    return bool(roster and roster.coming)
+
+
+def _status(parts: Parts) -> Fields:
+    roster = parts.car.desk.keychain.roster
+    if not roster:
+        return {}
+    sync = b""
+    if parts.sync:
+        from latchkey.sync import status
+
+        sync = status.text(parts.sync).encode()
+        forget("latchkey.sync.status")
+    state = roster.state
+    told = {
+        RosterStatus.address: roster.address,
+        RosterStatus.url: state.url,
+        RosterStatus.role: state.role,
+        RosterStatus.generation: state.generation,
+        RosterStatus.version: state.version,
+        RosterStatus.keys: state.keys,
+        RosterStatus.issued: state.issued,
+        RosterStatus.expires: state.expires,
+        RosterStatus.time: roster.time,
+        RosterStatus.wishes: state.wishes,
+        RosterStatus.declined: roster.declined,
+        RosterStatus.sync: sync,
+    }
+    return {number: told[number] for number in told if told[number]}

@@ -1,0 +1,159 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What is kept of an authority: one sealed record in two places, and the highest version once more in NVS.
+
+The first place's rename is what puts a delegation or a roster in force. NVS follows it: what it has was in force once,
+so files that are behind it are from before (law 4).
+"""
+
+import struct
+from hashlib import sha256
+
+from micropython import const
+
+from latchkey.roster.lookup import State, order
+from latchkey.store import files, formats, journal
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator
+
+    from latchkey.clock import Clock
+    from latchkey.roster.lookup import Roster
+
+_VERSION = const(1)
+_NAME = const("authority")
+_FLOOR = const("roster")
+_TRIES = const(3)
+# root, seal, role; generation, delegation, signers; generation, version, issued, expires, interval, keys, head, place,
+# wishes; time
+_LAYOUT = const("<65s16sBI8sBIIIIII8sBII")
+_KEY = const(65)
+
+
+def pack(state: State) -> bytes:
+    """As the flash has it."""
+    head = struct.pack(
+        _LAYOUT, state.root, state.seal, state.role, state.generation, state.delegation, len(state.signers) // _KEY,
+        state.made, state.version, state.issued, state.expires, state.interval, state.keys, state.digest, state.place,
+        state.wishes, state.time,
+    )  # fmt: skip
+    return head + state.signers + state.url
+
+
+def nobody() -> State:
+    """Without an authority, once there was one."""
+    return State(bytes(65), bytes(16), 0, b"")
+
+
+def unpack(body: bytes) -> State:
+    """Raises ValueError."""
+    root, seal, role, generation, delegation, signers, *roster = struct.unpack_from(_LAYOUT, body, 0)
+    at = struct.calcsize(_LAYOUT)
+    end = at + _KEY * signers
+    state = State(root, seal, role, body[end:])
+    state.generation = generation
+    state.delegation = delegation
+    state.signers = body[at:end]
+    (
+        state.made, state.version, state.issued, state.expires, state.interval, state.keys, state.digest, state.place,
+        state.wishes, state.time,
+    ) = roster  # fmt: skip
+    return state
+
+
+def load(root: str, report: Callable[[str], None]) -> tuple[State, tuple[int, int]] | None:
+    """(what is kept, the floor: its order, or a later one that NVS has); None: nothing ever was."""
+    try:
+        body = files.load(root, _NAME, _VERSION, report)
+    except formats.StoreError as error:
+        report(str(error))
+        return None
+    if not body:
+        return None
+    state = unpack(body)
+    floor = _floor(state)
+    if floor < order(state):
+        _raise_floor(state)
+    return state, max(floor, order(state))
+
+
+def opened(root: str, clock: Clock, given: tuple[bytes, bytes, int, bytes] | None) -> Roster | None:
+    """For a boot: the roster in force, of the authority that is kept; if there never was one, of the one given with the
+    settings (root, seal, role, url). Raises nothing."""
+    found = load(root, print)
+    if not found:
+        if not given:
+            return None
+        state = State(*given)
+        found = state, order(state)
+        for path in files.places(root, _NAME):
+            files.attempt(lambda path: files.run(files.write_sealed(path, _VERSION, pack(state))), path, print)
+    if not found[0].role:
+        return None
+    from latchkey.roster.lookup import Roster  # which stays
+
+    return Roster(root, clock, *found)
+
+
+async def keep(root: str, state: State, before: State) -> None:
+    """Put it in force, in place of that before. The caller has store.lock.
+
+    Raises OSError, MemoryError: the one before is; journal.Unclear: only a restart tells.
+    """
+    first, second = files.places(root, _NAME)
+    body = pack(state)
+    old = pack(before)
+    try:
+        await files.pace(files.write_sealed(first, _VERSION, body))
+    except OSError as error:
+        for _ in range(_TRIES):  # it may be written all the same: what is written after it is what holds
+            try:
+                await files.pace(files.write_sealed(first, _VERSION, old))
+                break
+            except OSError:
+                pass
+        else:
+            raise journal.Unclear
+        raise error
+    try:  # it is in force, whatever becomes of these
+        await files.pace(files.write_sealed(second, _VERSION, body))
+        _raise_floor(state)
+    except (OSError, MemoryError):
+        print("authority: a copy could not be written: the next start makes it anew")
+
+
+def wipe(root: str) -> Generator[None]:
+    """Forget the authority, and all that was of it. Raises OSError."""
+    for path in files.places(root, _NAME):
+        files.remove(path)
+        yield
+
+
+def _tag(state: State) -> bytes:
+    """Which installation a floor is of: another authority begins anew."""
+    tag: bytes = sha256(state.root + state.seal).digest()[:4]
+    return tag
+
+
+def _floor(state: State) -> tuple[int, int]:
+    try:
+        from esp32 import NVS
+
+        raw = bytearray(12)
+        if NVS("latchkey").get_blob(_FLOOR, raw) == 12 and raw[:4] == _tag(state):
+            made, version = struct.unpack_from("<II", raw, 4)
+            return made, version
+    except (ImportError, OSError):
+        pass  # no ESP32, or nothing there yet
+    return 0, 0
+
+
+def _raise_floor(state: State) -> None:
+    try:
+        from esp32 import NVS
+
+        nvs = NVS("latchkey")
+        nvs.set_blob(_FLOOR, _tag(state) + struct.pack("<II", state.made, state.version))
+        nvs.commit()
+    except (ImportError, OSError):
+        pass  # no ESP32, or one that takes nothing: the next start tries again
