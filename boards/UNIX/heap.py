@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Boots a car as a board does, enrols a key, and says what that takes of the heap (host_tools/sim/heap.py).
 
-Arguments: the flash image, the folder of the compiled firmware, the settings, by how much all that follows lies further
+Arguments: the flash image, the folder of the compiled firmware, a file with the settings, by how much all that follows lies further
 up, and the request of a key that wants to be enrolled, in hex; without that the car is provisioned. What a board has in
 its build, and this interpreter or this simulation has not, is loaded before the first figure is taken. Names of the
 firmware are used here as little as can be: they are interned once.
@@ -147,7 +147,9 @@ def boot(board: Any, bench: bool, asked: str) -> None:
     asyncio.run(look())
 
 
-image, folder, text, further, asked = sys.argv[1:]
+image, folder, settings, further, asked = sys.argv[1:]
+with open(settings) as file:  # an argument becomes a name, and is short
+    text = file.read()
 space = bytearray(int(further))
 bench, radio = [json.loads(text)[name] for name in ("bench", "radio")]
 if not asked:

@@ -73,17 +73,29 @@ class Heap:
         return parts
 
 
+_SYNC = {
+    "wifi": {"ssid": "Garage", "password": "correct horse"},
+    "authority": {"root": "04" + 64 * "5a", "seal": 16 * "5a", "url": "http://rosters.example.com/fleet"},
+}
+
+
 def measure(
-    micropython: str | None = None, *, bench: bool = False, radio: bool = False, sources: Path | None = None
+    micropython: str | None = None,
+    *,
+    bench: bool = False,
+    radio: bool = False,
+    sync: bool = False,
+    sources: Path | None = None,
 ) -> dict[str, Heap]:
     """Boot a freshly provisioned car under this interpreter, and enrol a key: by stage, `booted`, `key operation` (its
-    modules are there) and `after it` (they were dropped). `sources` is a firmware in text, if it is not this one.
+    modules are there) and `after it` (they were dropped). `sync`: it has an authority, and a Wi-Fi to fetch its
+    rosters over. `sources` is a firmware in text, if it is not this one.
 
     With AIOBLE, a folder that holds aioble, the radio is that; without it aioble itself is not counted.
     """
     interpreter = find_micropython(micropython)
     march, bits = ask(interpreter)
-    settings = json.dumps({"vin": "5YJ30123456789ABC", "radio": radio, "bench": bench})
+    settings = json.dumps({"vin": "5YJ30123456789ABC", "radio": radio, "bench": bench} | (_SYNC if sync else {}))
     with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor() as pool:
         if not frozen(interpreter):
             compiling.build(Path(folder), march, sources=sources, small=True)
@@ -95,7 +107,9 @@ def measure(
 def _start(interpreter: str, bits: int, built: str, settings: str, further: int) -> dict[str, Heap]:
     request = messages.present_key(messages.add_key(keyfile.generate().public, "owner")).SerializeToString()
     with contextlib.ExitStack() as stack:
-        image = Path(stack.enter_context(tempfile.TemporaryDirectory()), "flash.img")
+        own = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        image = own / "flash.img"
+        (own / "settings").write_text(settings)
         environment = dict(os.environ)
         if json.loads(settings)["radio"]:
             from host_tools.radio.car_side import CarRadio  # late: Bumble is large
@@ -104,7 +118,7 @@ def _start(interpreter: str, bits: int, built: str, settings: str, further: int)
             environment |= bridge.start()
             stack.callback(bridge.stop)
         for asked in ("", request.hex()):
-            arguments = [str(image), built, settings, str(further), asked]
+            arguments = [str(image), built, str(own / "settings"), str(further), asked]
             with subprocess.Popen(
                 [interpreter, "-X", "heapsize=4M", str(_SCRIPT), *arguments],
                 stdin=subprocess.PIPE,
@@ -168,6 +182,8 @@ def main() -> int:
     cases = {(bench, radio): measure(interpreter, bench=bench, radio=radio)
              for bench in (False, True) for radio in (False, True)}  # fmt: skip
     words.show(_modules(cases[False, False]["booted"]))
+    synced = measure(interpreter, sync=True)["booted"]
+    print(f"With an authority and a Wi-Fi to fetch its rosters over {synced.board_free:,} bytes are left.")
     build = "frozen" if frozen(interpreter) else "from .mpy files"
     table = Table("bench", "radio", "when", title=f"firmware {build}: bytes of heap in use and left, on 32 bits")
     for column in ("names", "in use", f"left of {BOARD // 1024} KB", f"of {ROOMY // 1024} KB"):

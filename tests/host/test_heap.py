@@ -20,7 +20,8 @@ RARE = {
     "keys.whitelist", "link.ble", "link.frames", "link.radio", "link.requests", "session.barereply", "store.boots",
     "store.files", "store.identity", "store.journal", "store.logreader", "store.reserve", "sync", "sync.dns",
     "sync.http", "sync.poll", "sync.polling", "sync.status", "sync.task", "sync.wifi", "view",
-    "wire.carmessages", "wire.keymessages", "wire.viewmessages",
+    "courier", "keys.asked", "roster.contact", "roster.install", "roster.intake", "roster.kept", "roster.parcels",
+    "wire.authoritymessages", "wire.carmessages", "wire.keymessages", "wire.viewmessages",
 }  # fmt: skip
 
 
@@ -41,6 +42,15 @@ def test_a_booted_car_leaves_a_board_64_kb(booted: Heap, record_property: Callab
     for part, size in booted.parts().items():
         record_property("note", f"{size:7,} bytes {part}")
     assert booted.board_free >= FREE
+
+
+def test_so_does_one_that_fetches_its_rosters(record_property: Callable[[str, object], None]) -> None:
+    synced = measure(sync=True)["booted"]
+    record_property("note", f"{synced.board_free:,} bytes of a board's {heap.BOARD:,} are free with sync configured")
+    loaded = {name.removeprefix("latchkey.") for name in synced.modules}
+    assert {"roster.lookup", "sync"} <= loaded
+    assert not loaded & (RARE - {"sync"})
+    assert synced.board_free >= FREE
 
 
 def test_what_is_rare_is_not_loaded(booted: Heap) -> None:
