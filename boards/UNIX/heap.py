@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Boots a car as a board does, enrols a key, and says what that takes of the heap (host_tools/sim/heap.py).
 
-Arguments: the flash image, the folder of the compiled firmware, a file with the settings, by how much all that follows lies further
-up, and the request of a key that wants to be enrolled, in hex; without that the car is provisioned. What a board has in
-its build, and this interpreter or this simulation has not, is loaded before the first figure is taken. Names of the
-firmware are used here as little as can be: they are interned once.
+Arguments: the flash image, the folder of the compiled firmware, a file with the settings, by how much all that follows
+lies further up, and the request of a key that wants to be enrolled, in hex; without that the car is provisioned. What a
+board has in its build, and this interpreter or this simulation has not, is loaded before the first figure is taken.
+Names of the firmware are used here as little as can be: they are interned once.
 """
 
 import builtins

@@ -27,6 +27,7 @@ _DONE_WITH = const((
     "latchkey.provisioning",
     "latchkey.keys.changes",
     "latchkey.roster.kept",
+    "latchkey.roster.opening",
     "latchkey.store.identity",
     "latchkey.store.boots",
     "latchkey.store.logreader",

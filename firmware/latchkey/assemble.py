@@ -81,9 +81,9 @@ def car(parts: Parts, start: Start, emit: Emit | None) -> Handle:
     keychain = Keychain(parts.root, vehicle=key_id(public))
     keychain.open()
     if parts.settings.authority or not (missing(parts.root + "/authority") and missing(parts.root + "/twin/authority")):
-        from latchkey.roster import kept
+        from latchkey.roster import opening
 
-        keychain.roster = kept.opened(parts.root, clock, parts.settings.authority)
+        keychain.roster = opening.opened(parts.root, clock, parts.settings.authority)
     sessions = Sessions(keychain, clock, public)
     vehicle = Vehicle(clock.now)
     desk = Desk(clock, keychain, sessions, private, log, parts.tasks.start, emit)

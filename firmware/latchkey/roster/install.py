@@ -8,7 +8,7 @@ from latchkey.crypto import CryptoError, publickey
 from latchkey.faults import KeyRefused
 from latchkey.keys import policy
 from latchkey.keys.asked import Asked, Change
-from latchkey.roster import kept, lookup
+from latchkey.roster import held, kept, lookup
 from latchkey.wire import authoritymessages
 from latchkey.wire.pb import decode, encode
 from latchkey.wire.schema import (
@@ -37,7 +37,7 @@ _MOST_URL = const(160)  # bytes
 class Installed(Change):
     """Another authority takes the place of the one before it; None: nobody does."""
 
-    def __init__(self, state: lookup.State | None) -> None:
+    def __init__(self, state: kept.State | None) -> None:
         super().__init__(LogKind.AUTHORITY, None)
         self.origin = Origin.ROSTER
         self.detail = AuthorityChange.INSTALLED if state else AuthorityChange.REMOVED
@@ -50,11 +50,11 @@ class Installed(Change):
         """Raises OSError: nothing has changed; journal.Unclear."""
         nobody = kept.nobody()
         state = self._state or nobody
-        roster = lookup.Roster(keychain.root, clock, state, lookup.order(state)) if self._state else None
+        roster = held.Roster(keychain.root, clock, state, kept.order(state)) if self._state else None
         async with store.lock:
             await kept.keep(keychain.root, state, keychain.roster.state if keychain.roster else nobody)
             if keychain.roster:
-                keychain.roster.take(nobody)  # for who still has it: nothing is fetched any more
+                keychain.roster.take(nobody, (0, 0))  # for who still has it: nothing is fetched any more
             keychain.roster = roster
 
 
@@ -89,7 +89,7 @@ class _Asked(Asked):
         plain = not url or (url.startswith(b"http") and min(url) > 0x20 and max(url) < 0x7F)
         if len(seal) != 16 or len(url) > _MOST_URL or not plain:
             raise self._refused(Refusal.UNDOCUMENTED_ERROR, "seal or url")
-        return Installed(lookup.State(root, seal, role, url))
+        return Installed(kept.State(root, seal, role, url))
 
     def waiting(self) -> None:
         """Say that the card is waited for."""

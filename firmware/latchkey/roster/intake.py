@@ -7,7 +7,6 @@ written. What is under way is kept with the roster (`coming`), so that this can 
 
 import asyncio
 import os
-import struct
 
 from micropython import const
 
@@ -15,7 +14,7 @@ from latchkey import crypto, store
 from latchkey.faults import Fault
 from latchkey.keys import labels
 from latchkey.roster import kept, lookup, parcels
-from latchkey.roster.lookup import order
+from latchkey.roster.kept import order
 from latchkey.roster.parcels import Declined
 from latchkey.store import files, formats
 from latchkey.wire import authoritymessages as messages
@@ -39,7 +38,8 @@ if TYPE_CHECKING:
 
     from latchkey.keys.keychain import Keychain
     from latchkey.keys.record import Record
-    from latchkey.roster.lookup import Roster, State
+    from latchkey.roster.held import Roster
+    from latchkey.roster.kept import State
     from latchkey.store.accesslog import AccessLog
     from latchkey.wire.pb import Fields
 
@@ -268,12 +268,11 @@ class Intake:
             self._log.append(LogKind.WISH, "", key_id, 0, 0, role)
 
     def _wish(self, record: Record, coming: State) -> int | None:
-        raw = bytearray(lookup.SIZE)
-        root = self._roster.root
-        if lookup.find(root, coming, record.public, raw):
-            commands = struct.unpack_from("<I", raw, 68)[0]
-            return raw[64] if commands or lookup.rank(raw[64]) < lookup.rank(record.role) else None
-        return 0 if lookup.find(root, self._roster.state, record.public, raw) else None
+        entry = lookup.find(self._roster.root, coming.place, coming.keys, coming.digest, record.public)
+        if entry is None:
+            return None if lookup.lists(self._roster, record.public) is None else 0
+        less = any(entry[68:72]) or lookup.rank(entry[64]) < lookup.rank(record.role)
+        return entry[64] if less else None
 
     async def _put(self, state: State) -> None:
         roster = self._roster

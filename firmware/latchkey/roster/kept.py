@@ -10,24 +10,46 @@ from hashlib import sha256
 
 from micropython import const
 
-from latchkey.roster.lookup import State, order
 from latchkey.store import files, formats, journal
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
 
-    from latchkey.clock import Clock
-    from latchkey.roster.lookup import Roster
 
-_VERSION = const(1)
-_NAME = const("authority")
+VERSION = const(1)
+NAME = const("authority")
 _FLOOR = const("roster")
 _TRIES = const(3)
 # root, seal, role; generation, delegation, signers; generation, version, issued, expires, interval, keys, head, place,
 # wishes; time
 _LAYOUT = const("<65s16sBI8sBIIIIII8sBII")
 _KEY = const(65)
+
+
+class State:
+    """What is kept: `root` (65 bytes), `seal` (16), `role` and `url` as installed; role 0: there is no authority.
+
+    Of the delegation: `generation`, `delegation` (digest of the body), `signers` (65 bytes each). Of the roster: `made`
+    (generation), `version`, `issued`, `expires`, `interval`, `keys`, `digest` (of the head's body), `place`, `wishes`.
+    `time`: the latest at which anything accepted was issued. And of a roster that is under way: the `part` that is
+    wanted, its `hash`, the `count` of entries so far, and the `last` of them.
+    """
+
+    def __init__(self, root: bytes, seal: bytes, role: int, url: bytes) -> None:
+        self.root = root
+        self.seal = seal
+        self.role = role
+        self.url = url
+        self.generation = self.made = self.version = self.issued = self.expires = self.interval = 0
+        self.keys = self.place = self.wishes = self.time = self.part = self.count = 0
+        self.delegation = self.digest = bytes(8)
+        self.signers = self.hash = self.last = b""
+
+
+def order(state: State) -> tuple[int, int]:
+    """Rosters are ordered by it (R3)."""
+    return state.made, state.version
 
 
 def pack(state: State) -> bytes:
@@ -64,7 +86,7 @@ def unpack(body: bytes) -> State:
 def load(root: str, report: Callable[[str], None]) -> tuple[State, tuple[int, int]] | None:
     """(what is kept, the floor: its order, or a later one that NVS has); None: nothing ever was."""
     try:
-        body = files.load(root, _NAME, _VERSION, report)
+        body = files.load(root, NAME, VERSION, report)
     except formats.StoreError as error:
         report(str(error))
         return None
@@ -77,38 +99,20 @@ def load(root: str, report: Callable[[str], None]) -> tuple[State, tuple[int, in
     return state, max(floor, order(state))
 
 
-def opened(root: str, clock: Clock, given: tuple[bytes, bytes, int, bytes] | None) -> Roster | None:
-    """For a boot: the roster in force, of the authority that is kept; if there never was one, of the one given with the
-    settings (root, seal, role, url). Raises nothing."""
-    found = load(root, print)
-    if not found:
-        if not given:
-            return None
-        state = State(*given)
-        found = state, order(state)
-        for path in files.places(root, _NAME):
-            files.attempt(lambda path: files.run(files.write_sealed(path, _VERSION, pack(state))), path, print)
-    if not found[0].role:
-        return None
-    from latchkey.roster.lookup import Roster  # which stays
-
-    return Roster(root, clock, *found)
-
-
 async def keep(root: str, state: State, before: State) -> None:
     """Put it in force, in place of that before. The caller has store.lock.
 
     Raises OSError, MemoryError: the one before is; journal.Unclear: only a restart tells.
     """
-    first, second = files.places(root, _NAME)
+    first, second = files.places(root, NAME)
     body = pack(state)
     old = pack(before)
     try:
-        await files.pace(files.write_sealed(first, _VERSION, body))
+        await files.pace(files.write_sealed(first, VERSION, body))
     except OSError as error:
         for _ in range(_TRIES):  # it may be written all the same: what is written after it is what holds
             try:
-                await files.pace(files.write_sealed(first, _VERSION, old))
+                await files.pace(files.write_sealed(first, VERSION, old))
                 break
             except OSError:
                 pass
@@ -116,7 +120,7 @@ async def keep(root: str, state: State, before: State) -> None:
             raise journal.Unclear
         raise error
     try:  # it is in force, whatever becomes of these
-        await files.pace(files.write_sealed(second, _VERSION, body))
+        await files.pace(files.write_sealed(second, VERSION, body))
         _raise_floor(state)
     except (OSError, MemoryError):
         print("authority: a copy could not be written: the next start makes it anew")
@@ -124,7 +128,7 @@ async def keep(root: str, state: State, before: State) -> None:
 
 def wipe(root: str) -> Generator[None]:
     """Forget the authority, and all that was of it. Raises OSError."""
-    for path in files.places(root, _NAME):
+    for path in files.places(root, NAME):
         files.remove(path)
         yield
 

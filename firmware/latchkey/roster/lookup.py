@@ -1,25 +1,37 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The roster in force, as far as it is asked about keys: found in flash, at a cost in RAM that does not grow."""
+"""A key looked up in a roster's file, at a cost in RAM that does not grow with it. Loaded by the first who asks."""
 
 import struct
 
 from micropython import const
 
-from latchkey import crypto
 from latchkey.store import formats
 from latchkey.wire.schema import Permission, Role
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any
+    from typing import Protocol
 
-    from latchkey.clock import Clock
     from latchkey.keys.record import Record
+
+    class Roster(Protocol):
+        """Whose it is (held.py)."""
+
+        root: str
+        body: bytes
+
+        @property
+        def expired(self) -> bool: ...
+
 
 SIZE = const(104)  # an entry (docs/protocol.md, "Entries"), and a digest of it and of its roster
 ENTRY = const(96)
 _POINT = const(64)
 _RANKS = const(b"\x00\x00\x05\x04\x01\x01\x02\x00\x03")  # by Role: which is more; 0: none that a roster may give
+_ROLE = const(81)  # in the record of kept.py: the most that a key may be,
+_KEYS = const(115)  # and how many keys there are, the head's digest, which file
+
+_raw = bytearray(SIZE)
 
 
 def path(root: str, place: int) -> str:
@@ -32,129 +44,51 @@ def rank(role: int) -> int:
     return _RANKS[role] if role < len(_RANKS) else 0
 
 
-class State:
-    """What is kept: `root` (65 bytes), `seal` (16), `role` and `url` as installed; role 0: there is no authority.
-
-    Of the delegation: `generation`, `delegation` (digest of the body), `signers` (65 bytes each). Of the roster: `made`
-    (generation), `version`, `issued`, `expires`, `interval`, `keys`, `digest` (of the head's body), `place`, `wishes`.
-    `time`: the latest at which anything accepted was issued. And of a roster that is under way: the `part` that is
-    wanted, its `hash`, the `count` of entries so far, and the `last` of them.
-    """
-
-    def __init__(self, root: bytes, seal: bytes, role: int, url: bytes) -> None:
-        self.root = root
-        self.seal = seal
-        self.role = role
-        self.url = url
-        self.generation = self.made = self.version = self.issued = self.expires = self.interval = 0
-        self.keys = self.place = self.wishes = self.time = self.part = self.count = 0
-        self.delegation = self.digest = bytes(8)
-        self.signers = self.hash = self.last = b""
-
-
-def order(state: State) -> tuple[int, int]:
-    """Rosters are ordered by it (R3)."""
-    return state.made, state.version
-
-
-def find(root: str, state: State, public: bytes | memoryview, raw: bytearray) -> bool:
-    """Whether that state's roster lists the key; its entry is in `raw` (SIZE bytes) then. A damaged one is denied.
+def find(root: str, place: int, keys: int, digest: bytes, public: bytes | memoryview) -> bytearray | None:
+    """The entry of a key, and its digest, in that roster's file: SIZE bytes, until the next call. None: it is not
+    listed, or damaged.
 
     Raises OSError. Twelve reads for 4,000 keys.
     """
     want = bytes(public[1:])
-    low, high = 0, state.keys
-    if not high:
-        return False
-    with open(path(root, state.place), "rb") as f:
-        while low < high:
-            middle = (low + high) >> 1
+    low = 0
+    if not keys:
+        return None
+    with open(path(root, place), "rb") as f:
+        while low < keys:
+            middle = (low + keys) >> 1
             f.seek(middle * SIZE)
-            if f.readinto(raw) != SIZE:
-                return False
-            point = bytes(raw[:_POINT])
+            if f.readinto(_raw) != SIZE:
+                return None
+            point = bytes(_raw[:_POINT])
             if point == want:
-                return bool(formats.digest(raw[:ENTRY], state.digest) == raw[ENTRY:])
+                return _raw if formats.digest(_raw[:ENTRY], digest) == _raw[ENTRY:] else None
             if point < want:
                 low = middle + 1
             else:
-                high = middle
-    return False
+                keys = middle
+    return None
 
 
-class Roster:
-    """`state` is what is kept (kept.py); `floor`: no roster before it is taken; NVS may know of a
-    later one than the files have.
+def lists(roster: Roster, public: bytes | memoryview) -> bytearray | None:
+    """`find`, of the one in force; None also for what cannot be read."""
+    keys, digest, place = struct.unpack_from("<I8sB", roster.body, _KEYS)
+    try:
+        return find(roster.root, place, keys, digest, public) if len(public) == 65 else None
+    except OSError as error:
+        print("roster:", error)
+        return None
 
-    `intake` is there while parcels come, `coming` while a roster is under way; `declined` is the last Decline of this
-    start.
-    """
 
-    def __init__(self, root: str, clock: Clock, state: State, floor: tuple[int, int]) -> None:
-        self.root = root
-        self._clock = clock
-        self._raw = bytearray(SIZE)
-        self.intake: Any = None
-        self.coming: State | None = None
-        self.declined = 0
-        self.take(state, floor)
-
-    def take(self, state: State, floor: tuple[int, int] = (0, 0)) -> None:
-        """From here on that one is in force."""
-        self.state = state
-        self.floor = max(floor, order(state))
-        self._since = self._clock.now()  # the time was state.time then, at least
-        self._current = not self.expired
-
-    @property
-    def address(self) -> bytes:
-        """The 16 bytes that couriers know the car by."""
-        return crypto.hmac_sha256(self.state.seal, b"latchkey address")[:16]
-
-    @property
-    def url(self) -> bytes:
-        """Where its parcels are; empty: couriers bring them."""
-        return self.state.url
-
-    @property
-    def interval(self) -> int:
-        """Seconds between two polls; 0: the car's own."""
-        return self.state.interval
-
-    @property
-    def time(self) -> int:
-        """Seconds since 1970, at least."""
-        return self.state.time + self._clock.now() - self._since
-
-    @property
-    def expired(self) -> bool:
-        """It is known to be."""
-        return self.time >= self.state.expires
-
-    def lapses(self) -> bool:
-        """Whether it has expired since this was asked last."""
-        lapses = self._current and self.expired
-        self._current = not self.expired
-        return lapses
-
-    def lists(self, public: bytes | memoryview, anew: bool = False) -> bool:
-        """Whether that key may be used; with `anew`, enrolled."""
-        if anew and (self.floor > order(self.state) or self.expired):
-            return False
-        try:
-            return len(public) == 65 and find(self.root, self.state, public, self._raw)
-        except OSError as error:
-            print("roster:", error)
-            return False
-
-    def governs(self, record: Record) -> bool:
-        """Whether it lists a key that came from a roster: what it may is filled in then."""
-        if not self.lists(record.public):
-            return False
-        role, form, commands, label = struct.unpack_from("<BB2xI24s", self._raw, _POINT)
-        most = self.state.role
-        record.role = role = most if rank(role) > rank(most) else role
-        record.form = form
-        record.commands = Permission.READ if role == Role.GUEST and self.expired else commands
-        record.label = label.rstrip(b"\0").decode()
-        return True
+def governs(roster: Roster, record: Record) -> bool:
+    """Roster.governs."""
+    entry = lists(roster, record.public)
+    if entry is None:
+        return False
+    role, form, commands, label = struct.unpack_from("<BB2xI24s", entry, _POINT)
+    most = roster.body[_ROLE]
+    record.role = role = most if rank(role) > rank(most) else role
+    record.form = form
+    record.commands = Permission.READ if role == Role.GUEST and roster.expired else commands
+    record.label = label.rstrip(b"\0").decode()
+    return True
