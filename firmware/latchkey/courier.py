@@ -7,6 +7,7 @@ refused at once; one parcel at a time is opened and verified, outside of the rou
 """
 
 import asyncio
+import gc
 
 from micropython import const
 
@@ -48,6 +49,7 @@ if TYPE_CHECKING:
 
 _STAY_MS = const(2_000)
 _AGAIN_MS = const(200)
+_ROOM = const(49_152)  # bytes that taking a parcel may need, and what others do meanwhile
 _TAKING = (
     "latchkey.crypto.publickey",
     "latchkey.crypto.field",
@@ -161,8 +163,8 @@ async def take(parts: Parts, parcel: Fields, conn: Connection | None = None) -> 
     roster = desk.keychain.roster
     if not roster:
         return Decline.NO_AUTHORITY
-    if not desk.leave():
-        return Decline.BUSY  # there is memory for one of them
+    if not desk.leave() and gc.mem_free() < _ROOM:
+        return Decline.BUSY  # there is memory for one of them; where there is more, who asks for ever stops nobody
     if conn:
         conn.check(parts.clock.now())
     code = 0

@@ -174,15 +174,18 @@ class Router:
         public = request.body[RoutableMessage.session_info_request].get(SessionInfoRequest.public_key, b"")
         if len(public) != 65:
             raise Fault(MessageFault.BAD_PARAMETER, "public key", 65, len(public))
-        if self._sessions.listed(public) and not self._sessions.find(public, reply.domain):
+        session = self._sessions.find(public, reply.domain)
+        if session is None and self._sessions.listed(public):
             reply.hello = self._hello
             self.parts.car.desk.ask(public, reply, None, "latchkey.roster.contact")
         else:
-            self._hello(public, reply)
+            self._greet(session, reply)
 
     def _hello(self, public: bytes | memoryview, reply: Reply) -> None:
-        """Answer a handshake."""
-        session = self._sessions.find(public, reply.domain)
+        """Answer a handshake that had to wait."""
+        self._greet(self._sessions.find(public, reply.domain), reply)
+
+    def _greet(self, session: Session | None, reply: Reply) -> None:
         if self._emit:
             self._emit({"event": "handshake", "conn": reply.conn.name, "known": session is not None})
         reply.session_info(session, self._sessions.public, self._clock.now())

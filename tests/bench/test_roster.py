@@ -469,6 +469,19 @@ def test_r22_another_authority_takes_the_place_of_the_one_before(desk: Desk) -> 
     assert not drives(desk.car, 1) and status(desk.owner).version == 0
 
 
+def test_r22_the_same_authority_installed_anew_takes_no_roster_from_before(desk: Desk) -> None:
+    desk.publish(entries(2), 3)
+    desk.publish(entries(1), 5)
+    assert remove(desk.owner) == 0
+    assert install(desk.car, desk.owner, seal=desk.seal.secret) == 0
+    told = deliver(desk.courier, desk.file(entries(2), 3))
+    assert (told.why, told.version) == ("OLD", 0)
+    reboot(desk.car, desk.owner, desk.courier)
+    assert deliver(desk.courier, desk.file(entries(2), 3)).why == "OLD"
+    desk.publish(entries(1), 5)
+    assert drives(desk.car, 1) and not drives(desk.car, 2)
+
+
 @pytest.mark.parametrize("bad", [{"root": b"\x04" + b"\x01" * 64}, {"seal": b"short"}, {"role": SERVICE}, {"role": 77}])
 def test_r22_what_is_no_authority_is_refused_at_once(desk: Desk, bad: dict[str, Any]) -> None:
     desk.publish(entries(1))

@@ -50,12 +50,12 @@ class Installed(Change):
         """Raises OSError: nothing has changed; journal.Unclear."""
         nobody = kept.nobody()
         state = self._state or nobody
-        roster = held.Roster(keychain.root, clock, state, kept.order(state)) if self._state else None
+        roster = held.Roster(keychain.root, clock, state, kept.floor(state)) if self._state else None
         async with store.lock:
             await kept.keep(keychain.root, state, keychain.roster.state if keychain.roster else nobody)
-            if keychain.roster:
-                keychain.roster.take(nobody, (0, 0))  # for who still has it: nothing is fetched any more
-            keychain.roster = roster
+            before, keychain.roster = keychain.roster, roster
+            if before:
+                before.url = b""  # for who still has it: nothing is fetched any more
 
 
 class _Asked(Asked):

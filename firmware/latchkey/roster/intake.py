@@ -16,7 +16,7 @@ from latchkey.keys import labels
 from latchkey.roster import kept, lookup, parcels
 from latchkey.roster.kept import order
 from latchkey.roster.parcels import Declined
-from latchkey.store import files, formats
+from latchkey.store import files, formats, journal
 from latchkey.wire import authoritymessages as messages
 from latchkey.wire.schema import (
     AuthorityChange,
@@ -262,7 +262,6 @@ class Intake:
         coming.time = max(self._roster.time, coming.issued)
         await self._put(coming)
         self._forget()
-        self._sessions.drop(None, Origin.ROSTER)
         self._log.append(LogKind.ROSTER, "", None, 0, 0, coming.version)
         for key_id, role in wishes:
             self._log.append(LogKind.WISH, "", key_id, 0, 0, role)
@@ -280,7 +279,11 @@ class Intake:
             if self._keychain.roster is not roster:
                 raise Declined(Decline.NO_AUTHORITY)  # its owner has meanwhile chosen another one
             await kept.keep(roster.root, state, roster.state)
-            roster.take(state, roster.floor)
+            try:
+                roster.take(state, roster.floor)
+            except MemoryError:
+                raise journal.Unclear  # RAM does not know it: let a restart read it
+            self._sessions.drop(None, Origin.ROSTER)
 
     def _lost(self, state: State) -> bool:
         """Whether its entries are not all there: then it may be brought again."""

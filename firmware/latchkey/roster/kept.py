@@ -93,10 +93,13 @@ def load(root: str, report: Callable[[str], None]) -> tuple[State, tuple[int, in
     if not body:
         return None
     state = unpack(body)
-    floor = _floor(state)
-    if floor < order(state):
-        _raise_floor(state)
-    return state, max(floor, order(state))
+    _raise_floor(state)
+    return state, floor(state)
+
+
+def floor(state: State) -> tuple[int, int]:
+    """No roster before it may be taken: that in force, or a later one that NVS knows of, of the same installation."""
+    return max(_floor(state), order(state))
 
 
 async def keep(root: str, state: State, before: State) -> None:
@@ -153,6 +156,9 @@ def _floor(state: State) -> tuple[int, int]:
 
 
 def _raise_floor(state: State) -> None:
+    """It is never lowered, by the same authority installed anew for example."""
+    if _floor(state) >= order(state):
+        return
     try:
         from esp32 import NVS
 
