@@ -518,6 +518,24 @@ def test_r24_time_is_at_least_what_was_told_and_never_goes_back(desk: Desk) -> N
     assert status(desk.owner).time >= rosters.ISSUED + 1000
 
 
+def test_r24_a_thiefs_time_ends_with_his_key(desk: Desk) -> None:
+    """Far ahead, it would expire every roster after it, for ever."""
+    desk.publish(entries(1), issued=2**32 - YEAR)
+    desk.publish(entries(1), 2)
+    assert not drives(desk.car, 1), "in the same generation time does not go back"
+    desk.publish(entries(1), generation=2)
+    assert rosters.ISSUED <= status(desk.owner).time < rosters.ISSUED + 100
+    assert drives(desk.car, 1)
+
+
+def test_r24_time_stops_at_the_last_second_that_can_be_kept(desk: Desk) -> None:
+    desk.publish(entries(1), issued=2**32 - 1)
+    desk.car.clock(5)
+    desk.publish(entries(1), 2)
+    reboot(desk.car, desk.owner, desk.courier)
+    assert not drives(desk.car, 1), "it is expired, and does not begin anew"
+
+
 def test_r25_the_same_again_is_counted_and_not_written_again(desk: Desk) -> None:
     desk.publish(entries(1))
     before = logged(desk.car, "declined")
