@@ -181,6 +181,30 @@ async def test_no_memory_at_any_module_costs_the_request_that_waited_and_no_more
             assert desk.enrolment.pending and reply.waited == 1
 
 
+async def test_no_memory_to_forget_costs_the_request_that_waited_and_no_more():
+    """It ended the task before whoever waited was told."""
+    desk, reply = Counter(), Reply()
+
+    def full(*names):
+        raise MemoryError
+
+    loading.forget = full
+    try:
+        for fails_at in (5, -1):  # at a module, and when all of them are there
+            with Importing(MemoryError(), fails_at):
+                desk.enrolment.ask(operation(ADD), reply, None, WHITELIST)
+                await desk.settle()
+            assert [type(error) for error in desk.told] == [MemoryError], "which the router answers with BUSY"
+            assert desk.enrolment is None and not reply.waited
+            desk.told.clear()
+            desk.enrolment = loading.Loading(desk)
+    finally:
+        loading.forget = forget
+    desk.enrolment.ask(operation(ADD), reply, None, WHITELIST)
+    await desk.settle()
+    assert desk.enrolment.pending and reply.waited == 1 and not desk.told
+
+
 async def test_after_an_attempt_without_memory_the_next_one_waits_a_while():
     """Each attempt keeps the loop busy and fails: a stranger must not have them one after the other."""
     desk, reply = Counter(), Reply()

@@ -113,12 +113,15 @@ class Loading:
             desk.enrolment = enrolment = self._made()
             forget("latchkey.keys.loading")
         except Exception as failed:  # noqa: BLE001 - a file that was read wrongly is no reason to stay closed
-            desk.enrolment = None
+            desk.enrolment = enrolment = None
             desk.since = desk.clock.now()
             gc.collect()  # forgetting takes some memory, too
-            # All: an attempt before this one may have left some.
-            forget("latchkey.keys.loading", *_MODULES, *_ARITHMETIC)
-            error = Fault(MessageFault.BUSY, repr(failed))
+            try:
+                # All: an attempt before this one may have left some.
+                forget("latchkey.keys.loading", *_MODULES, *_ARITHMETIC)
+                error = Fault(MessageFault.BUSY, repr(failed))
+            except MemoryError as short:  # who waits is told all the same, and the next attempt has what is left
+                error = short
         for operation, reply, actor, kind in self._asked:
             try:
                 if enrolment is None:
