@@ -62,7 +62,7 @@ def test_four_thousand_keys(car: Bench, owner: Phone, simulated: SimulatedBoard,
     )
 
     version = 2
-    for at in (operations // 2, operations - 8, operations - 2):
+    for at in (operations // 2, operations - 16, operations - 5):
         settle(car)
         boot = car.boot
         car.request("power_cut", after=at)
