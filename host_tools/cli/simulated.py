@@ -6,8 +6,9 @@ from __future__ import annotations
 import contextlib
 import signal
 import sys
+from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.console import RenderableType
@@ -75,15 +76,30 @@ def _wait_ready(board: SimulatedBoard) -> None:
         raise
 
 
-def demo(
-    picture_file: Annotated[
-        Path | None, typer.Option("--picture", metavar="FILE", help="Also draw the terminal, as an SVG.")
-    ] = None,
-    as_json: Json = False,
-) -> None:
-    """Tell the story: pair, reboot cold, unlock and start, with no network anywhere."""
-    from host_tools.sim import demo as story  # with Bumble, which `sim` needs for a radio only
+Picture = Annotated[Path | None, typer.Option("--picture", metavar="FILE", help="Also draw the terminal, as an SVG.")]
+Show = Callable[[RenderableType], None]
 
+
+def demo(picture_file: Picture = None, as_json: Json = False) -> None:
+    """Tell the story: pair, reboot cold, unlock and start, with no network anywhere."""
+    with Answer(as_json) as answer:
+        from host_tools.sim import demo as story  # with Bumble, which `sim` needs for a radio only
+
+        _tell(answer, story.tell, picture_file, "make demo")
+
+
+def drill(picture_file: Picture = None, as_json: Json = False) -> None:
+    """Run the outage drill: a car's server dies, and comes back lying. The owner starts after each step."""
+    with Answer(as_json) as answer:
+        from host_tools.sim import drill as story  # with an authority and its database
+
+        _tell(answer, story.tell, picture_file, "latchkey drill")
+
+
+def _tell(
+    answer: Answer, tell: Callable[[Callable[[str], None], Show], dict[str, Any]], file: Path | None, title: str
+) -> None:
+    """Tell a story on the terminal, and in a picture of it."""
     screen = picture.screen()
 
     def say(text: str) -> None:
@@ -94,8 +110,7 @@ def demo(
         answer.show(*parts)
         screen.print(*parts)
 
-    with Answer(as_json) as answer:
-        result = story.tell(say, show)
-        if picture_file is not None:
-            picture.save(screen, picture_file, "make demo")
-        answer.done(**result)
+    result = tell(say, show)
+    if file is not None:
+        picture.save(screen, file, title)
+    answer.done(**result)

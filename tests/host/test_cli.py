@@ -42,6 +42,7 @@ COMMANDS = [
     "clock",
     "bridge",
     "demo",
+    "drill",
 ]
 
 
