@@ -4,6 +4,7 @@
 import sys
 
 from latchkey.clock import Clock
+from latchkey.keys import desk as module
 from latchkey.keys.desk import Desk
 from latchkey.keys.loading import Loading
 from latchkey.session.sessions import Sessions
@@ -81,3 +82,26 @@ def test_what_is_over_is_dropped_with_its_modules():
     assert desk.tick() == 0, "the LED goes out once more"
     assert desk.enrolment is None and "latchkey.keys.labels" not in sys.modules
     assert desk.tick() is None
+
+
+def test_where_there_is_no_memory_to_drop_it_with_the_next_round_does():
+    """What it had loaded stayed, once nobody knew of it any more."""
+    desk, dropped = made(), []
+    desk.enrolment = Enrolment()
+    desk.enrolment.ended = True
+    real = module.forget
+
+    def full(*names):
+        raise MemoryError
+
+    try:
+        module.forget = full
+        try:
+            desk.tick()
+        except MemoryError:
+            pass  # as the task that ticks does
+        module.forget = lambda *names: dropped.extend(names)
+        desk.tick()
+    finally:
+        module.forget = real
+    assert dropped == list(Enrolment.modules) and desk.enrolment is None

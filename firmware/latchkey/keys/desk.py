@@ -72,8 +72,8 @@ class Desk:
         """Drop enrolment, if nothing has to be remembered. Whether there is room then for something else."""
         enrolment = self.enrolment
         if enrolment and enrolment.over():
+            forget(*enrolment.modules)  # where there is no memory for that, the next time
             self.enrolment = None
-            forget(*enrolment.modules)
         return self.enrolment is None
 
     def tick(self) -> int | None:
