@@ -8,6 +8,8 @@ from typing import Any
 from rich import box
 from rich.table import Table
 
+from host_tools.phone import latchkey_pb2 as ours
+from host_tools.phone.messages import role_name
 from host_tools.phone.refusals import keychain_fault, message_fault, nominal_error
 
 COMMANDS = {  # by the permission that they take (latchkey.proto)
@@ -31,6 +33,15 @@ def described(entry: dict[str, Any]) -> dict[str, Any]:
         words["fault"] = _fault(entry["outcome"], entry.get("detail", 0))
     elif entry["kind"] == "prevented":
         words["fault"] = nominal_error(entry["detail"])
+    elif entry["kind"] == "declined":
+        words["did"], words["fault"] = "a roster's parcel", _name(ours.Decline, entry["detail"], "DECLINE_")
+    elif entry["kind"] == "wish":
+        words["did"] = f"a roster wishes this key were {role_name(entry['detail']) if entry['detail'] else 'gone'}"
+        words["fault"] = "not done"
+    elif entry["kind"] == "roster":
+        words["did"] = f"roster {entry['detail']} in force"
+    elif entry["kind"] == "authority":
+        words["did"] = "authority " + _name(ours.AuthorityChange, entry["detail"], "AUTHORITY_CHANGE_").lower()
     return words
 
 
@@ -54,6 +65,12 @@ def table(entries: list[dict[str, Any]], labels: dict[str, str]) -> Table:
             what, ended = f"{entry['count']} entries found no room", ""
         found.add_row(str(entry["seq"]), str(entry["boot"]), f"{entry['at']} s", what, who, entry["conn"], ended)
     return found
+
+
+def _name(enum: Any, number: int, prefix: str) -> str:
+    """A newer car may know more."""
+    names = {value: name for name, value in enum.items()}
+    return str(names.get(number, number)).removeprefix(prefix)
 
 
 def _fault(outcome: int, detail: int) -> str:
