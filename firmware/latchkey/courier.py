@@ -104,7 +104,7 @@ async def _stay(parts: Parts) -> None:
         roster = parts.car.desk.keychain.roster
         try:
             if not _asked and roster and roster.intake:
-                roster.intake.leave()
+                roster.intake.drop()
             elif not _asked and not parts.car.desk.enrolment:
                 _unload()
             if not _asked:
@@ -163,7 +163,7 @@ async def take(parts: Parts, parcel: Fields, conn: Connection | None = None) -> 
     roster = desk.keychain.roster
     if not roster:
         return Decline.NO_AUTHORITY
-    if not desk.leave() and gc.mem_free() < _ROOM:
+    if not desk.drop() and gc.mem_free() < _ROOM:
         return Decline.BUSY  # there is memory for one of them; where there is more, who asks for ever stops nobody
     if conn:
         conn.check(parts.clock.now())

@@ -31,7 +31,7 @@ class Enrolment:
     def tick(self):
         return self.ended
 
-    def over(self):
+    def ends(self):
         return self.ended
 
 

@@ -56,7 +56,7 @@ class Desk:
         Fault."""
         if self.enrolment is None:
             if self.keychain.roster and self.keychain.roster.intake:
-                self.keychain.roster.intake.leave()  # there is memory for one of them
+                self.keychain.roster.intake.drop()  # there is memory for one of them
             if self.clock.now() - self.since < _PAUSE:
                 raise Fault(MessageFault.BUSY, "enrolment found no memory")
             from latchkey.keys.loading import Loading  # and the rest of it by and by
@@ -68,10 +68,10 @@ class Desk:
         """The card was tapped. Returns the id of the key that this approves, or None."""
         return self.enrolment.tap() if self.enrolment else None
 
-    def leave(self) -> bool:
+    def drop(self) -> bool:
         """Drop enrolment, if nothing has to be remembered. Whether there is room then for something else."""
         enrolment = self.enrolment
-        if enrolment and enrolment.over():
+        if enrolment and enrolment.ends():
             forget(*enrolment.modules)  # where there is no memory for that, the next time
             self.enrolment = None
         return self.enrolment is None
@@ -80,10 +80,10 @@ class Desk:
         """Housekeeping. How the LED blinks (vehicle/pins.py); None: nobody asks."""
         enrolment = self.enrolment
         roster = self.keychain.roster
-        if roster and roster.lapses():
+        if roster and roster.tick():
             self.sessions.drop(None, Origin.ROSTER)  # its guests may only look from now on
         if enrolment is None:
             return None
         if enrolment.tick():
-            self.leave()  # whoever asks next has it loaded again
+            self.drop()  # whoever asks next has it loaded again
         return 2 if enrolment.collision else 1 if enrolment.pending else 0

@@ -161,10 +161,10 @@ class Enrolment:
             self._give_up(
                 self.pending, Refusal.LOCAL_ENTITY_AUTH_FAILED_TIMED_OUT_WAITING_FOR_TAP, "no card was tapped"
             )
-        self._idle = self._idle + 1 if self.over() else 0
+        self._idle = self._idle + 1 if self.ends() else 0
         return self._idle >= _IDLE
 
-    def over(self) -> bool:
+    def ends(self) -> bool:
         """Nothing has to be remembered."""
         return not (self.pending or self._job or self._card.busy(self._clock.now()))
 

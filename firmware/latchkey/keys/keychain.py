@@ -92,7 +92,7 @@ class Keychain:
 
     def _usable(self, record: Record | None, old: bool) -> Record | None:
         """A key that came from a roster is what that says of it now, and nobody's without one."""
-        if record and record.origin == Origin.ROSTER and not (self.roster and self.roster.governs(record)):
+        if record and record.origin == Origin.ROSTER and not (self.roster and self.roster.permitted(record)):
             return record if old else None
         return record if record and (old or self.buckets.active(record)) else None
 

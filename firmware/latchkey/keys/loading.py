@@ -94,7 +94,7 @@ class Loading:
         """It is not over yet."""
         return False
 
-    def over(self) -> bool:
+    def ends(self) -> bool:
         """It is not."""
         return False
 

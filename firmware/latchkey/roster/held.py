@@ -76,11 +76,11 @@ class Roster:
         """It is known to be."""
         return self._clock.now() - self._since >= self._left
 
-    def lapses(self) -> bool:
+    def tick(self) -> bool:
         """Whether it has expired since this was asked last."""
-        lapses = self._current and self.expired
+        lapsed = self._current and self.expired
         self._current = not self.expired
-        return lapses
+        return lapsed
 
     def lists(self, public: bytes | memoryview, anew: bool = False) -> bool:
         """Whether that key may be used; with `anew`, enrolled."""
@@ -88,8 +88,8 @@ class Roster:
 
         return not (anew and (self.behind or self.expired)) and lookup.lists(self, public) is not None
 
-    def governs(self, record: Record) -> bool:
+    def permitted(self, record: Record) -> bool:
         """Whether it lists a key that came from a roster: what it may is filled in then."""
         from latchkey.roster import lookup
 
-        return lookup.governs(self, record)
+        return lookup.permitted(self, record)

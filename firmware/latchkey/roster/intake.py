@@ -80,7 +80,7 @@ class Intake:
         self._batch = bytearray()
         self.used = True  # since this was set back
 
-    def leave(self) -> None:
+    def drop(self) -> None:
         """Make room. Raises Fault BUSY while a parcel is being taken."""
         if self._job.locked():
             raise Fault(MessageFault.BUSY, "a parcel is being taken")

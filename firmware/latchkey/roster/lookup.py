@@ -80,8 +80,8 @@ def lists(roster: Roster, public: bytes | memoryview) -> bytearray | None:
         return None
 
 
-def governs(roster: Roster, record: Record) -> bool:
-    """Roster.governs."""
+def permitted(roster: Roster, record: Record) -> bool:
+    """Roster.permitted."""
     entry = lists(roster, record.public)
     if entry is None:
         return False
