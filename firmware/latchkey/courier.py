@@ -203,7 +203,7 @@ def _unload() -> None:
 
 
 async def fetched(parts: Parts, raw: memoryview) -> bool:
-    """Take a parcel that the car has fetched by itself. Whether more of its file is wanted. Raises ValueError for one
+    """Take a parcel that the car has fetched by itself. Whether more of its file is wanted. Raises OSError for one
     that is declined."""
     await load("latchkey.wire.authoritymessages")
     from latchkey.wire.authoritymessages import PARCEL
@@ -216,7 +216,7 @@ async def fetched(parts: Parts, raw: memoryview) -> bool:
     roster = parts.car.desk.keychain.roster
     known = code == Decline.OLD or code == Decline.PART  # another courier has brought it
     if code and not known:
-        raise ValueError
+        raise OSError("declined, %d" % code)
     if not parcel.get(Parcel.version, 0):
         return True
     return bool(roster and roster.coming)

@@ -31,7 +31,7 @@ def sim(
     vin: Annotated[str | None, typer.Option("--vin", metavar="VIN", help="Provision a new board as this car.")] = None,
     heap: Annotated[
         str, typer.Option("--heap", metavar="SIZE", help="Heap, as a 32-bit board would have it.")
-    ] = "160K",
+    ] = "167K",
     radio: Annotated[
         str | None,
         typer.Option("--radio", metavar="NAME", help="`virtual`, or an adapter as Bumble names it, such as usb:0."),

@@ -51,7 +51,7 @@ class SimulatedBoard:
     def __init__(
         self,
         image: str | os.PathLike[str],
-        heap: str = "160K",
+        heap: str = "167K",
         vin: str | None = None,
         *,
         port: str | os.PathLike[str] | None = None,
@@ -253,7 +253,7 @@ def run_foreground(
     image: str,
     port: str,
     vin: str | None = None,
-    heap: str = "160K",
+    heap: str = "167K",
     radio: str | None = None,
     micropython: str | None = None,
 ) -> None:
