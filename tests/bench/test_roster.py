@@ -284,6 +284,19 @@ def test_r11_a_point_off_the_curve_is_nobodys_key_and_the_others_hold(desk: Desk
     assert all(drives(desk.car, number) for number in (1, 2, 3))
 
 
+def test_r12_until_its_last_part_a_roster_is_not_there_and_a_restart_forgets_what_came_of_it(desk: Desk) -> None:
+    desk.publish(entries(2))
+    file = parcelfile.split(desk.file(entries(9, first=30), 2))
+    assert [bring(desk.courier, parcel).wanted for parcel in file[1:3]] == [1, 2]
+    assert (status(desk.owner).version, status(desk.owner).keys) == (1, 2)
+    reboot(desk.car, desk.owner, desk.courier)
+    assert (status(desk.owner).version, status(desk.owner).keys) == (1, 2)
+    assert drives(desk.car, 2) and not drives(desk.car, 30)
+    assert bring(desk.courier, file[3]).why == "PART"
+    assert deliver(desk.courier, desk.file(entries(9, first=30), 2)).version == 2
+    assert drives(desk.car, 38) and not drives(desk.car, 2)
+
+
 def test_r13_files_from_before_enrol_nobody_until_as_high_a_roster_comes(
     tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:
