@@ -105,7 +105,9 @@ class Database:
             else:
                 connection = stack.enter_context(self._engine.connect()).execution_options(isolation_level="AUTOCOMMIT")
                 got = bool(connection.scalar(sa.select(sa.func.pg_try_advisory_lock(_PUBLISHING))))
-                stack.callback(connection.invalidate)  # the lock ends with it
+                stack.callback(connection.invalidate)  # the lock ends with it, some time
+                if got:
+                    stack.callback(_unlock, connection)
             if not got:
                 raise Busy("somebody else publishes with this database", "try again when they are done")
             yield
@@ -155,6 +157,11 @@ def _told(error: exc.DBAPIError, shown: str) -> LatchkeyError:
         if words in said:
             return kind(f"{shown}: {said}", hint)
     return DatabaseFault(f"{shown}: {said}", "is --database right, and does its server run?")
+
+
+def _unlock(connection: sa.Connection) -> None:
+    with contextlib.suppress(exc.DBAPIError):  # a connection that has ended has no lock either
+        connection.execute(sa.select(sa.func.pg_advisory_unlock(_PUBLISHING)))
 
 
 def _as_sqlite_should(connection: Any, _: Any) -> None:
