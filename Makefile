@@ -17,7 +17,7 @@ FIRMWARE_PATH := firmware:tests/stubs:$(STUBS)
 MYPY_FIRMWARE = $(BIN)/mypy --custom-typeshed-dir $(STUBS) --no-site-packages --follow-imports silent
 
 .DEFAULT_GOAL := help
-.PHONY: help setup lint test slow clients faults mutants coverage count benchmark publish bench demo flash size heap schema stage package clean
+.PHONY: help setup lint test slow clients faults mutants coverage count stretches benchmark publish bench demo flash size heap schema stage package clean
 
 ifneq ($(MICROPYTHON),)
 export MICROPYTHON
@@ -84,6 +84,9 @@ coverage: setup ## which lines do the tests run? HTML and JSON in build/coverage
 
 count: setup ## instructions of P-256's native code on the boards' processors, and its speed beside the plain version
 	@$(BIN)/python -m tests.native
+
+stretches: setup ## the longest time that each deed of a car holds the loop, in an ESP32's instructions (a minute)
+	@$(BIN)/python -m tests.stretches
 
 benchmark: setup ## crypto, command path, look-ups, boot, heap, as ratios to a baseline (ARGS='--against ../other', ARGS=--help)
 	@$(BIN)/python -m tests.benchmark $(ARGS)

@@ -4,12 +4,9 @@
 Official clients send here what real cars do without vehicle security. Loaded when somebody signs the first of them.
 """
 
-import asyncio
-import sys
-
-from latchkey import load
 from latchkey.faults import Fault
 from latchkey.keys import policy
+from latchkey.wire import carmessages
 from latchkey.wire.pb import decode, encode
 from latchkey.wire.schema import (
     Action,
@@ -27,42 +24,16 @@ from latchkey.wire.schema import (
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from typing import Any
 
-    from latchkey.link.connection import Connection
     from latchkey.security import Security
     from latchkey.session.reply import Reply
-    from latchkey.session.verify import Verified
     from latchkey.vehicle.state import Vehicle
 
 
-def act(
-    security: Security, verified: Verified, reply: Reply, failed: Callable[[Connection, Reply, Exception], None]
-) -> None:
-    """Answer a signed Action; until all is loaded in a moment, and then what it raises goes to `failed`.
-
-    Raises Fault: it cannot be decoded, the role has it not, or nobody here does it.
-    """
-    if "latchkey.wire.carmessages" in sys.modules:
-        _answer(security, verified, reply)
-    else:
-        verified.plaintext = bytes(verified.plaintext)  # the next message comes into the same buffer
-        asyncio.create_task(_first(security, verified, reply, failed))
-
-
-async def _first(
-    security: Security, verified: Verified, reply: Reply, failed: Callable[[Connection, Reply, Exception], None]
-) -> None:
-    try:
-        await load("latchkey.wire.carmessages")
-        _answer(security, verified, reply)
-    except Exception as error:  # noqa: BLE001 - the router tells it, as it does for messages at hand
-        failed(reply.conn, reply, error)
-
-
-def _answer(security: Security, verified: Verified, reply: Reply) -> None:
-    from latchkey.wire import carmessages
-
+def act(security: Security, reply: Reply) -> None:
+    """Answer a signed Action. Raises Fault: it cannot be decoded, the role has it not, or nobody here does it."""
+    verified: Any = reply.verified
     action = decode(carmessages.ACTION, verified.plaintext).get(Action.vehicleAction, {})
     kind = action.get(Wire.ONE_OF)
     if kind == VehicleAction.ping:
@@ -81,6 +52,4 @@ def _answer(security: Security, verified: Verified, reply: Reply) -> None:
 
 
 def _done(vehicle: Vehicle) -> bytes:
-    from latchkey.wire import carmessages
-
     return encode(carmessages.RESPONSE, {Response.actionStatus: {}})

@@ -11,10 +11,11 @@ import sys
 
 from micropython import const
 
-from latchkey import VERSION, forget, load
+from latchkey import VERSION, forget
 from latchkey.faults import Fault
 from latchkey.keys import policy
 from latchkey.store.accesslog import CONNS
+from latchkey.wire import viewmessages
 from latchkey.wire.pb import decode, encode
 from latchkey.wire.schema import (
     CarStatus,
@@ -33,13 +34,11 @@ from latchkey.wire.schema import (
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from typing import Any, Protocol
 
     from latchkey.clock import Clock
     from latchkey.keys.keychain import Keychain
     from latchkey.keys.record import Record
-    from latchkey.link.connection import Connection
     from latchkey.session.reply import Reply
     from latchkey.store.accesslog import AccessLog
     from latchkey.wire.pb import Fields
@@ -66,29 +65,17 @@ _asked = False
 _task: "asyncio.Task[None] | None" = None
 
 
-def act(parts: Parts, reply: Reply, failed: Callable[[Connection, Reply, Exception], None]) -> None:
-    """Answer a signed ToLatchkey; until all is loaded in a moment, and then what it raises goes to `failed`.
+def act(parts: Parts, reply: Reply) -> None:
+    """Answer a signed ToLatchkey.
 
     Raises Fault: it came or would be answered in the clear, cannot be decoded, asks for nothing that is known, or the
     role has it not.
     """
     global _asked, _task
     _asked = True
-    if "latchkey.wire.viewmessages" in sys.modules:
-        _answer(parts, reply)
-    else:
-        asyncio.create_task(_first(parts, reply, failed))
     if not _task:
         _task = asyncio.create_task(_stay())
-
-
-async def _first(parts: Parts, reply: Reply, failed: Callable[[Connection, Reply, Exception], None]) -> None:
-    """Answer once the rest is loaded."""
-    try:
-        await load(*_MODULES)
-        _answer(parts, reply)
-    except Exception as error:  # noqa: BLE001 - the router tells it, as it does for messages at hand
-        failed(reply.conn, reply, error)
+    _answer(parts, reply)
 
 
 async def _stay() -> None:
@@ -105,8 +92,6 @@ async def _stay() -> None:
 
 
 def _answer(parts: Parts, reply: Reply) -> None:
-    from latchkey.wire import viewmessages
-
     verified: Any = reply.verified
     record = verified.session.record
     policy.check(record, Permission.READ)

@@ -183,6 +183,8 @@ def _phone(car: Bench, settings: dict[str, Any], key: Key | None, say: Callable[
 
 def _commands(car: Bench, vin: str, key: Key, new: bool, say: Callable[[str], None]) -> dict[str, Any]:
     result: dict[str, Any] = {}
+    waits: dict[str, int] = {}  # how long each deed kept everything else waiting at most
+    car.stretch()
     with contextlib.closing(car.connect()) as connection:
         phone = Phone(connection, vin, key)
         if new:
@@ -195,14 +197,19 @@ def _commands(car: Bench, vin: str, key: Key, new: bool, say: Callable[[str], No
 
             pair(phone, label=_LABEL, on_wait=tap)
             result["card_tap_to_session_ms"] = _ms(tapped[0])
+            waits["enrolling"] = car.stretch()["us"]
         say("commands")
         begun = time.monotonic()
         phone.handshake()
         result["handshake_ms"] = _ms(begun)
         result["handshake_us"] = car.stats()["last_us"]
+        waits["handshake"] = car.stretch()["us"]
         for name, do in (("unlock", phone.unlock), ("start", phone.start), ("lock", phone.lock)):
             result[name] = _command(car, do, phone.lock if name == "start" else None)
+            waits[name] = car.stretch()["us"]
         result["while_enrolling"] = _beside(car, vin, phone, say)
+        waits["while_enrolling"] = car.stretch()["us"]
+        result["longest_wait_us"] = waits
     return result
 
 

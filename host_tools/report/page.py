@@ -9,6 +9,8 @@ from host_tools.report.plots import bars, figure, strips
 from host_tools.report.results import FAILED, Result, Run, purpose
 from host_tools.words import html
 
+BUDGET = 50  # milliseconds
+_STRETCHES = 20  # that are shown
 _STYLE = """
 :root { --ink: #1c2430; --soft: #5b6675; --line: #dfe4ea; --paper: #ffffff; --card: #f6f8fa;
         --good: #1a7f4b; --bad: #c0292f; --skip: #8a6d1f; --plot: #2563a8; }
@@ -56,6 +58,8 @@ def page(run: Run, root: Path) -> str:
             '<p class="soft">A dot for each time, a bar at the median. From the phone and back: through the serial '
             "port and both protocols. Inside the car: from the last byte in to the answer made.</p>",
         ]
+    if run.stretches:
+        parts += ["<h2>How long the loop was held</h2>", _stretches(run)]
     if run.notes:
         parts += ["<h2>Counted and measured</h2><ul>", *(f"<li>{html(note)}</li>" for note in run.notes), "</ul>"]
     parts += ["<h2>What was tested</h2>", *(_area(file, results, root) for file, results in run.files.items())]
@@ -81,6 +85,22 @@ def _facts(run: Run) -> str:
     }
     rows = "".join(f"<div><dt>{html(name)}</dt><dd>{html(value)}</dd></div>" for name, value in facts.items())
     return f'<dl class="facts">{rows}</dl>'
+
+
+def _stretches(run: Run) -> str:
+    """The deeds in which nobody else had a turn for longest."""
+    rows = "".join(
+        f'<tr><td>{html(stretch.deed)}</td><td>{html(stretch.who)}</td><td class="number'
+        f'{" failed" if stretch.ms > BUDGET else ""}">{figure(stretch.ms)} ms</td></tr>'
+        for stretch in run.stretches[:_STRETCHES]
+    )
+    over = sum(stretch.ms > BUDGET for stretch in run.stretches)
+    where = "" if run.port else " These are times of this computer, which simulates the board."
+    return (
+        f"<table><tr><th>deed</th><th>held by</th><th>longest</th></tr>{rows}</table>"
+        f'<p class="soft">The longest of {len(run.stretches)} deeds; {over} took more than the {BUDGET} ms '
+        f"that an ESP32 may take.{where}</p>"
+    )
 
 
 def _failure(result: Result) -> str:

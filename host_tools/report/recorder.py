@@ -6,20 +6,22 @@ It is about tests that have a `Bench` among their fixtures. With --results FILE 
 
 from __future__ import annotations
 
+import contextlib
 import json
 import time
 from collections import deque
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 from typing import Any, TextIO
 
 import pytest
 
 from host_tools.explain import decode
-from host_tools.faults import Misuse
+from host_tools.faults import LatchkeyError, Misuse
 from host_tools.serial.bench import Bench
 
 _KEPT = 40  # messages of one test
 _LINES = 60  # of the car's log
+_PATIENCE = 2.0  # seconds for a car to tell; a test may have left it restarting
 _ARROWS = {"sent": "->", "received": "<-"}
 
 
@@ -45,6 +47,8 @@ class Recorder:
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_makereport(self, item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
         report = yield
+        if report.when == "call" and report.passed:
+            report.user_properties.extend(_stretches(item))
         if report.failed:
             report.sections.extend(self._sections(item))
         return report
@@ -127,6 +131,14 @@ def pytest_configure(config: pytest.Config) -> None:
 
 def _stop_watching() -> None:
     Bench.witness = None
+
+
+def _stretches(item: pytest.Item) -> Iterator[tuple[str, Any]]:
+    """How long the test's car held its loop at most, where there is one that tells."""
+    for car in getattr(item, "funcargs", {}).values():
+        if isinstance(car, Bench) and car.hello.get("bench") is not False:
+            with contextlib.suppress(LatchkeyError):
+                yield "stretch", car.stretch(timeout=_PATIENCE)
 
 
 def _test(nodeid: str, location: tuple[str, int | None, str]) -> str:

@@ -28,6 +28,15 @@ class Measure:
 
 
 @dataclass(frozen=True)
+class Stretch:
+    """How long a car held its loop at most in one test, and who did."""
+
+    deed: str
+    ms: float
+    who: str
+
+
+@dataclass(frozen=True)
 class Result:
     """One test."""
 
@@ -136,6 +145,16 @@ class Run:
         return [Measure(str(value["name"]), str(value["unit"]), value["values"]) for value in values]
 
     @property
+    def stretches(self) -> list[Stretch]:
+        """Each test's, the longest first."""
+        found = [
+            Stretch(result.title, value["us"] / 1000, str(value["who"]))
+            for result in self.results.values()
+            for name, value in result.properties if name == "stretch"
+        ]  # fmt: skip
+        return sorted(found, key=lambda stretch: -stretch.ms)
+
+    @property
     def notes(self) -> list[str]:
         """What was counted."""
         return [str(value) for value in self._properties("note")]
@@ -161,6 +180,7 @@ class Run:
             "skipped": self.count("skipped"),
             "failures": [{"test": result.test, "text": result.text} for result in self.failures],
             "measures": {measure.name: {"unit": measure.unit, "median": measure.median} for measure in self.measures},
+            "stretches_ms": {stretch.deed: stretch.ms for stretch in self.stretches},
             "notes": self.notes,
         }
 

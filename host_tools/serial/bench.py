@@ -232,9 +232,9 @@ class Bench:
         """Bytes of heap free and in use, after a collection."""
         return self._dict("heap")
 
-    def stretch(self) -> dict[str, Any]:
+    def stretch(self, timeout: float | None = None) -> dict[str, Any]:
         """The longest time in microseconds for which its loop did not give way, and who held it, since last asked."""
-        return self._dict("stretch")
+        return self._dict("stretch", timeout=timeout)
 
     def stats(self) -> dict[str, Any]:
         """Counters: public-key operations, commands verified and refused, handshakes."""

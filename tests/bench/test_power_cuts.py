@@ -60,8 +60,7 @@ def test_pairing(car: Bench, owner: Phone, cuts: Cuts, record_property: Property
         try:
             phone = stranger(car, key)
             phone.connection.send(request)
-            car.info()
-            car.tap()
+            car.tap_for(key.id)
             while (told := answer(phone.connection, 5)) is not None:
                 if answer_words(told.answer) == "keys changed":
                     return True

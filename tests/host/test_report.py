@@ -317,6 +317,17 @@ def test_a_teardown_that_fails_makes_a_passed_test_a_failure_and_hides_none() ->
     assert not done.passed and "2 failed" in page(done, ROOT)
 
 
+def test_the_longest_stretches_are_a_table_with_what_is_over_its_budget() -> None:
+    done = results.Run("/dev/ttyUSB0", "now", {})
+    for test, us in (("t::test_a_start", 12_000), ("t::test_a_pairing", 61_500)):
+        done.take(told(test=test, outcome="passed", properties=[("stretch", {"us": us, "who": "serial in"})]))
+    assert [(stretch.deed, stretch.ms) for stretch in done.stretches] == [("a pairing", 61.5), ("a start", 12.0)]
+    text = page(done, ROOT)
+    assert "1 took more than the 50 ms" in text and "this computer" not in text
+    assert text.index("a pairing</td><td>serial in") < text.index("a start</td><td>serial in")
+    assert text.count('class="number failed"') == 1
+
+
 def test_how_long_the_rest_takes_is_known_from_the_last_run_and_this_board_s_restarts() -> None:
     last = results.Run(None, "then", {}, tests=["t::a", "t::b", "t::c"])
     last.take(told(test="t::a", outcome="passed", seconds=5.0, restarts=[1.0]))

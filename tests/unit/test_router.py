@@ -359,7 +359,7 @@ def test_a_session_of_one_domain_commands_only_that_one():
 
 
 def infotainment(car, payload, counter=1, **bent):
-    from latchkey.wire import carmessages  # noqa: F401 - loaded before: it is answered at once
+    from latchkey import infotainment  # noqa: F401 - loaded before: it is answered at once
 
     session = car.sessions.find(CLIENT_PUBLIC, 3)
     fields = signed(payload, session, counter, car.clock.now() + 5, domain=3, sent_domain=3, flags=ENCRYPT, **bent)
@@ -411,7 +411,7 @@ def test_the_first_for_infotainment_is_answered_once_its_messages_are_loaded():
     for method in ("gcm", "hmac"):
         for payload, told in ((OPEN_PORT, 0), (b"\x12\x09", faults.DECODING)):
             car = Car(owner())
-            forget("latchkey.wire.carmessages")
+            forget("latchkey.wire.carmessages", "latchkey.infotainment")
             session = car.sessions.find(CLIENT_PUBLIC, 3)
             fields = signed(payload, session, 1, car.clock.now() + 5, domain=3, sent_domain=3, method=method)
             data = bytearray(message(fields))

@@ -132,9 +132,10 @@ def put(folder: str, path: str) -> None:
 
 
 def prepare(folder: str, chunks: Iterable[bytes | bytearray | memoryview]) -> Generator[None]:
-    """Write what `put` puts in a file's place. Yields about once a flash block."""
+    """Write what `put` puts in a file's place. Yields about once a flash block, and before it looks for a place."""
     temporary = _temporary(folder)
     clear(temporary)
+    yield
     try:
         with open(temporary, "wb") as f:
             yield

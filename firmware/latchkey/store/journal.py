@@ -80,6 +80,7 @@ def commit(root: str, kind: int, body: bytes | bytearray, spend: bool = False) -
     def steps() -> Generator[None]:
         files.make_folder(root)  # on a board that has one file system it is a folder, and no mount point
         files.make_folder(folder)
+        yield
         yield from files.prepare(folder, files.sealed(_VERSION, bytes((kind,)) + body))
 
     yield from reserve.spending(root, steps) if spend else steps()

@@ -154,7 +154,7 @@ def test_a_look_is_answered_or_refused_and_the_next_one_works():
             squeeze.hold(left)
         try:
             board.handle(conn, data)
-            for _ in range(3):
+            for _ in range(5):
                 await asyncio.sleep_ms(0)
         finally:
             squeeze.release()
