@@ -28,5 +28,11 @@ async def load(*names: str) -> None:
 
     for name in names:
         if name not in sys.modules:
-            __import__(name)
+            try:
+                __import__(name)
+            except Exception:
+                # The interpreter takes it out, and its table holds on to all of it until its place is written over.
+                sys.modules[name] = sys
+                del sys.modules[name]
+                raise
             await asyncio.sleep_ms(0)

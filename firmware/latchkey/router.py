@@ -183,9 +183,9 @@ class Router:
             await load(*modules)
             sys.modules[modules[-1]].act(what, reply)
         except Exception as error:  # noqa: BLE001 - told as it is for messages at hand
+            self.failed(reply.conn, reply, error)
             if modules[-1] not in sys.modules:
                 forget(*modules)
-            self.failed(reply.conn, reply, error)
 
     def _handshake(self, request: envelope.Request, reply: Reply) -> None:
         public = request.body[RoutableMessage.session_info_request].get(SessionInfoRequest.public_key, b"")

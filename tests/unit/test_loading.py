@@ -3,15 +3,17 @@
 
 import asyncio
 import builtins
+import gc
 import sys
 
 import codes as faults
-from latchkey import forget
+from latchkey import forget, load
 from latchkey.clock import Clock
 from latchkey.faults import Fault, KeyRefused
 from latchkey.keys import loading
 from latchkey.keys.desk import Desk
 from latchkey.session.sessions import Sessions
+from ramflash import ROOT, fresh
 from runner import skip_on_board
 from support import CLIENT_PUBLIC, VEHICLE_PRIVATE, VEHICLE_PUBLIC, Conn, Keys, Log, owner
 from test_whitelist import ADD, operation, removal
@@ -243,3 +245,32 @@ async def test_what_was_loaded_is_dropped_when_it_is_over_and_loaded_again_for_t
         forget(*desk.enrolment.modules)
         assert [name for name in loaded() if "crypto" not in name] == []
         desk.enrolment = loading.Loading(desk)
+
+
+async def test_what_fails_to_load_leaves_its_memory():
+    """MicroPython's tables hold on to what it takes out of them: a flood kept 30 KB of the heap for ever."""
+    fresh()
+    with open(ROOT + "/large.py", "w") as f:
+        f.write("much = bytearray(50_000)\nraise MemoryError")
+
+    def over(deep):
+        """Write over what is left on the stack, which a collection takes for references."""
+        if deep:
+            over(deep - 1)
+
+    async def attempt():
+        try:
+            await load("large")
+        except MemoryError:
+            over(30)
+            gc.collect()
+            return gc.mem_alloc()
+        raise AssertionError
+
+    sys.path.append(ROOT)
+    try:
+        gc.collect()
+        before = gc.mem_alloc()
+        assert await asyncio.create_task(attempt()) - before < 10_000
+    finally:
+        sys.path.remove(ROOT)
