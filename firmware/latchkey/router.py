@@ -5,13 +5,10 @@
 safe and no phone waits for another. Key operations are the exception: `keys.enrolment` answers them later.
 """
 
-import asyncio
-import sys
 import time
 
 from micropython import const
 
-from latchkey import forget, load
 from latchkey.faults import Fault, KeyRefused, tell
 from latchkey.session.reply import Reply
 from latchkey.session.verify import Unverified, verify
@@ -147,7 +144,9 @@ class Router:
         if self._emit:
             self._emit({"event": "verified"})
         if domain == Domain.INFOTAINMENT:
-            self._rarely(self.security, reply, ("latchkey.wire.carmessages", "latchkey.infotainment"))
+            from latchkey import rare
+
+            rare.answer("latchkey.infotainment", self.security, reply, self.failed)
         elif domain == Domain.LATCHKEY:
             self._latchkey(reply.verified, reply)
         else:
@@ -161,31 +160,15 @@ class Router:
         if ToLatchkey.roster <= _field(verified.plaintext) <= ToLatchkey.remove:
             self._brought(verified.plaintext, reply)
             return
-        self._rarely(self.parts, reply, ("latchkey.wire.viewmessages", "latchkey.store.logreader", "latchkey.view"))
+        from latchkey import rare
+
+        rare.answer("latchkey.view", self.parts, reply, self.failed)
 
     def _brought(self, data: memoryview | bytes, reply: Reply) -> None:
         """What has to do with an authority."""
         from latchkey import courier  # rare
 
         courier.act(self.parts, reply, self.failed, data)
-
-    def _rarely(self, what: Any, reply: Reply, modules: tuple[str, ...]) -> None:
-        """Have it answered by the last of these modules; the first request in a moment, when all are loaded."""
-        if all(name in sys.modules for name in modules):
-            sys.modules[modules[-1]].act(what, reply)
-        else:
-            verified: Any = reply.verified
-            verified.plaintext = bytes(verified.plaintext)  # the next message comes into the same buffer
-            asyncio.create_task(self._first(what, reply, modules))
-
-    async def _first(self, what: Any, reply: Reply, modules: tuple[str, ...]) -> None:
-        try:
-            await load(*modules)
-            sys.modules[modules[-1]].act(what, reply)
-        except Exception as error:  # noqa: BLE001 - told as it is for messages at hand
-            self.failed(reply.conn, reply, error)
-            if modules[-1] not in sys.modules:
-                forget(*modules)
 
     def _handshake(self, request: envelope.Request, reply: Reply) -> None:
         public = request.body[RoutableMessage.session_info_request].get(SessionInfoRequest.public_key, b"")

@@ -53,7 +53,7 @@ if TYPE_CHECKING:
         car: Any
 
 
-_MODULES = ("latchkey.view", "latchkey.wire.viewmessages", "latchkey.store.logreader")
+_MODULES = ("latchkey.rare", "latchkey.view", "latchkey.wire.viewmessages", "latchkey.store.logreader")
 _IDLE_MS = const(10_000)
 _KEYS = const(4)  # in a page, each a look-up in flash
 _ENTRIES = const(8)  # of the log, in a page

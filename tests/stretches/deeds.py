@@ -102,6 +102,7 @@ def _millions(stretch: Stretch) -> float:
 
 def measured(folder: Path, **weights: int) -> dict[str, list[Stretch]]:
     """Every deed's stretches, as they are with these weights in place of counting's own."""
+    folder.mkdir(exist_ok=True)
     firmware = counting.build(folder, ask(find_micropython())[0], **weights)
     image = folder / "flash.img"
     owner = keyfile.generate()
@@ -119,7 +120,10 @@ def _life(car: Car, key: keyfile.Key) -> None:
     bench = car.bench
     owner = Phone(bench.connect(), support.VIN, key)
     car.deed("pairing with a tap", lambda: pair(owner, "owner", on_wait=lambda: support.tap(bench, owner)))
-    for _ in range(_ROUNDS):
+    for number in range(_ROUNDS):
+        for _ in range(number):  # so that littlefs has its turns of work in other deeds
+            owner = Phone(car.bench.connect(), support.VIN, key)
+            owner.lock()
         _day(car, key)
 
 

@@ -101,6 +101,12 @@ def key(i, role=2, **fields):
     return Record(public(i), sha256(b"k%d" % i).digest()[:16], role, **fields)
 
 
+def entries(keys):
+    """The readable keys of a keychain, stale ones too, in the order of their slots."""
+    found = [keys.find_slot(slot, True) for slot in range(keys.CAPACITY) if keys.slots[slot] != 0xFF]
+    return [record for record in found if record]
+
+
 def flip(path, at, mask=1):
     """Bit rot."""
     with open(path, "rb") as f:

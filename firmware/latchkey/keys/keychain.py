@@ -96,16 +96,6 @@ class Keychain:
             return record if old else None
         return record if record and (old or self.buckets.active(record)) else None
 
-    def entries(self, start_slot: int = 0, limit: int = 4096) -> Iterator[Record]:
-        """Readable keys, stale ones too, in the order of their slots, one look-up each."""
-        for slot in range(start_slot, self.CAPACITY):
-            if limit <= 0:
-                return
-            record = self.find_slot(slot, True)
-            if record:
-                limit -= 1
-                yield record
-
     def slot_mask(self) -> int:
         """A bit for each of the first 32 slots that is taken."""
         return sum(1 << slot for slot in range(_LISTED) if self.slots[slot] != 0xFF)

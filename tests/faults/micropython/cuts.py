@@ -9,7 +9,7 @@ from latchkey.keys.keychain import Keychain
 from latchkey.keys.record import IMPERMANENT
 from latchkey.store import journal
 from latchkey.wire.schema import Origin
-from ramflash import ROOT, QuickFlash, fresh, key, mount
+from ramflash import ROOT, QuickFlash, entries, fresh, key, mount
 
 PRIVATE, CAR = b"p" * 32, b"\x04" + b"c" * 64
 SETTINGS = b'{"vin": "5YJ30123456789ABC"}'
@@ -54,7 +54,7 @@ class Board:
         """All there is to see of the store."""
         if not self.identity:
             return None
-        keys = [bytes(record.pack()) for record in self.keys.entries()]
+        keys = [bytes(record.pack()) for record in entries(self.keys)]
         assert self.keys.count == len(keys)
         assert not self.reports, self.reports
         return self.identity, keys, self.keys.lasting_owners(), self.keys.slot_mask(), list(self.keys.ids())

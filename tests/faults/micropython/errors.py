@@ -12,7 +12,7 @@ from cuts import ALL, Settings, points, prepared
 from latchkey import provisioning
 from latchkey.keys.keychain import Keychain
 from latchkey.store import boots, logreader
-from ramflash import ROOT, QuickFlash, RamFlash, key, mount, public
+from ramflash import ROOT, QuickFlash, RamFlash, entries, key, mount, public
 
 EIO, ENOSPC = 5, 28
 # (error, all from then on, of reads)
@@ -97,7 +97,7 @@ class Board:
         if not self.identity:
             return None
         settings, identity, _ = self.identity
-        keys = [bytes(record.pack()) for record in self.keys.entries()]
+        keys = [bytes(record.pack()) for record in entries(self.keys)]
         assert self.keys.count == len(keys), (self.keys.count, keys, self.told)
         return settings.text, identity, keys, self.keys.lasting_owners(), self.keys.slot_mask(), list(self.keys.ids())
 

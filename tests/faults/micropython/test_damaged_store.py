@@ -12,7 +12,7 @@ from latchkey.keys import buckets
 from latchkey.keys.keychain import Keychain
 from latchkey.store import boots, files, journal, logreader
 from latchkey.wire.schema import LogKind
-from ramflash import ROOT, QuickFlash, key, mount, public
+from ramflash import ROOT, QuickFlash, entries, key, mount, public
 
 OWNERS = 4
 
@@ -149,7 +149,7 @@ def test_whatever_is_in_any_place_the_car_boots_and_readable_owners_get_in():
             # A key that only the journal has, for a bucket that nobody here can read, is found and not counted.
             hidden = name == "another version" and not is_folder and 3 in home
             assert keys.count >= len(found) - hidden and keys.lasting_owners() == len(found) - hidden, where
-            before = [record.public for record in keys.entries()]
+            before = [record.public for record in entries(keys)]
             try:
                 asyncio.run(keys.apply(key(9), [public(found[0])]))
                 expected = [p for p in before if p != public(found[0])] + [public(9)]
@@ -158,10 +158,10 @@ def test_whatever_is_in_any_place_the_car_boots_and_readable_owners_get_in():
                 expected = before
                 refused += 1
             hidden = (hidden and {public(3)}) or set()
-            assert {record.public for record in keys.entries()} | hidden == set(expected) | hidden, where
+            assert {record.public for record in entries(keys)} | hidden == set(expected) | hidden, where
             mount(QuickFlash(remounted.image()))
             identity, keys, log, _ = boot()
-            now = {record.public for record in keys.entries()}
+            now = {record.public for record in entries(keys)}
             assert identity and now | hidden == set(expected) | hidden, "then, " + where
             assert log.last >= 1 and list(logreader.entries(log, log.last - 1)), where
     text = "note: %d places, %d damages: %d boots; %d changes made, %d refused; %d keys lost with their bucket"
@@ -178,7 +178,7 @@ def test_reading_writes_nothing():
         keys.find(public(i))
         keys.find_id(key(i).id)
         keys.find_slot(i)
-    list(keys.entries())
+    entries(keys)
     list(keys.ids())
     list(logreader.entries(log, 0, 500))
     assert identity == (b"p" * 32, CAR) and flash.operations == before

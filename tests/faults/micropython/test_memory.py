@@ -14,6 +14,7 @@ from latchkey import forget
 from latchkey.store import logreader
 from latchkey.store.journal import Unclear
 from named import encode
+from ramflash import entries
 from support import ADDRESS, CLIENT_PUBLIC, DRIVER, UUID, message, opened, other_key, owner, signed
 
 UNLOCK, LOCK, START = b"\x10\x00", b"\x10\x01", b"\x10\x14"
@@ -190,7 +191,7 @@ def command(board, payload, domain):
 
 
 def enrolled(keychain):
-    return sorted((record.role, record.public) for record in keychain.entries())
+    return sorted((record.role, record.public) for record in entries(keychain))
 
 
 async def settle(car):
