@@ -17,6 +17,7 @@ REVIEWED = {
     "latchkey/bench/meter.py": {"ticks_us"},  # times one message, which ends at once
     "latchkey/bench/stretches.py": {"ticks_us"},  # times what comes between two waits of the loop
     "latchkey/car.py": {"ticks_ms"},  # is a phone commanding? One that came round is told later
+    "latchkey/sync/poll.py": {"ticks_ms"},  # is a phone commanding? One that came round is waited for once
     "latchkey/link/serial.py": {"ticks_ms"},  # _heard: looked at twice a second, and not at all once it is old
     "latchkey/link/ble.py": {"ticks_ms"},  # only passed on
     "latchkey/link/blephone.py": {"ticks_ms", "ticks_add"},  # Phone.tick marks what is old, ten times a second

@@ -116,7 +116,7 @@ class Board:
         mount(flash)
         self.tasks = Tasks()
         self._pins = Pins(PINS)
-        settings = Settings(VIN.decode(), False, False, PINS, None)
+        settings = Settings(VIN.decode(), False, False, PINS, None, None)
         parts = Parts(None, ROOT, settings, Clock(), self._pins, self.tasks, "")
         self.handle = assemble.car(parts, Start, self._emit)
         self.car = parts.car
