@@ -18,6 +18,7 @@ _SUITE = (
     "pyproject.toml",
     "tests/__init__.py",
     "tests/bench",
+    "tests/host/rosters.py",
     "tests/interrupts.py",
     "tests/micropython_plugin.py",
     "tests/micropython_run.py",

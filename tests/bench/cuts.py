@@ -57,7 +57,7 @@ class Cuts:
             self.car.request("power_cut", after=at)
             acknowledged = change()
             if not last and self.survived(boot):
-                assert acknowledged and not after() and at > 3
+                assert acknowledged and not after() and at > 3, (at, acknowledged)
                 self.pull_the_plug_on(change, after)
                 return
             self.car.wait_boot(boot)

@@ -46,6 +46,7 @@ TABLES = {  # the modules' public tables; all others are nested in them
     ("viewmessages", "TO_LATCHKEY"): OURS_BY_NAME["ToLatchkey"],
     ("viewmessages", "FROM_LATCHKEY"): OURS_BY_NAME["FromLatchkey"],
     ("authoritymessages", "TO_LATCHKEY"): OURS_BY_NAME["ToLatchkey"],
+    ("authoritymessages", "PARCEL"): OURS_BY_NAME["Parcel"],
     ("authoritymessages", "SIGNED"): OURS_BY_NAME["Signed"],
     ("authoritymessages", "DELEGATION"): OURS_BY_NAME["Delegation"],
     ("authoritymessages", "HEAD"): OURS_BY_NAME["Head"],
