@@ -11,9 +11,13 @@ from tests.stretches import counting, deeds
 # Million instructions, but for the flash. A deed that takes more has got a longer stretch: let it give way. One that
 # takes less for good is written down anew (make stretches).
 _MORE = 0.1  # for the bytes that happen to come together
-_TRIES = 3  # before a deed in which littlefs wrote a folder anew each time counts
-# Littlefs looks longest for a place among many keys: 56 ms.
-_WIDER = {"1000 keys: adding one": 13.5, "1000 keys: removing it": 13.5}
+_TRIES = 5  # before a deed in which littlefs wrote a folder anew each time counts
+# Littlefs looks through all files for free blocks: 56 ms, and for the first time after a start 230 ms.
+_WIDER = {
+    "1000 keys: adding one": 13.5,
+    "1000 keys: removing it": 13.5,
+    "1000 keys: the first write after a restart": 57.0,
+}
 HELD = {
     "pairing with a tap": 9.32,
     "handshake of a stranger": 0.87,
@@ -29,17 +33,18 @@ HELD = {
     "an owner changes a role": 1.48,
     "an owner removes a key": 2.00,
     "many ask to be paired": 2.03,
-    "bench: info": 0.64,
-    "bench: state": 0.64,
-    "bench: stats": 0.64,
+    "bench: info": 0.68,
+    "bench: state": 0.68,
+    "bench: stats": 0.68,
     "bench: heap": 2.61,
-    "bench: keys": 0.66,
-    "bench: log": 0.66,
+    "bench: keys": 0.68,
+    "bench: log": 0.68,
     "1000 keys: handshake": 1.24,
     "1000 keys: the first command": 2.29,
+    "1000 keys: the first write after a restart": 0.68,
     "1000 keys: adding one": 9.32,
     "1000 keys: removing it": 2.00,
-    "1000 keys: bench: keys": 0.68,
+    "1000 keys: bench: keys": 0.66,
 }
 
 
