@@ -297,8 +297,9 @@ def test_r12_until_its_last_part_a_roster_is_not_there_and_a_restart_forgets_wha
     assert drives(desk.car, 38) and not drives(desk.car, 2)
 
 
+@pytest.mark.parametrize(("generation", "version"), [(1, 7), (3, 1)], ids=["a later version", "another root's"])
 def test_r13_files_from_before_enrol_nobody_until_as_high_a_roster_comes(
-    tmp_path: Path, request: pytest.FixtureRequest
+    generation: int, version: int, tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:
     image, key = tmp_path / "flash.img", keyfile.generate()
 
@@ -319,14 +320,14 @@ def test_r13_files_from_before_enrol_nobody_until_as_high_a_roster_comes(
         desk.car.reboot()
     before = image.read_bytes()
     with powered() as desk:
-        desk.publish(entries(3), 7)
+        desk.publish(entries(3), version, generation)
     image.write_bytes(before)
     with powered() as desk:
         assert status(desk.owner).version == 1
         assert drives(desk.car, 1), "who was enrolled still is"
         assert not drives(desk.car, 2), "but nobody else, from a roster that is not the last"
         assert declined(desk, first(desk.file(entries(2), 6), 6)) == "OLD"
-        desk.publish(entries(3), 7)
+        desk.publish(entries(3), version, generation)
         assert drives(desk.car, 2) and drives(desk.car, 3)
 
 
