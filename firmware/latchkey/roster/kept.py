@@ -10,7 +10,7 @@ from hashlib import sha256
 
 from micropython import const
 
-from latchkey.store import files, formats, journal
+from latchkey.store import files, journal
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -84,12 +84,11 @@ def unpack(body: bytes) -> State:
 
 
 def load(root: str, report: Callable[[str], None]) -> tuple[State, tuple[int, int]] | None:
-    """(what is kept, the floor: its order, or a later one that NVS has); None: nothing ever was."""
-    try:
-        body = files.load(root, NAME, VERSION, report)
-    except formats.StoreError as error:
-        report(str(error))
-        return None
+    """(what is kept, the floor: its order, or a later one that NVS has); None: nothing ever was.
+
+    Raises UnknownVersion.
+    """
+    body = files.load(root, NAME, VERSION, report)
     if not body:
         return None
     state = unpack(body)

@@ -12,8 +12,13 @@ if TYPE_CHECKING:
 
 def opened(root: str, clock: Clock, given: tuple[bytes, bytes, int, bytes] | None) -> Roster | None:
     """For a boot: the roster in force, of the authority that is kept; if there never was one, of the one given with the
-    settings (root, seal, role, url). Raises nothing."""
-    found = kept.load(root, print)
+    settings (root, seal, role, url). One that another firmware has written is left as it is, and counts for nothing.
+    Raises nothing."""
+    try:
+        found = kept.load(root, print)
+    except files.UnknownVersion as error:
+        print(error)
+        return None
     if not found:
         if not given:
             return None
