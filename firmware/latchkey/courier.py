@@ -51,8 +51,6 @@ _STAY_MS = const(2_000)
 _AGAIN_MS = const(200)
 _ROOM = const(49_152)  # bytes that taking a parcel may need, and what others do meanwhile
 _TAKING = (
-    "latchkey.crypto.publickey",
-    "latchkey.crypto.field",
     "latchkey.crypto.ecdsa",
     "latchkey.keys.labels",
     "latchkey.store.files",
@@ -62,16 +60,14 @@ _TAKING = (
     "latchkey.roster.intake",
 )
 # Native code stays: a board does not give its memory back. And the bench counts publickey's operations.
-_DROPPED = ("latchkey.crypto.p256", "latchkey.crypto.points", "latchkey.crypto.points_plain") + _TAKING[2:]
+_DROPPED = ("latchkey.crypto.p256", "latchkey.crypto.points", "latchkey.crypto.points_plain") + _TAKING
 _asked = False
 _staying = False
 
 
 def act(parts: Parts, reply: Reply, failed: Callable[[Connection, Reply, Exception], None], data: Any) -> None:
-    """Answer a ToLatchkey of the authority's: at once, or when it has been done; what it raises later goes to `failed`.
-
-    Raises Fault, KeyRefused.
-    """
+    """Answer a ToLatchkey of the authority's in a moment, or when it has been done. What is raised then goes to
+    `failed`."""
     asyncio.create_task(_first(parts, reply, failed, bytes(data)))
     _used(parts)
 
@@ -170,6 +166,10 @@ async def take(parts: Parts, parcel: Fields, conn: Connection | None = None) -> 
     code = 0
     try:
         if not roster.intake:
+            await load("latchkey.crypto.publickey")
+            from latchkey.crypto import publickey
+
+            await publickey.prepare()  # the arithmetic, native or plain
             await load(*_TAKING)
             from latchkey.roster import intake
         from latchkey.roster.parcels import Declined
