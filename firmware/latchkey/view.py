@@ -68,8 +68,7 @@ _task: "asyncio.Task[None] | None" = None
 def act(parts: Parts, reply: Reply) -> None:
     """Answer a signed ToLatchkey.
 
-    Raises Fault: it came or would be answered in the clear, cannot be decoded, asks for nothing that is known, or the
-    role has it not.
+    Raises Fault: it cannot be decoded, asks for nothing that is known, or the role has it not.
     """
     global _asked, _task
     _asked = True

@@ -13,11 +13,11 @@ import typer
 from rich.table import Table
 
 from host_tools.cli.answer import Answer
-from host_tools.cli.drive import Tap, shared_bench, tap_card
+from host_tools.cli.drive import Tap, ask_for_card, shared_bench
 from host_tools.cli.options import PATIENCE, Ble, Json, KeyFile, Port, Radio, Timeout, Vin
 from host_tools.cli.phones import Asked, Reach, open_phone, phone_command, reach_car
 from host_tools.faults import DECLINES, Misuse
-from host_tools.phone import carfile, gossip, messages, pairing, parcelfile
+from host_tools.phone import carfile, gossip, messages, parcelfile
 from host_tools.phone.courier import Courier
 from host_tools.phone.fetch import fetch
 from host_tools.phone.keyfile import load
@@ -55,15 +55,8 @@ def trust(
         bench, reach = shared_bench(stack, replace(reach, vin=authority.vin), tap)
         phone = stack.enter_context(open_phone(answer, reach, asked.key))
 
-        def on_wait() -> None:
-            if tap and bench:
-                tap_card(bench)
-                answer.say("Tapped the card.")
-            else:
-                answer.say(f"Tap the card on the car's reader within {pairing.TAP_WINDOW:.0f} s.")
-
         with answer.working("waiting for the card"):
-            Trust(phone).install(authority, on_wait)
+            Trust(phone).install(authority, lambda: ask_for_card(answer, bench if tap else None))
         role = messages.role_name(authority.role)
         answer.done(
             f"Car {phone.vin} takes rosters of this authority: its keys may be {role} at most.",

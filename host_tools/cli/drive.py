@@ -11,6 +11,7 @@ from typing import Annotated, Literal
 
 import typer
 
+from host_tools.cli.answer import Answer
 from host_tools.cli.options import Closure, Label, Role, open_car
 from host_tools.cli.phones import Asked, Reach, car_on, open_phone, phone_command
 from host_tools.faults import LatchkeyError, Misuse
@@ -38,15 +39,8 @@ def pair(asked: Asked, role: Role = "owner", label: Label = "", tap: Tap = False
             answer.say(f"Made the key {loaded.id} in {key}.")
         phone = stack.enter_context(open_phone(answer, reach, loaded))
 
-        def on_wait() -> None:
-            if tap and bench:
-                tap_card(bench)
-                answer.say("Tapped the card.")
-            else:
-                answer.say(f"Tap the card on the car's reader within {pairing.TAP_WINDOW:.0f} s.")
-
         with answer.working("waiting for the card"):
-            enrolled = pairing.pair(phone, role, label, form, on_wait)
+            enrolled = pairing.pair(phone, role, label, form, lambda: ask_for_card(answer, bench if tap else None))
         held = _held(phone)
         answer.done(
             f"Key {loaded.id} is enrolled{f' as {held}' if held else ''} of car {phone.vin}"
@@ -78,6 +72,15 @@ def shared_bench(stack: contextlib.ExitStack, reach: Reach, tap: bool) -> tuple[
         return None, reach
     bench = stack.enter_context(open_car(reach.port, reach.timeout, share=True))
     return bench, replace(reach, vin=car_on(bench, reach))
+
+
+def ask_for_card(answer: Answer, bench: Bench | None) -> None:
+    """The car waits for the card: tap it through this bench, or, without one, say that somebody has to."""
+    if bench:
+        tap_card(bench)
+        answer.say("Tapped the card.")
+    else:
+        answer.say(f"Tap the card on the car's reader within {pairing.TAP_WINDOW:.0f} s.")
 
 
 def tap_card(car: Bench) -> None:

@@ -17,7 +17,7 @@ from host_tools.phone.keyfile import public_bytes
 from host_tools.phone.view import View
 from host_tools.serial.bench import Bench
 from tests.bench.support import stranger
-from tests.host.rosters import ROOT, SEAL, VIN, private, roster_file
+from tests.host.rosters import ROOT, SEAL, private
 
 DOMAIN = ours.Domain.Value("DOMAIN_LATCHKEY")
 _PATIENCE = 10.0
@@ -70,7 +70,6 @@ def install(
     role: int = 0,
     root: bytes = b"",
     seal: bytes = SEAL.secret,
-    url: str = "",
     tap: bool = True,
 ) -> int:
     """Have the owner install it, and tap the card. Returns the information that the car ends with."""
@@ -108,6 +107,3 @@ def status(phone: Phone) -> ours.RosterStatus:
 def listed(car: Bench, number: int) -> Phone:
     """The phone of the roster's key of that number, on a connection of its own."""
     return stranger(car, keyfile.Key(private(number)))
-
-
-__all__ = ["VIN", "roster_file"]

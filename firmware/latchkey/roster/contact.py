@@ -6,7 +6,7 @@ import asyncio
 from micropython import const
 
 from latchkey.faults import KeyRefused
-from latchkey.keys.asked import Asked, Change
+from latchkey.keys.asked import NO_KEY, Asked, Change
 from latchkey.keys.record import Record
 from latchkey.wire.schema import LogKind, Origin, Role
 from latchkey.wire.schema import WhitelistOperation_information as Refusal
@@ -40,7 +40,7 @@ class Contact(Asked):
         roster = keychain.roster
         if not roster or not roster.lists(self.operation, True):
             raise KeyRefused(Refusal.PUBLIC_KEY_NOT_ON_WHITELIST, "not listed any more")
-        record = Record(self.operation, bytes(16), Role.NONE, origin=Origin.ROSTER)
+        record = Record(self.operation, NO_KEY, Role.NONE, origin=Origin.ROSTER)
         return Change(LogKind.ENROLLED, record, self._gone, by="roster")
 
     def done(self, code: int, signer: bytes | None) -> None:

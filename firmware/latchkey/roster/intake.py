@@ -78,7 +78,6 @@ class Intake:
         self._unload = unload
         self._job = asyncio.Lock()
         self._batch = bytearray()
-        self.used = True  # since this was set back
 
     def drop(self) -> None:
         """Make room. Raises Fault BUSY while a parcel is being taken."""
@@ -114,7 +113,6 @@ class Intake:
     async def take(self, parcel: Fields) -> None:
         """Take what `check` let through just now. Raises Declined; OSError and MemoryError too, after which all is as
         before; journal.Unclear: only a restart tells."""
-        self.used = True
         async with self._job:
             plain = parcels.opened(self._roster.state.seal, parcel)
             if not parcel.get(Parcel.version, 0):
