@@ -27,7 +27,7 @@ _DAYS = 5 * 86_400
 
 # Runs in place of main.py: the agent, with an authority whose last parcel begins with 0xff.
 _MAIN = """
-import asyncio, sys
+import sys
 import board
 import esp32
 from latchkey import agent, assemble, prompt
@@ -40,14 +40,10 @@ async def take(parcel):
     print("parcel", len(parcel), parcel[0])
     return parcel[0] != 255
 
-async def look():
-    loaded = False
-    while True:
-        before = loaded
-        loaded = any(name.startswith("latchkey.sync.") for name in sys.modules)
-        if before and not loaded:
-            print({gone!r})
-        await asyncio.sleep_ms(1)
+async def over(task):
+    await task
+    if not any(name.startswith("latchkey.sync.") for name in sys.modules):
+        print({gone!r})
 
 made = assemble.car
 
@@ -55,7 +51,12 @@ def car(parts, start, emit):
     handle = made(parts, start, emit)
     if parts.settings.wifi:
         parts.sync = Sync(parts, Authority, take)
-        parts.tasks.start("look", look())
+        start = parts.tasks.start
+
+        def started(name, task, ends=False):
+            start(name, over(task) if name == "sync" else task, ends)
+
+        parts.tasks.start = started
     return handle
 
 assemble.car = car
