@@ -66,7 +66,7 @@ MODULES = (
 )
 # Whose tests show what a module does, beside the file of its own name.
 ALSO: dict[str, tuple[str, ...]] = {
-    "router.py": ("ticks", "view"),
+    "router.py": ("brought", "ticks", "view"),
     "start.py": ("assemble",),
     "security.py": ("router",),
     "session/barereply.py": ("router",),
@@ -78,6 +78,7 @@ ALSO: dict[str, tuple[str, ...]] = {
     "keys/changes.py": ("keychain",),
     "keys/desk.py": ("loading",),
     "keys/policy.py": ("router", "verify"),
+    "keys/whitelist.py": ("listed",),
     "store/files.py": ("journal", "boots", "provisioning"),
     "store/formats.py": ("files", "journal", "record"),
     "store/logreader.py": ("accesslog",),

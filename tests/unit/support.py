@@ -4,11 +4,11 @@
 import named as messages
 from latchkey import crypto
 from latchkey.clock import Clock
-from latchkey.keys.record import Record, unpack
+from latchkey.keys.record import BARRED, Record, unpack
 from latchkey.link.connection import Connection
 from latchkey.session.sessions import Sessions
 from latchkey.store.logreader import KINDS
-from latchkey.wire.schema import Origin
+from latchkey.wire.schema import Origin, Permission, Role
 from named import decode, encode
 
 VIN = b"5YJ30123456789ABC"
@@ -53,14 +53,20 @@ class Keys:
         self.looked_up += 1
         for record in self.records:
             if record.public == public:
-                return unpack(record.pack())
+                return self._usable(record, old)
         return None
 
     def find_id(self, id4):
         return next((r for r in self.records if r.id == id4), None)
 
     def find_slot(self, slot, old=False):
-        return next((r for r in self.records if r.slot == slot), None)
+        return next((self._usable(r, old) for r in self.records if r.slot == slot), None)
+
+    def _usable(self, record, old):
+        record = unpack(record.pack())
+        if record.origin == Origin.ROSTER and not (self.roster and self.roster.permitted(record)):
+            return record if old else None
+        return record if old or not record.flags & BARRED else None
 
     def slot_mask(self):
         return sum(1 << r.slot for r in self.records if r.slot < 32)
@@ -79,6 +85,23 @@ class Keys:
         self.records = [r for r in self.records if r.public not in gone and not (drop_impermanent and r.impermanent)]
         if add:
             self.put(add)
+
+
+class Listing:
+    """A roster that lists these keys, as drivers who may unlock."""
+
+    def __init__(self, *publics):
+        self.publics = publics
+        self.expired = False
+        self.intake = None
+
+    def lists(self, public, anew=False):
+        return public in self.publics and not (anew and self.expired)
+
+    def permitted(self, record):
+        record.role = DRIVER
+        record.commands = Permission.UNLOCK
+        return record.public in self.publics
 
 
 class Conn(Connection):
@@ -111,6 +134,11 @@ class Log:
 
 def owner(public=CLIENT_PUBLIC, shared=K, role=OWNER, **more):
     return Record(public, shared, role, origin=Origin.CARD_TAP, **more)
+
+
+def from_roster(public):
+    """A key as a roster's is kept."""
+    return Record(public, K, Role.NONE, origin=Origin.ROSTER)
 
 
 def other_key(n):

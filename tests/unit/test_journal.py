@@ -2,7 +2,9 @@
 """A change is written down before it is made."""
 
 import os
+import sys
 
+from latchkey import store
 from latchkey.store import files, journal, reserve
 from ramflash import ROOT, flip, fresh
 
@@ -93,6 +95,24 @@ def test_the_journals_that_lie_in_cars_are_read_and_a_kind_that_nobody_knows_is_
                 assert error.version == number
             else:
                 raise AssertionError("carried out as if it were known")
+
+
+def test_a_change_is_carried_out_by_the_module_that_is_registered_for_its_kind_and_loaded_for_that_alone():
+    fresh()
+    with open(ROOT + "/undertaker.py", "w") as f:
+        f.write("def redo(root, body):\n    yield\n    with open(root + '/done', 'wb') as f:\n        f.write(body)\n")
+    before = dict(store.owners)
+    sys.path.append(ROOT)
+    try:
+        journal.register(7, "undertaker")
+        assert "undertaker" not in sys.modules
+        files.run(journal.redo(ROOT, 7, memoryview(b"change")))
+    finally:
+        sys.path.remove(ROOT)
+        sys.modules.pop("undertaker", None)
+        store.owners.clear()
+        store.owners.update(before)
+    assert files.read(ROOT + "/done") == b"change"
 
 
 def test_a_read_that_fails_twice_costs_no_change_and_a_third_time_it_is_set_aside():

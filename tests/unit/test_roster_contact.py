@@ -4,35 +4,16 @@
 from latchkey.faults import KeyRefused
 from latchkey.roster.contact import Contact
 from latchkey.wire.schema import LogKind, Origin, Role
-from support import CLIENT_PUBLIC, Keys, other_key, owner
+from support import CLIENT_PUBLIC, Keys, Listing, from_roster, other_key, owner
 
 WITHDRAWN = other_key(7)
 FULL = 4
 
 
-class Listing:
-    """A roster that lists these keys."""
-
-    def __init__(self, *publics):
-        self.publics = publics
-
-    def lists(self, public, anew=False):
-        return public in self.publics
-
-
 class Keychain(Keys):
-    """With so few places that the card's eight are all of them but four; a key that its roster does not list is not
-    enrolled."""
+    """With so few places that the card's eight are all of them but four."""
 
     CAPACITY = FULL + 8
-
-    def find(self, public, old=False):
-        record = super().find(public, old)
-        gone = record and record.origin == Origin.ROSTER and not self.roster.lists(public)
-        return record if record and (old or not gone) else None
-
-    def find_slot(self, slot, old=False):
-        return self.records[slot] if slot < len(self.records) else None
 
 
 class Reply:
@@ -45,12 +26,6 @@ def keychain(*records):
     keys = Keychain(*records)
     keys.roster = Listing(CLIENT_PUBLIC)
     return keys
-
-
-def from_roster(public):
-    record = owner(public)
-    record.origin = Origin.ROSTER
-    return record
 
 
 def refusal(asked, keys):
