@@ -115,6 +115,13 @@ class FromLatchkey:  # latchkey.proto
     parcel = 5
     install = 6
     remove = 7
+    grant = 8
+    revoke = 9
+    maker = 10
+    time = 11
+    pin = 12
+    receipt = 13
+    head = 14
 
 
 class FromVCSECMessage:  # vcsec.proto
@@ -164,6 +171,14 @@ class KeyEntry:  # latchkey.proto
     label = 6
     impermanent = 7
     seconds = 8
+    commands = 9
+    not_before = 10
+    not_after = 11
+    uses = 12
+    used = 13
+    powered_left = 14
+    number = 15
+    signer = 16
 
 
 class KeyIdentifier:  # vcsec.proto
@@ -200,15 +215,18 @@ class LogEntry:  # latchkey.proto
     outcome = 8
     detail = 9
     count = 10
+    raw = 11
 
 
 class LogPage:  # latchkey.proto
     entries = 1
     next = 2
+    head = 3
 
 
 class LogRequest:  # latchkey.proto
     since = 1
+    raw = 2
 
 
 class MessageStatus:  # universal_message.proto
@@ -370,6 +388,13 @@ class ToLatchkey:  # latchkey.proto
     parcel = 5
     install = 6
     remove = 7
+    grant = 8
+    revoke = 9
+    maker = 10
+    time = 11
+    pin = 12
+    receipt = 13
+    head = 14
 
 
 class ToVCSECMessage:  # vcsec.proto
@@ -383,6 +408,7 @@ class UnsignedMessage:  # vcsec.proto
     closureMoveRequest = 4
     WhitelistOperation = 16
     autonomyCommand = 66
+    pin = 1001
 
 
 class VehicleAction:  # car_server.proto
@@ -685,6 +711,19 @@ class GenericError:  # errors.proto
     NOT_SUPPORTED = 9
 
 
+class GrantFault:  # latchkey.proto
+    NONE = 0
+    ENCODING = 1
+    MAKER = 2
+    TAG = 3
+    SPENT = 4
+    LIMITS = 5
+    KEY = 6
+    FULL = 7
+    FLASH = 8
+    BUSY = 9
+
+
 class IdentifiedKey:  # signatures.proto
     UNKNOWN = 0
     ROOT_KEY = 1
@@ -797,6 +836,12 @@ class Origin:  # latchkey.proto
     OWNER_COMMAND = 2
     ROSTER = 3
     GRANT = 4
+
+
+class Outcome:  # latchkey.proto
+    UNKNOWN = 0
+    DONE = 1
+    REFUSED = 2
 
 
 class Permission:  # latchkey.proto
