@@ -176,8 +176,10 @@ class Router:
             raise Fault(MessageFault.BAD_PARAMETER, "public key", 65, len(public))
         session = self._sessions.find(public, reply.domain)
         if session is None and self._sessions.listed(public):
+            from latchkey.roster import turns  # rare
+
             reply.hello = self._hello
-            self.parts.car.desk.ask(public, reply, None, "latchkey.roster.contact")
+            turns.ask(self.parts, public, reply)
         else:
             self._greet(session, reply)
 

@@ -24,7 +24,7 @@ from host_tools.phone import latchkey_pb2 as ours
 from host_tools.phone.client import Phone
 from host_tools.serial.bench import Bench
 from host_tools.sim.board import SimulatedBoard
-from tests.bench.authority import bring, deliver, install, remove, status
+from tests.bench.authority import PAUSE, bring, deliver, install, remove, status
 from tests.bench.cuts import settle
 from tests.bench.support import VIN, Property, rest
 from tests.host import rosters
@@ -200,6 +200,7 @@ class Car(RuleBasedStateMachine):
                 self.known.add(which)
 
     def drives(self, which: int) -> bool:
+        self.car.clock(PAUSE)
         with contextlib.closing(self.car.connect()) as connection:
             try:
                 Phone(connection, VIN, keyfile.Key(private(self.first + which))).unlock()

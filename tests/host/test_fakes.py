@@ -79,6 +79,7 @@ FAKES = [
     ("test_radio.py", "Clock", "clock.py", "Clock", {"at"}),
     ("test_radio.py", "Link", "link/ble.py", "BleLink", {"script", "made", "closed", "after", "error", "ended"}),
     ("test_roster_contact.py", "Reply", "session/reply.py", "Reply", {"said"}),
+    ("test_roster_turns.py", "Reply", "session/reply.py", "Reply", {"name"}),
     ("test_sync.py", "Clock", "clock.py", "Clock", {"at"}),
     ("test_sync.py", "Link", "link/radio.py", "Radio", set()),
     ("test_sync_status.py", "Clock", "clock.py", "Clock", set()),

@@ -5,5 +5,6 @@ A parcel comes from anybody (`courier`, above). `intake` takes one at a time: wh
 `parcels` opens the seal and reads it, then a signature is looked at. Entries are staged in a file of their own, and
 with the last of them `kept` renames the record that names this file: from then on it is in force. `lookup` is what
 stays loaded: the keychain asks it about keys that came from a roster, and sessions about ones that nobody knows. Such a
-key's phone is enrolled when it first says hello (`contact`). `install` is the owner's own part: whose roster it is.
+key's phone is enrolled when it first says hello (`contact`) and it is its turn (`turns`). `install` is the owner's own
+part: whose roster it is.
 """
