@@ -65,7 +65,7 @@ def called(method: ast.FunctionDef | ast.AsyncFunctionDef) -> str:
 FAKES = [
     # the stand-in, the real one, and what is the test's own of it
     ("support.py", "Keys", "keys/keychain.py", "Keychain", {"records", "looked_up", "put"}),
-    ("support.py", "Listing", "roster/held.py", "Roster", {"publics"}),
+    ("support.py", "Listing", "roster/held.py", "Roster", {"publics", "lapsed"}),
     ("support.py", "Log", "store/accesslog.py", "AccessLog", {"entries", "flushed"}),
     ("test_card.py", "Reply", "session/reply.py", "Reply", set()),
     (
@@ -75,6 +75,10 @@ FAKES = [
         "Reply",
         {"statuses", "waited", "bench", "bench_written", "information"},
     ),
+    ("test_desk.py", "Enrolment", "keys/enrolment.py", "Enrolment", {"over", "ended", "asked"}),
+    ("test_desk.py", "Intake", "roster/intake.py", "Intake", {"dropped"}),
+    ("test_listed.py", "Hello", "session/reply.py", "Reply", {"said"}),
+    ("test_listed.py", "Reply", "session/reply.py", "Reply", {"statuses"}),
     ("test_loading.py", "Reply", "session/reply.py", "Reply", {"waited", "told"}),
     ("test_radio.py", "Clock", "clock.py", "Clock", {"at"}),
     ("test_radio.py", "Link", "link/ble.py", "BleLink", {"script", "made", "closed", "after", "error", "ended"}),

@@ -92,8 +92,12 @@ class Listing:
 
     def __init__(self, *publics):
         self.publics = publics
-        self.expired = False
+        self.expired = self.lapsed = False
         self.intake = None
+
+    def tick(self):
+        lapsed, self.lapsed = self.lapsed, False
+        return lapsed
 
     def lists(self, public, anew=False):
         return public in self.publics and not (anew and self.expired)

@@ -2,23 +2,29 @@
 """Put together on a fake board: what a car, a car in waiting and a new board are made of, and what they say."""
 
 import asyncio
+import os
+import sys
 
+import authority_vectors as vectors
 import codes as faults
 import named as messages
-from latchkey import assemble, provisioning
+from latchkey import assemble, forget, provisioning
 from latchkey.crypto import random
 from latchkey.faults import KeyRefused
+from latchkey.roster import kept
 from latchkey.session.barereply import BareReply
 from latchkey.start import Start
-from latchkey.store import logreader
+from latchkey.store import files, logreader
 from latchkey.tasks import Tasks
 from latchkey.vehicle.pins import Pins
 from named import decode
-from ramflash import ROOT, fresh, key, mount, public
+from ramflash import ROOT, RamFlash, fresh, key, mount, public
 from simulated import board, esp32
 from support import VIN, Conn, message
 from test_start import CAR, PRIVATE, Repeating, with_repeats
 
+OPENING = "latchkey.roster.opening"
+PLAIN = b'{"vin": "5YJ30123456789ABC", "radio": false}'
 HANDSHAKE = {
     "to_destination": {"domain": 2},
     "from_destination": {"routing_address": b"a" * 16},
@@ -46,7 +52,7 @@ class Running(Tasks):
 class Made:
     """A board whose flash is new, or a car's with these settings; `counts` are what counting its start comes to."""
 
-    def __init__(self, settings=b'{"vin": "5YJ30123456789ABC", "radio": false}', counts=(), flash=None):
+    def __init__(self, settings=PLAIN, counts=(), flash=None):
         if flash is None:
             esp32.ram.clear()
             flash = fresh()
@@ -170,6 +176,30 @@ def test_a_lost_identity_is_drawn_anew_and_told_to_the_log_and_to_who_comes():
     assert made.start.identity != (PRIVATE, CAR)
     assert made.kinds() == ["boot", "boot", "identity"][-len(made.kinds()) :] and made.kinds()[-1] == "identity"
     assert made.parts.hello()["identity_lost"] is True
+
+
+def test_a_car_without_an_authority_has_no_roster_and_loads_nothing_for_one():
+    forget(OPENING)
+    assert Made().parts.car.desk.keychain.roster is None and OPENING not in sys.modules
+
+
+def test_a_car_has_the_roster_of_the_authority_in_its_settings():
+    text = '{"vin": "5YJ30123456789ABC", "authority": {"root": "%s", "seal": "%s"}}' % (vectors.ROOT, vectors.SEAL)
+    assert Made(text.encode()).parts.car.desk.keychain.roster.address.hex() == vectors.ADDRESS
+
+
+def test_a_car_has_the_roster_of_the_authority_that_it_keeps_where_one_of_two_places_is_left_too():
+    state = kept.State(bytes.fromhex(vectors.ROOT), bytes.fromhex(vectors.SEAL), 3, b"")
+    made = Made()
+    for path in files.places(ROOT, kept.NAME):
+        files.run(files.write_sealed(path, kept.VERSION, kept.pack(state)))
+    image = made.flash.image()
+    for lost in ((), ("/authority",), ("/twin/authority",)):
+        flash = mount(RamFlash(image))
+        for name in lost:
+            os.remove(ROOT + name)
+        made = Made(flash=flash)
+        assert made.parts.car.desk.keychain.roster.address.hex() == vectors.ADDRESS, lost
 
 
 def test_a_damaged_keychain_makes_a_car_of_the_keys_that_can_be_read():

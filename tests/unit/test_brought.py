@@ -3,9 +3,12 @@
 a roster lists."""
 
 import codes as faults
-from latchkey import courier
-from support import owner
-from test_router import Car, fault, request
+from latchkey import courier, rare
+from latchkey.faults import Fault, KeyRefused
+from latchkey.roster import turns
+from named import SESSION_INFO, decode
+from support import CLIENT_PUBLIC, Listing, from_roster, owner, signed
+from test_router import ENCRYPT, Car, fault, request
 
 LATCHKEY = 76
 PARCEL = b"\x2a\x00"  # field 5 of a ToLatchkey
@@ -50,3 +53,91 @@ def test_nothing_but_a_parcel_is_taken_unsigned_and_no_other_domain_takes_one():
         for domain in (2, 3):
             assert fault(unsigned(car, domain, PARCEL)), domain
     assert not brought.asked
+
+
+def asked(car, payload, counter):
+    """The answer to what an owner has signed, in the domain of an authority; None: it is answered later."""
+    session = car.sessions.find(CLIENT_PUBLIC, LATCHKEY)
+    how = {"domain": LATCHKEY, "sent_domain": LATCHKEY, "flags": ENCRYPT}
+    fields = signed(payload, session, counter, car.clock.now() + 5, **how)
+    return fields, car.send(fields)
+
+
+def test_what_an_owner_signs_of_an_authority_is_the_couriers_and_the_rest_is_the_views():
+    car = Car(owner())
+    viewed = []
+    real, rare.answer = rare.answer, lambda name, parts, reply, failed: viewed.append(name)
+    try:
+        with Brought() as brought:
+            payloads = [bytes((first << 3 | 2, 0)) for first in range(1, 10)] + [b""]
+            for n, payload in enumerate(payloads):
+                assert asked(car, payload, n + 1)[1] is None
+    finally:
+        rare.answer = real
+    assert [data for _, _, data in brought.asked] == payloads[3:7]
+    assert brought.reply.verified.session.record.public == CLIENT_PUBLIC
+    assert viewed == ["latchkey.view"] * 6
+
+
+def test_a_refusal_that_brings_its_own_answer_is_answered_with_that():
+    for refusal in (KeyRefused(faults.KEY_NOT_ON_WHITELIST, "there is no authority"), Fault(faults.BUSY, "loading")):
+        refusal.answer = b"no"
+        car = Car(owner())
+        with Brought() as brought:
+            asked(car, b"\x3a\x00", 1)
+            brought.failed(car.conn, brought.reply, refusal)
+            assert car.conn.last()["protobuf_message_as_bytes"] and "signature_data" in car.conn.last()
+            unsigned(car, LATCHKEY, PARCEL)
+            brought.failed(car.conn, brought.reply, refusal)
+        assert car.conn.last()["protobuf_message_as_bytes"] == b"no"
+        assert car.logged[-1][:2] == ("refused", None)
+
+
+class Turns:
+    """Whose turn comes, in a `with` of it."""
+
+    def __init__(self):
+        self.asked = []
+
+    def ask(self, parts, public, reply):
+        self.asked.append((parts, bytes(public), reply))
+
+    def __enter__(self):
+        self._real, turns.ask = turns.ask, self.ask
+        return self
+
+    def __exit__(self, *error):
+        turns.ask = self._real
+
+
+def hello(car, domain=2):
+    return car.send(request(to_destination={"domain": domain}, session_info_request={"public_key": CLIENT_PUBLIC}))
+
+
+def test_the_first_hello_of_a_listed_key_is_answered_once_it_is_enrolled_or_cannot_be():
+    for enrolled in (True, False):
+        for domain in (2, 3, LATCHKEY):
+            car = Car()
+            car.router.parts = "parts"
+            car.keys.roster = Listing(CLIENT_PUBLIC)
+            with Turns() as line:
+                assert hello(car, domain) is None and not car.events
+            ((parts, public, reply),) = line.asked
+            assert (parts, public) == ("parts", CLIENT_PUBLIC)
+            if enrolled:
+                car.keys.put(from_roster(CLIENT_PUBLIC))
+            reply.hello(CLIENT_PUBLIC, reply)
+            answer = car.conn.last()
+            assert ("signature_data" in answer) is enrolled and answer["from_destination"]["domain"] == domain
+            told = decode(SESSION_INFO, answer["session_info"])
+            session = car.sessions.find(CLIENT_PUBLIC, domain)
+            assert told["epoch"] == session.epoch if enrolled else told == {"status": 1}
+            assert [event["known"] for event in car.events] == [enrolled]
+
+
+def test_a_listed_key_that_is_enrolled_and_one_that_nobody_lists_are_answered_at_once():
+    for listed, records in (((CLIENT_PUBLIC,), (owner(),)), ((), (owner(),)), ((), ())):
+        car = Car(*records)
+        car.keys.roster = Listing(*listed)
+        with Turns() as line:
+            assert ("signature_data" in hello(car)) is bool(records) and not line.asked

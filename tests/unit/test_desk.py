@@ -8,18 +8,18 @@ from latchkey.keys import desk as module
 from latchkey.keys.desk import Desk
 from latchkey.keys.loading import Loading
 from latchkey.session.sessions import Sessions
-from support import VEHICLE_PRIVATE, VEHICLE_PUBLIC, Keys, Log
+from support import CLIENT_PUBLIC, VEHICLE_PRIVATE, VEHICLE_PUBLIC, Keys, Listing, Log, from_roster, other_key, owner
 
 
 class Enrolment:
-    """What the desk asks of it; `ended` when nothing has to be remembered."""
+    """What the desk asks of it; `ended` when nothing has to be remembered, `over` once that has lasted a while."""
 
     modules = ("latchkey.keys.labels",)
 
     def __init__(self):
         self.collision = 0
         self.pending = None
-        self.ended = False
+        self.ended = self.over = False
         self.asked = []
 
     def ask(self, operation, reply, actor, kind):
@@ -29,10 +29,20 @@ class Enrolment:
         return b"abcd"
 
     def tick(self):
-        return self.ended
+        return self.over
 
     def ends(self):
         return self.ended
+
+
+class Intake:
+    """What takes a roster's parcels."""
+
+    def __init__(self):
+        self.dropped = 0
+
+    def drop(self):
+        self.dropped += 1
 
 
 def made():
@@ -79,16 +89,71 @@ def test_what_is_over_is_dropped_with_its_modules():
     desk.tick()
     assert "latchkey.keys.labels" in sys.modules
     enrolment.ended = True
+    assert desk.tick() == 0 and desk.enrolment is enrolment, "somebody else may ask in a moment"
+    enrolment.over = True
     assert desk.tick() == 0, "the LED goes out once more"
     assert desk.enrolment is None and "latchkey.keys.labels" not in sys.modules
     assert desk.tick() is None
+
+
+def test_whoever_needs_its_room_drops_enrolment_unless_something_has_to_be_remembered():
+    desk = made()
+    assert desk.drop(), "there is room"
+    desk.enrolment = enrolment = Enrolment()
+    assert not desk.drop() and desk.enrolment is enrolment
+    enrolment.ended = True
+    assert desk.drop() and desk.enrolment is None
+    assert "latchkey.keys.labels" not in sys.modules
+
+
+def test_who_asks_drops_what_takes_parcels_since_there_is_memory_for_one_of_them():
+    real, Loading.ask = Loading.ask, lambda self, *request: None
+    try:
+        desk = made()
+        desk.keychain.roster = Listing()
+        desk.ask(b"one", "reply", None)
+        assert desk.enrolment, "nobody brings parcels"
+        desk = made()
+        desk.keychain.roster = Listing()
+        desk.keychain.roster.intake = intake = Intake()
+        desk.ask(b"one", "reply", None)
+        desk.ask(b"two", "reply", None)
+    finally:
+        Loading.ask = real
+    assert intake.dropped == 1
+
+
+def test_when_a_roster_expires_the_sessions_of_its_keys_end_and_nobody_elses():
+    desk = made()
+    for record in (owner(), from_roster(other_key(1))):
+        desk.keychain.put(record)
+    desk.keychain.roster = roster = Listing(other_key(1))
+    sessions = desk.sessions
+
+    def proven():
+        found = [sessions.find(public) for public in (CLIENT_PUBLIC, other_key(1))]
+        for session in found:
+            sessions.spend(session, session.counter + 1)
+        return found
+
+    owners, rosters = proven()
+    desk.tick()
+    assert proven() == [owners, rosters], "it is in force"
+    roster.lapsed = True
+    desk.tick()
+    assert sessions.find(CLIENT_PUBLIC) is owners
+    again = sessions.find(other_key(1))
+    assert again is not rosters and again.epoch != rosters.epoch
+    after = proven()
+    desk.tick()
+    assert proven() == after, "once"
 
 
 def test_where_there_is_no_memory_to_drop_it_with_the_next_round_does():
     """What it had loaded stayed, once nobody knew of it any more."""
     desk, dropped = made(), []
     desk.enrolment = Enrolment()
-    desk.enrolment.ended = True
+    desk.enrolment.ended = desk.enrolment.over = True
     real = module.forget
 
     def full(*names):

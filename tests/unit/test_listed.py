@@ -1,14 +1,33 @@
 # SPDX-License-Identifier: Apache-2.0
 """A key that a roster lists, wherever the car meets one: who may change it, and what comes of it."""
 
+import asyncio
+import sys
+
 import codes as faults
 import named as messages
+from latchkey import forget
 from latchkey.faults import KeyRefused
 from latchkey.keys import whitelist
+from latchkey.keys.asked import Asked, Change
 from latchkey.keys.record import BARRED
 from latchkey.wire.schema import LogKind, Origin, Role
 from named import decode
-from support import CLIENT_PUBLIC, DRIVER, GUEST, OWNER, K, Keys, Listing, from_roster, other_key, owner
+from support import (
+    CLIENT_PUBLIC,
+    DRIVER,
+    GUEST,
+    OWNER,
+    Conn,
+    K,
+    Keys,
+    Listing,
+    from_roster,
+    other_key,
+    owner,
+    sessions_of,
+)
+from test_enrolment import Bench
 from test_whitelist import ADD, code, operation, removal, replacement
 
 ACTOR = other_key(1)
@@ -133,3 +152,130 @@ def test_how_a_key_operation_ended_is_told_to_who_asked():
     asked.done(faults.KEY_WHITELIST_FULL, None)
     assert reply.statuses[0] == {"signerOfOperation": {"publicKeySHA1": b"abcd"}}
     assert reply.statuses[1]["whitelistOperationInformation"] == faults.KEY_WHITELIST_FULL
+
+
+# Its first hello
+
+
+CONTACT = "latchkey.roster.contact"
+
+
+class Hello:
+    """Answers a handshake that had to wait."""
+
+    def __init__(self):
+        self.conn = Conn()
+        self.said = []
+        self.hello = lambda public, reply: self.said.append((public, reply is self))
+
+
+async def test_a_listed_key_that_says_hello_is_enrolled_without_a_card_and_then_answered():
+    forget(CONTACT)  # nobody has said hello yet
+    bench, reply = Bench(keychain()), Hello()
+    bench.enrolment.ask(CLIENT_PUBLIC, reply, None, CONTACT)
+    assert not bench.enrolment.pending and not reply.said
+    await bench.settle()
+    record = bench.keys.find(CLIENT_PUBLIC)
+    assert (record.origin, record.shared) == (Origin.ROSTER, K) and bench.kinds() == ["enrolled"]
+    assert reply.said == [(CLIENT_PUBLIC, True)] and not bench.died
+
+
+async def test_in_a_full_keychain_it_takes_the_place_of_a_key_that_is_listed_no_more():
+    bench = Bench(keychain(from_roster(UNLISTED)))
+    bench.keys.CAPACITY = 2 + 8  # the card's
+    bench.enrolment.ask(CLIENT_PUBLIC, Hello(), None, CONTACT)
+    await bench.settle()
+    assert bench.keys.find(CLIENT_PUBLIC) and not bench.keys.find(UNLISTED, True)
+
+
+class Ends(Change):
+    """Takes something of all keys that came from a roster."""
+
+    def __init__(self, told):
+        super().__init__(LogKind.AUTHORITY, None)
+        self.origin = Origin.ROSTER
+        self.told = told
+
+    async def make(self, keychain, clock):
+        self.told("made")
+
+
+class Slow(Asked):
+    """A request that tells what becomes of it; it is a module of its kind, too."""
+
+    def __init__(self):
+        super().__init__(b"", Hello(), None)
+        self.told = []
+
+    def asked(self, operation, reply, actor):
+        return self
+
+    async def prepare(self, keychain):
+        self.told.append("prepared")
+
+    def plan(self, keychain):
+        self.told.append("planned")
+        return Ends(self.told.append)
+
+    def done(self, code, signer):
+        self.told.append("done")
+
+
+async def carried_out(bench):
+    """What a Slow one tells, among the turns of others."""
+    slow = Slow()
+    sys.modules["slow"] = slow
+    try:
+        bench.enrolment.ask(b"", slow.reply, None, "slow")
+        while "done" not in slow.told:
+            slow.told.append("others")
+            await asyncio.sleep_ms(0)
+    finally:
+        del sys.modules["slow"]
+    return slow.told
+
+
+async def test_others_have_their_turn_between_two_looks_at_the_keys():
+    """Each takes a board some 7 ms."""
+    told = await carried_out(Bench(keychain()))
+    assert told[:2] == ["planned", "others"]
+    assert told[2:7] == ["prepared", "others", "planned", "others", "made"]
+
+
+async def test_a_change_of_authority_ends_the_sessions_of_a_rosters_keys_and_no_others():
+    bench = Bench(keychain(from_roster(CLIENT_PUBLIC)))
+    before = [bench.sessions.find(public) for public in (ACTOR, CLIENT_PUBLIC)]
+    for session in before:
+        bench.sessions.spend(session, 1)
+    await carried_out(bench)
+    assert bench.sessions.find(ACTOR) is before[0]
+    after = bench.sessions.find(CLIENT_PUBLIC)
+    assert after is not before[1] and after.epoch != before[1].epoch
+
+
+def test_a_listed_key_may_say_hello_until_an_owner_bars_it_or_the_roster_expires():
+    sessions, _ = sessions_of(owner(ACTOR))
+    keys = sessions._keychain
+    assert not sessions.listed(CLIENT_PUBLIC), "there is no roster"
+    keys.roster = Listing(CLIENT_PUBLIC)
+    assert sessions.listed(CLIENT_PUBLIC) and not sessions.listed(UNLISTED)
+    keys.put(from_roster(CLIENT_PUBLIC))
+    assert sessions.listed(CLIENT_PUBLIC), "its K may be of an identity that is lost"
+    keys.roster.expired = True
+    assert not sessions.listed(CLIENT_PUBLIC)
+    keys.roster.expired = False
+    keys.put(planned(removal(CLIENT_PUBLIC), keys).record)
+    assert not sessions.listed(CLIENT_PUBLIC)
+
+
+def test_the_sessions_of_one_origin_end_and_no_others():
+    sessions, _ = sessions_of(owner(ACTOR), from_roster(CLIENT_PUBLIC))
+    sessions._keychain.roster = Listing(CLIENT_PUBLIC)
+    before = [sessions.find(public) for public in (ACTOR, CLIENT_PUBLIC)]
+    for session in before:
+        sessions.spend(session, 1)
+    sessions.drop(None, Origin.GRANT)
+    assert [sessions.find(session.record.public) for session in before] == before
+    sessions.drop(None, Origin.ROSTER)
+    assert sessions.find(ACTOR) is before[0]
+    assert sessions.find(CLIENT_PUBLIC).epoch != before[1].epoch

@@ -106,9 +106,9 @@ async def test_each_module_is_loaded_by_itself_and_others_have_their_turn_betwee
     assert desk.enrolment.pending
 
 
-def busy(desk, *request):
+def busy(desk, operation, reply, actor, kind=WHITELIST):
     try:
-        desk.enrolment.ask(*request, WHITELIST)
+        desk.enrolment.ask(operation, reply, actor, kind)
     except Fault as fault:
         return fault.code == faults.BUSY
     return False
@@ -153,6 +153,14 @@ async def test_who_signs_while_it_loads_is_told_busy():
     assert busy(desk, removal(CLIENT_PUBLIC), Reply(), owner())
     await desk.settle()
     assert first.waited and desk.enrolment.pending
+
+
+async def test_a_listed_key_that_says_hello_while_it_loads_is_told_busy_and_counts_as_nobody_who_asked():
+    desk, first = Counter(), Reply()
+    desk.enrolment.ask(operation(ADD), first, None, WHITELIST)
+    assert busy(desk, VEHICLE_PUBLIC, Reply(), None, "latchkey.roster.contact")
+    await desk.settle()
+    assert first.waited and desk.enrolment.pending and not desk.enrolment.collision
 
 
 async def test_a_request_that_waited_is_refused_as_it_would_have_been_at_once():

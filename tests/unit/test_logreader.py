@@ -51,6 +51,15 @@ def test_no_more_entries_are_told_than_were_asked_for_whether_they_wait_or_not()
             assert numbers(log, since, limit) == list(range(since + 1, min(since + limit, 8) + 1)), (since, limit)
 
 
+def test_after_a_number_that_no_entry_has_there_is_nothing_however_large_it_is():
+    fresh()
+    log = opened()
+    fill(log, 3)
+    did(log, 3)
+    for since in (4, 5, 0xFFFFFFFF, 1 << 62):  # more than a small int of any board
+        assert logreader.read(log, since, 9) == ([], 0), since
+
+
 def test_the_last_page_says_that_there_is_no_other():
     fresh()
     log = opened()

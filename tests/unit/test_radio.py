@@ -133,6 +133,7 @@ class Pausing(Time):
     """Time that passes quickly."""
 
     async def sleep(self, seconds):
+        self.pauses.append(seconds)
         await asyncio.sleep_ms(10)
 
     async def sleep_ms(self, ms):
@@ -160,7 +161,7 @@ def paused(script, while_paused):
         return found
 
     try:
-        return agent.events, asyncio.run(act()), link
+        return agent.events, asyncio.run(act()), link, time.pauses
     finally:
         radio.asyncio, radio._ble = real
         asyncio.new_event_loop()
@@ -171,10 +172,10 @@ async def a_while(link):
 
 
 def test_a_pause_closes_it_until_it_is_over_and_then_it_comes_on_at_once():
-    events, found, link = paused([("end", OSError(19)), ("end", OSError(19))], a_while)
+    events, found, link, waits = paused([("end", OSError(19)), ("end", OSError(19))], a_while)
     assert found == ("paused", 0, 1)
     assert [(event["on"], event["why"]) for event in events] == [(False, "paused"), (True, "")]
-    assert len(Link.served) == 2 and Link.made == 1 and link.phones == 2
+    assert len(Link.served) == 2 and Link.made == 1 and link.phones == 2 and not waits
 
 
 def test_a_pause_of_a_radio_that_is_off_leaves_it_off():
@@ -182,13 +183,19 @@ def test_a_pause_of_a_radio_that_is_off_leaves_it_off():
         await asyncio.sleep_ms(20)
         assert Link.script, "it was tried while another radio has the memory"
 
-    _, found, _ = paused([(None, ETIMEDOUT), ("end", OSError(19))], look)
+    _, found, _, _ = paused([(None, ETIMEDOUT), ("end", OSError(19))], look)
     assert found == ("OSError(116,)", 0, 1)
     assert not Link.script
 
 
+def test_a_radio_that_is_paused_before_it_was_ever_on_waits_for_the_end_of_the_pause():
+    link = radio.Radio(None, Agent.vin, Clock(), None)
+    asyncio.run(link.pause())
+    assert not link.phones and not link.trouble
+
+
 def test_one_that_cannot_come_on_again_is_tried_again():
-    events, _, _ = paused([("end", OSError(19)), (None, ETIMEDOUT), ("end", OSError(19))], a_while)
+    events, _, _, _ = paused([("end", OSError(19)), (None, ETIMEDOUT), ("end", OSError(19))], a_while)
     assert [event["why"] for event in events] == ["paused", "OSError(116,)", ""]
 
 

@@ -2,7 +2,7 @@
 """One key as it lies in flash."""
 
 from latchkey.keys import labels
-from latchkey.keys.record import IMPERMANENT, NO_SLOT, SIZE, Record, clean_label, key_id, unpack
+from latchkey.keys.record import BARRED, IMPERMANENT, NO_SLOT, SIZE, Record, clean_label, key_id, unpack
 from latchkey.store import files
 from latchkey.wire.schema import Origin
 from ramflash import key, public
@@ -39,7 +39,7 @@ def test_a_record_has_its_fixed_size():
 def test_a_record_says_its_version_and_one_of_another_is_refused_by_its_number():
     raw = full().pack()
     assert bytes(raw[:4]) == b"Lk\x01\xfe", "records that lie in cars begin so"
-    assert raw[9] == IMPERMANENT == 1, "as does the flag in them"
+    assert raw[9] == IMPERMANENT == 1 and BARRED == 2, "as do the flags in them"
     raw[2:4] = b"\x02\xfd"
     try:
         unpack(raw)

@@ -9,6 +9,7 @@ import named as messages
 from latchkey import crypto, forget
 from latchkey.bench.meter import Meter
 from latchkey.clock import Clock
+from latchkey.faults import Fault
 from latchkey.keys.enrolment import Enrolment
 from latchkey.keys.report import Report
 from latchkey.router import Router
@@ -619,6 +620,36 @@ def test_a_closure_is_opened_and_closed_and_nothing_else_is_done_with_it():
         assert vcsec(car.command(trunk(move))[1])["vehicleStatus"]
         assert car.vehicle.closures[4] == moved
     assert fault(car.command(trunk(CLOSE + 1))[1]) == faults.INVALID_COMMAND
+
+
+def test_what_could_not_even_be_read_is_answered_to_nobody_and_a_bug_is_told_once():
+    import latchkey.router as module
+
+    told = []
+    real, module.tell = module.tell, told.append
+    read = module.envelope.read
+    try:
+        for error, code in ((MemoryError(), faults.BUSY), (ZeroDivisionError(), faults.INTERNAL)):
+            car = Car(owner())
+
+            def fails(data):
+                raise error  # noqa: B023 - at once
+
+            module.envelope.read = fails
+            assert car.unsigned(STATUS) is None
+            assert car.logged == [("refused", None, 0, code, 0)]
+    finally:
+        module.tell, module.envelope.read = real, read
+    assert [type(error) for error in told] == [ZeroDivisionError]
+
+
+def test_the_bench_hears_what_was_expected_and_what_came_also_where_one_of_them_is_not_known():
+    car = Car(owner())
+    for expected, got in ((1, None), (None, 2), (0, 0)):
+        car.router.failed(car.conn, None, Fault(0, "odd", expected, got))
+        assert (car.events[-1]["expected"], car.events[-1]["got"]) == (expected, got)
+    car.router.failed(car.conn, None, Fault(0, "odd"))
+    assert "expected" not in car.events[-1] and "got" not in car.events[-1]
 
 
 def test_want_of_memory_is_answered_with_busy_and_a_bug_is_told_once():

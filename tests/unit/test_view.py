@@ -607,6 +607,32 @@ def test_what_was_loaded_is_dropped_when_nobody_has_asked_for_a_while():
     assert again is not loaded_view
 
 
+def test_however_many_ask_one_task_waits_to_drop_it():
+    car = unasked(owner())
+    made = []
+
+    def counted(task):
+        made.append(1)
+        return real(task)
+
+    async def asked():
+        car.request(STATUS)
+        while "latchkey.view" not in sys.modules:
+            await asyncio.sleep_ms(0)
+        await asyncio.sleep_ms(0)
+        del made[:]
+        for _ in range(3):
+            car.request(STATUS)
+
+    real, asyncio.create_task = asyncio.create_task, counted
+    try:
+        asyncio.run(asked())
+    finally:
+        asyncio.create_task = real
+    assert not made and len(car.conn.sent) == 4
+    asyncio.new_event_loop()
+
+
 def refused(car, fields):
     car.router.handle(car.conn, message(fields))
     return car.conn.last()["signedMessageStatus"]["signed_message_fault"]
