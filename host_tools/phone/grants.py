@@ -7,6 +7,7 @@ a grant without a key can add limits and take none off, and what is bound to a k
 
 from __future__ import annotations
 
+import hashlib
 import hmac
 import itertools
 from collections.abc import Iterable
@@ -140,27 +141,35 @@ def allowed(grant: ours.Grant) -> Allowed:
         keys[0] if keys else b"",
         next((limits.label.decode() for limits in reversed(links) if limits.label), ""),
     )
-    if len(keys) > 1:
-        raise BadGrant("the grant is a key's already", "only that key can present it")
+    if len(keys) > 1 or (keys and not links[-1].key):
+        raise BadGrant("the grant is a key's already", "only that key can present it, as it is")
     if not told.commands or (told.not_after and told.not_before >= told.not_after):
         raise BadGrant("nothing is left that this grant allows", "look at its commands and dates")
     return told
 
 
-def revocation(key: bytes, handle: int, numbers: Iterable[int] = (), below: int = 0, maker: int = 0) -> ours.Revocation:
-    """What takes grants back, of an owner with that revoke_key. The maker's handle is 0 for his own."""
+def enrolment(public: bytes, salt: int) -> bytes:
+    """What names a maker's key as it is enrolled: whoever has its slot later is another."""
+    return hashlib.sha256(public + salt.to_bytes(4, "big")).digest()[:8]
+
+
+def revocation(
+    key: bytes, handle: int, numbers: Iterable[int] = (), below: int = 0, maker: int = 0, whose: bytes = b""
+) -> ours.Revocation:
+    """What takes grants back, of an owner with that revoke_key: his own, or those of another maker with that handle and
+    enrolment."""
     listed = b"".join(number.to_bytes(4, "big") for number in sorted(set(numbers)))
     made = ours.Revocation(handle=handle, maker=maker, numbers=listed, below=below)
-    made.tag = revocation_tag(key, made)
+    made.tag = revocation_tag(key, made, whose)
     return made
 
 
-def revocation_tag(key: bytes, revocation: ours.Revocation) -> bytes:
+def revocation_tag(key: bytes, revocation: ours.Revocation, whose: bytes = b"") -> bytes:
     """What its tag has to be."""
     untagged = ours.Revocation()
     untagged.CopyFrom(revocation)
     untagged.ClearField("tag")
-    return _hmac(key, _MAGIC + untagged.SerializeToString(deterministic=True))[:TAG_BYTES]
+    return _hmac(key, _MAGIC + untagged.SerializeToString(deterministic=True) + whose)[:TAG_BYTES]
 
 
 def numbers_of(revocation: ours.Revocation) -> list[int]:

@@ -30,7 +30,8 @@ PRESENTED = grants.bind(MADE, public(GUEST))
 PRESENTED_NARROWED = grants.bind(NARROWED, public(GUEST))
 NAMED = grants.make(GRANT_KEY, HANDLE, NUMBER + 1, ours.Limits(role=messages.ROLES["driver"], key=public(GUEST)))
 REVOKED = grants.revocation(REVOKE_KEY, HANDLE, [NUMBER, NUMBER + 2], below=5)
-REVOKED_ALL = grants.revocation(REVOKE_KEY, HANDLE, below=grants.ALL, maker=3)
+OTHER = grants.enrolment(public(3), 0x05060708)  # another owner's key
+REVOKED_ALL = grants.revocation(REVOKE_KEY, HANDLE, below=grants.ALL, maker=3, whose=OTHER)
 
 
 def vectors() -> dict[str, str]:
@@ -50,6 +51,8 @@ def vectors() -> dict[str, str]:
         "PRESENTED_NARROWED": PRESENTED_NARROWED.SerializeToString().hex(),
         "NAMED": NAMED.SerializeToString().hex(),
         "REVOKED": REVOKED.SerializeToString().hex(),
+        "OTHER": public(3).hex(),
+        "OTHER_ENROLMENT": OTHER.hex(),
         "REVOKED_ALL": REVOKED_ALL.SerializeToString().hex(),
         "LINK": link.Link(VIN, public(CAR), MADE).encoded().hex(),
     }

@@ -53,6 +53,15 @@ def test_a_revocations_tag_is_what_the_protocol_says() -> None:
     assert grants.numbers_of(revoked) == [7, 9]
 
 
+def test_a_revocation_of_anothers_grants_is_of_that_enrolment_and_of_nobody_who_has_its_handle_later() -> None:
+    key = hmac.digest(SHARED, b"latchkey revoke\1\2\3\4", hashlib.sha256)
+    whose = hashlib.sha256(public(3) + b"\5\6\7\x08").digest()[:8]
+    untagged = ours.Revocation(handle=1, maker=3, below=grants.ALL).SerializeToString()
+    assert grants.enrolment(public(3), 0x05060708) == whose
+    tag = hmac.digest(key, b"latchkey" + untagged + whose, hashlib.sha256)[:16]
+    assert grant_vectors.REVOKED_ALL.tag == tag
+
+
 def test_the_owner_knows_his_grants_and_what_was_made_of_them() -> None:
     assert all(grants.is_genuine(GRANT_KEY, it) for it in (MADE, PRESENTED, NARROWED, NAMED))
     other = grants.grant_key(SHARED, 1)
@@ -120,6 +129,8 @@ def test_a_key_is_named_once() -> None:
         grants.bind(NAMED, public(3))
     with pytest.raises(BadGrant, match="already"):
         narrowed(PRESENTED, key=public(2))
+    with pytest.raises(BadGrant, match="already"):
+        narrowed(PRESENTED, uses=1)  # who overhears it can make nothing else of it
 
 
 def test_a_chain_has_an_end() -> None:
