@@ -24,8 +24,7 @@ from host_tools.phone import latchkey_pb2 as ours
 from host_tools.phone.keyfile import public_bytes
 
 BASE = "latchkey:link"  # what a link begins with that no page is there for
-
-_LONGEST = 16 << 10  # characters of what is read at all
+LONGEST = 16 << 10  # characters of what is read at all
 _VERSION = 1
 _VIN, _PUBLIC, _SUM = 17, 33, 4  # bytes
 _BEFORE = 2 + _VIN + _PUBLIC + 2  # the bytes before the message, whose length the last two are
@@ -63,7 +62,7 @@ class Link:
 
 def read(text: str) -> Link:
     """The link in a text that somebody was sent. Raises BadLink."""
-    if len(text) > _LONGEST:
+    if len(text) > LONGEST:
         raise BadLink(f"{len(text)} characters are too many for a link", "give the link alone")
     for _ in range(2):  # messengers escape, and some of them twice
         text = unquote(text)
