@@ -29,6 +29,7 @@ _DONE_WITH = const((
     "latchkey.roster.kept",
     "latchkey.roster.opening",
     "latchkey.store.identity",
+    "latchkey.store.calendarfile",
     "latchkey.store.boots",
     "latchkey.store.logreader",
     "latchkey.store.reserve",

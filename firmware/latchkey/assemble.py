@@ -70,21 +70,23 @@ def car(parts: Parts, start: Start, emit: Emit | None) -> Handle:
     from latchkey.router import Router
     from latchkey.security import Security
     from latchkey.session.sessions import Sessions
-    from latchkey.store import logreader
+    from latchkey.store import calendarfile, logreader
     from latchkey.vehicle.state import Vehicle
 
     if not start.identity or start.number is None:
         raise ValueError
     private, public = start.identity
     clock = parts.clock
+    calendarfile.opened(clock, parts.root, print)
     log = logreader.opened(parts.root, clock.now, start.number)
     keychain = Keychain(parts.root, vehicle=key_id(public))
+    keychain.clock = clock
     keychain.open()
     if parts.settings.authority or not (missing(parts.root + "/authority") and missing(parts.root + "/twin/authority")):
         from latchkey.roster import opening
 
         keychain.roster = opening.opened(parts.root, clock, parts.settings.authority)
-    sessions = Sessions(keychain, clock, public)
+    sessions = Sessions(keychain, public)
     vehicle = Vehicle(clock.now)
     desk = Desk(clock, keychain, sessions, private, log, parts.tasks.start, emit)
     security = Security(vehicle, keychain, desk.ask, log.append, emit)

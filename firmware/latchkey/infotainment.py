@@ -37,7 +37,7 @@ def act(security: Security, reply: Reply) -> None:
     action = decode(carmessages.ACTION, verified.plaintext).get(Action.vehicleAction, {})
     kind = action.get(Wire.ONE_OF)
     if kind == VehicleAction.ping:
-        policy.check(verified.session.record, Permission.READ)
+        policy.check(verified.session.record, Permission.READ, security.keychain)
         reply.payload(encode(carmessages.RESPONSE, {Response.actionStatus: {}, Response.ping: action[kind]}))
     elif kind == VehicleAction.chargePortDoorOpen or kind == VehicleAction.chargePortDoorClose:
         is_open = kind == VehicleAction.chargePortDoorOpen

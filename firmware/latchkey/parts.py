@@ -42,7 +42,10 @@ class Parts:
 
     def tick(self) -> None:
         """Housekeeping, about twice a second."""
-        self.clock.now()
+        if self.clock.now() >= self.clock.due:
+            from latchkey.store import calendarfile  # rare
+
+            calendarfile.start(self.clock, self.root)
         if self.car:
             self.car.tick()
         if self.serial:

@@ -52,7 +52,7 @@ class Security:
         emit: Callable[[dict[str, Any]], None] | None,
     ) -> None:
         self.vehicle = vehicle
-        self._keychain = keychain
+        self.keychain = keychain
         self._enrol = ask
         self._record = record
         self._emit = emit
@@ -82,7 +82,7 @@ class Security:
         kind = message.get(Wire.ONE_OF, 0)
         asked: Any = message.get(kind)
         if kind == UnsignedMessage.InformationRequest:
-            policy.check(record, Permission.READ)
+            policy.check(record, Permission.READ, self.keychain)
             reply.payload(self._information(asked))
         elif kind == UnsignedMessage.WhitelistOperation:
             self._enrol(asked, reply, record)
@@ -103,7 +103,7 @@ class Security:
         What runs out of memory does so before the change, which allocates nothing; after it only an answer can be lost.
         """
         record = reply.verified.session.record  # type: ignore[union-attr]
-        policy.check(record, command)
+        policy.check(record, command, self.keychain)
         emit = self._emit
         event = (
             {"event": "command", "conn": reply.conn.name, "key": record.id.hex(), "command": command} if emit else {}
@@ -131,4 +131,4 @@ class Security:
             return answers.vehicle_status(self.vehicle)
         from latchkey.keys import answers as key_answers  # rare
 
-        return key_answers.information(request, self._keychain)
+        return key_answers.information(request, self.keychain)

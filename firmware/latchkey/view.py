@@ -93,15 +93,16 @@ async def _stay() -> None:
 def _answer(parts: Parts, reply: Reply) -> None:
     verified: Any = reply.verified
     record = verified.session.record
-    policy.check(record, Permission.READ)
+    keychain = parts.car.desk.keychain
+    policy.check(record, Permission.READ, keychain)
     request = decode(viewmessages.TO_LATCHKEY, verified.plaintext)
     kind = request.get(Wire.ONE_OF)
-    own = None if policy.permitted(record, Permission.AUDIT) else record  # all that who asks may see
+    own = None if policy.permitted(record, Permission.AUDIT, keychain) else record  # all that who asks may see
     answer: Fields
     if kind == ToLatchkey.status:
         answer = _status(parts)
     elif kind == ToLatchkey.keys:
-        answer = _keys(parts.car.desk.keychain, request[kind].get(KeysRequest.start, 0), own)
+        answer = _keys(keychain, request[kind].get(KeysRequest.start, 0), own)
     elif kind == ToLatchkey.log:
         answer = _log(parts.car.log, request[kind].get(LogRequest.since, 0), own)
     else:

@@ -43,11 +43,6 @@ COMMANDS = [
     "bridge",
     "demo",
     "drill",
-    "share",
-    "accept",
-    "shared",
-    "revoke",
-    "time",
 ]
 
 

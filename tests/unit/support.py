@@ -26,6 +26,13 @@ K = bytes.fromhex("1b2fce19967b79db696f909cff89ea9a")
 ADDRESS = b"a" * 16
 UUID = b"u" * 16
 OWNER, DRIVER, GUEST = 2, 3, 8
+TOTAL = 1_000_000
+
+
+class Buckets:
+    """They can be read."""
+
+    failed = False
 
 
 class Keys:
@@ -33,8 +40,13 @@ class Keys:
 
     CAPACITY = 4096
     roster = None
+    root = "/nowhere"
 
     def __init__(self, *records):
+        self.clock = Clock()
+        self.clock.base = 0
+        self.clock.ahead = TOTAL  # powered seconds that may be spent
+        self.buckets = Buckets()
         self.records = []
         self.looked_up = 0
         for record in records:
@@ -164,8 +176,7 @@ def metadata(items):
 
 
 def sessions_of(*records):
-    clock = Clock()
-    return Sessions(Keys(*records), clock, VEHICLE_PUBLIC), clock
+    return Sessions(Keys(*records), VEHICLE_PUBLIC)
 
 
 BENT = ("method", "vin", "epoch", "domain", "flags", "key", "nonce", "tag", "identity")

@@ -47,7 +47,7 @@ class Intake:
 
 def made():
     keys, clock = Keys(), Clock()
-    return Desk(clock, keys, Sessions(keys, clock, VEHICLE_PUBLIC), VEHICLE_PRIVATE, Log(), None, None)
+    return Desk(clock, keys, Sessions(keys, VEHICLE_PUBLIC), VEHICLE_PRIVATE, Log(), None, None)
 
 
 def test_nobody_asks_at_first_and_a_tap_means_nobody():

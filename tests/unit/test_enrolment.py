@@ -7,14 +7,17 @@ import codes as faults
 import named as messages
 from latchkey.clock import Clock
 from latchkey.faults import Fault, KeyRefused
+from latchkey.keys import limits
 from latchkey.keys.changes import KeychainFull
 from latchkey.keys.enrolment import TAP_WINDOW, Enrolment
 from latchkey.keys.record import IMPERMANENT
 from latchkey.keys.report import Report
 from latchkey.session.sessions import Sessions
+from latchkey.store import calendarfile
 from latchkey.store.logreader import KINDS
 from latchkey.wire.schema import Permission
 from named import decode
+from ramflash import ROOT, fresh
 from support import CLIENT_PUBLIC, OWNER, VEHICLE_PRIVATE, VEHICLE_PUBLIC, Conn, K, Keys, other_key, owner
 from test_whitelist import ADD, message, operation, removal
 
@@ -50,8 +53,8 @@ def inside():
 class Bench:
     def __init__(self, keys):
         self.keys = keys
-        self.clock = Clock()
-        self.sessions = Sessions(keys, self.clock, VEHICLE_PUBLIC)
+        self.clock = keys.clock
+        self.sessions = Sessions(keys, VEHICLE_PUBLIC)
         self.done = []
         self.logged = []
         self.events = []
@@ -357,7 +360,7 @@ async def test_nothing_is_changed_by_a_plan_from_before_another_change():
             self.records = [record for record in self.records if record.public != other_key(2)]
 
     last, second = owner(other_key(1)), owner(other_key(2))
-    timed = owner(other_key(3), seconds=60)
+    timed = owner(other_key(3), seconds=60, powered=60)
     bench, reply = Bench(Interrupted(last, second, timed)), Reply()
     bench.manage(removal(last.public), reply, timed)
     await bench.settle()
@@ -417,12 +420,27 @@ async def test_the_sessions_of_impermanent_keys_end_with_them():
     assert reply.information() == 0 and bench.sessions.find(passing.public) is None
 
 
-async def test_the_time_of_a_timed_key_starts_with_its_enrolment():
+async def test_the_powered_seconds_of_a_timed_key_start_with_its_enrolment_and_are_in_flash_before_it():
+    fresh()
+    bench, reply = Bench(Keys()), Reply()
+    bench.keys.root = ROOT
+    bench.clock.advance(1000)
+    bench.pair(operation(ADD, secondsToBeActive=60), reply)
+    bench.enrolment.tap()
+    await bench.settle()
+    record = bench.keys.find(CLIENT_PUBLIC)
+    assert reply.information() == 0 and record.seconds == 60 and 59 <= limits.left(record, bench.clock) <= 60
+    again = Clock()
+    calendarfile.opened(again, ROOT, print)
+    assert again.until == record.powered and limits.left(record, again) == 0, "a minute is spent ahead"
+
+
+async def test_a_timed_key_whose_seconds_cannot_be_counted_is_not_enrolled():
     bench, reply = Bench(Keys()), Reply()
     bench.pair(operation(ADD, secondsToBeActive=60), reply)
     bench.enrolment.tap()
     await bench.settle()
-    assert reply.information() == 0 and bench.sessions.active(bench.sessions.find(CLIENT_PUBLIC))
+    assert reply.information() == faults.KEY_UNDOCUMENTED_ERROR and not bench.keys.find(CLIENT_PUBLIC)
 
 
 async def test_a_changed_role_begins_a_new_session():
@@ -586,31 +604,14 @@ async def test_a_tap_at_a_car_that_nobody_asked_is_no_entry():
 
 async def test_a_change_ends_the_sessions_of_the_keys_it_is_about_and_no_others():
     bench = Bench(Keys(owner(other_key(1)), owner(other_key(2), role=3)))
-    ended, timed = [], []
+    ended = []
     bench.sessions.drop = lambda public=None: ended.append(public)
-    bench.sessions.start_time = lambda record: timed.append(record.public)
     signer = owner(other_key(1))
-    for signed, key, ends in ((removal(other_key(2)), other_key(2), []), (operation(ADD), CLIENT_PUBLIC, [])):
+    for signed, key in ((removal(other_key(2)), other_key(2)), (operation(ADD), CLIENT_PUBLIC)):
         bench.manage(signed, Reply(), signer)
         await bench.settle()
-        assert ended == [key] and timed == ends, "it has no time that would begin"
+        assert ended == [key]
         del ended[:]
-    bench.manage(operation(ADD, VEHICLE_PUBLIC, role=3, secondsToBeActive=60), Reply(), signer)
-    await bench.settle()
-    assert ended == timed == [VEHICLE_PUBLIC]
-
-
-async def test_the_time_of_a_timed_key_does_not_start_with_a_change_that_failed():
-    class Worn(Keys):
-        async def apply(self, add, remove=(), drop_impermanent=False):
-            raise OSError(5)
-
-    bench, reply = Bench(Worn(owner(other_key(1)))), Reply()
-    timed = []
-    bench.sessions.start_time = timed.append
-    bench.manage(operation(ADD, role=3, secondsToBeActive=60), reply, owner(other_key(1)))
-    await bench.settle()
-    assert reply.information() == faults.KEY_UNDOCUMENTED_ERROR and not timed
 
 
 async def test_no_session_outlives_a_change_whose_end_found_no_memory():

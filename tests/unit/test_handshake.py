@@ -15,7 +15,7 @@ CHALLENGE = bytes.fromhex("1588d5a30eabc6f8fc9a951b11f6fd11")
 
 
 def vector_session():
-    sessions, _ = sessions_of(owner())
+    sessions = sessions_of(owner())
     session = sessions.find(sessions._keychain.records[0].public)
     session.epoch = bytes.fromhex("4c463f9cc0d3d26906e982ed224adde6")
     session.counter = 6

@@ -254,7 +254,7 @@ async def test_a_change_of_authority_ends_the_sessions_of_a_rosters_keys_and_no_
 
 
 def test_a_listed_key_may_say_hello_until_an_owner_bars_it_or_the_roster_expires():
-    sessions, _ = sessions_of(owner(ACTOR))
+    sessions = sessions_of(owner(ACTOR))
     keys = sessions._keychain
     assert not sessions.listed(CLIENT_PUBLIC), "there is no roster"
     keys.roster = Listing(CLIENT_PUBLIC)
@@ -269,7 +269,7 @@ def test_a_listed_key_may_say_hello_until_an_owner_bars_it_or_the_roster_expires
 
 
 def test_the_sessions_of_one_origin_end_and_no_others():
-    sessions, _ = sessions_of(owner(ACTOR), from_roster(CLIENT_PUBLIC))
+    sessions = sessions_of(owner(ACTOR), from_roster(CLIENT_PUBLIC))
     sessions._keychain.roster = Listing(CLIENT_PUBLIC)
     before = [sessions.find(public) for public in (ACTOR, CLIENT_PUBLIC)]
     for session in before:

@@ -42,7 +42,7 @@ class Counter(Desk):
     def __init__(self):
         forget(*MODULES, *loading._ARITHMETIC)
         keys, clock = Keys(), Clock()
-        super().__init__(clock, keys, Sessions(keys, clock, VEHICLE_PUBLIC), VEHICLE_PRIVATE, Log(), None, None)
+        super().__init__(clock, keys, Sessions(keys, VEHICLE_PUBLIC), VEHICLE_PRIVATE, Log(), None, None)
         self.told = []
         self.failed = lambda conn, reply, error: self.told.append(error)
         self.enrolment = loading.Loading(self)

@@ -3,6 +3,7 @@
 
 import codes as faults
 import named as messages
+from latchkey.clock import Clock
 from latchkey.session.reply import Reply
 from latchkey.session.verify import Verified, verify
 from latchkey.wire import envelope
@@ -14,7 +15,7 @@ ENCRYPT = 2
 
 def asked(flags=ENCRYPT, method="gcm", verified=True, **other):
     """A request that has been verified, and the reply to it."""
-    sessions, clock = sessions_of(owner())
+    sessions, clock = sessions_of(owner()), Clock()
     fields = signed(b"\x10\x00", sessions.find(CLIENT_PUBLIC), 1, 5, flags=flags, method=method)
     fields.update(other)
     request = envelope.read(message(fields))

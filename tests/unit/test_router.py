@@ -8,7 +8,6 @@ import codes as faults
 import named as messages
 from latchkey import crypto, forget
 from latchkey.bench.meter import Meter
-from latchkey.clock import Clock
 from latchkey.faults import Fault
 from latchkey.keys.enrolment import Enrolment
 from latchkey.keys.report import Report
@@ -46,9 +45,9 @@ ANYBODYS_HANDSHAKES = [{"session_info_request": {"public_key": key}} for key in 
 
 class Car:
     def __init__(self, *records, bench=True):
-        self.clock = Clock()
         self.keys = Keys(*records)
-        self.sessions = Sessions(self.keys, self.clock, VEHICLE_PUBLIC)
+        self.clock = self.keys.clock
+        self.sessions = Sessions(self.keys, VEHICLE_PUBLIC)
         self.vehicle = Vehicle(self.clock.now)
         self.events = []
         self.log = Log()
@@ -290,10 +289,12 @@ def test_a_keys_own_limits_take_commands_away():
     assert fault(car.command(START)[1]) == faults.INSUFFICIENT_PRIVILEGES
 
 
-def test_limits_that_this_firmware_does_not_count_close_the_key():
-    for limit in ("not_before", "not_after", "powered", "uses"):
+def test_a_key_whose_limits_are_over_may_look_and_nothing_else():
+    for limit in ("not_after", "powered", "seconds"):
         car = Car(owner(role=GUEST, **{limit: 1}))
-        assert fault(car.command(UNLOCK)[1]) == faults.INSUFFICIENT_PRIVILEGES
+        car.clock.advance(1)
+        assert fault(car.command(UNLOCK)[1]) == faults.INACTIVE_KEY
+        assert "signedMessageStatus" not in car.command(STATUS)[1]
 
 
 def test_a_refusal_after_the_tag_is_encrypted_too():
@@ -309,11 +310,6 @@ def test_the_vehicles_own_refusal_is_a_nominal_error():
     car.command(UNLOCK)
     assert vcsec(car.command(LOCK)[1])["nominalError"]["genericError"] == 2
     assert car.logged[-1] == ("prevented", owner().id, 0, 0, 2)
-
-
-def test_a_key_whose_time_is_over_is_inactive():
-    car = Car(owner(seconds=60))
-    assert fault(car.command(UNLOCK)[1]) == faults.INACTIVE_KEY
 
 
 def test_pairing_is_asked_bare_or_in_an_envelope():

@@ -6,7 +6,6 @@ import sys
 
 import latchkey.prompt  # noqa: F401 - a development build
 from latchkey import crypto, provisioning, start, unprovisioned
-from latchkey.clock import Clock
 from latchkey.crypto import random
 from latchkey.keys.keychain import Keychain
 from latchkey.session.sessions import Sessions
@@ -43,7 +42,7 @@ def booted(flash):
     crypto.stir(PRIVATE, number)
     keys = Keychain(ROOT, print)
     keys.open()
-    return number, Sessions(keys, Clock(), CAR).find(public(1)).epoch
+    return number, Sessions(keys, CAR).find(public(1)).epoch
 
 
 def prepared():

@@ -31,11 +31,11 @@ def fault_of(sessions, fields, now=0):
 def told(sessions):
     """All that sessions remember."""
     live = [(s, s.epoch, s.counter) for s in sessions._live if s]
-    return live, sessions._generation, bytes(sessions._generations), sessions._secret, dict(sessions._deadlines)
+    return live, sessions._generation, bytes(sessions._generations), sessions._secret
 
 
 def car():
-    sessions, _ = sessions_of(owner())
+    sessions = sessions_of(owner())
     return sessions, sessions.find(CLIENT_PUBLIC)
 
 

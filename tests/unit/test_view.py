@@ -79,7 +79,7 @@ class Car:
         for record in records:
             asyncio.run(self.keychain.apply(record))
         self.clock = Clock()
-        self.sessions = Sessions(self.keychain, self.clock, VEHICLE_PUBLIC)
+        self.sessions = Sessions(self.keychain, VEHICLE_PUBLIC)
         self.vehicle = Vehicle(self.clock.now)
         self.log = logreader.opened(ROOT, self.clock.now, 7)
         self.desk = Desk()

@@ -201,7 +201,7 @@ def test_service_removes_drivers_guests_and_fleet_managers_only():
 def test_the_last_lasting_owner_cannot_be_removed_or_demoted():
     """An owner that is timed or impermanent may command, but the car must not be left with such keys alone."""
     last = owner(other_key(1))
-    timed = owner(other_key(2), seconds=60)
+    timed = owner(other_key(2), seconds=60, powered=60)
     passing = owner(other_key(3), flags=IMPERMANENT)
     keys = Keys(last, timed, passing)
     for actor in (timed, passing):
@@ -275,7 +275,7 @@ def test_one_rule_keeps_the_last_owner_that_a_card_enrolled_whatever_the_operati
     commanded = owner(other_key(2))
     commanded.origin = Origin.OWNER_COMMAND
     passing = owner(other_key(3), flags=IMPERMANENT)
-    timed = owner(other_key(4), seconds=60)
+    timed = owner(other_key(4), seconds=60, powered=60)
     keys = Keys(last, commanded, passing, timed)
     spare = owner(other_key(5))
     for actor in (last, commanded, passing, timed):
@@ -317,7 +317,7 @@ def test_an_only_owner_is_not_replaced_by_a_key_that_nobody_may_hold():
 def test_a_tap_for_a_driver_is_not_one_for_an_owner():
     """Who holds an owner's phone could raise a key and remove all owners that a card enrolled."""
     actor, friend = owner(other_key(1)), owner(other_key(2), role=DRIVER)
-    timed = owner(other_key(3), seconds=60)
+    timed = owner(other_key(3), seconds=60, powered=60)
     keys = Keys(actor, friend, timed)
     for raised in (friend, timed):
         change = whitelist.plan(operation("updateKeyAndPermissions", raised.public, OWNER), actor, keys)

@@ -12,13 +12,13 @@ import sys
 
 from micropython import const
 
-from latchkey import crypto
+from latchkey import crypto, load
 from latchkey.crypto import publickey
 from latchkey.faults import Fault, KeyRefused
 from latchkey.keys import card, changes
 from latchkey.keys.card import WINDOW as TAP_WINDOW
 from latchkey.keys.record import key_id
-from latchkey.wire.schema import MessageFault
+from latchkey.wire.schema import MessageFault, Origin
 from latchkey.wire.schema import WhitelistOperation_information as Refusal
 
 TYPE_CHECKING = False
@@ -45,7 +45,6 @@ if TYPE_CHECKING:
         """What a change of keys ends, and begins."""
 
         def drop(self, public: bytes | None = None, origin: int = 0) -> None: ...
-        def start_time(self, record: Record) -> None: ...
 
 
 _IDLE = const(3)  # rounds of housekeeping with nothing to do or to remember
@@ -198,20 +197,28 @@ class Enrolment:
             await asyncio.sleep_ms(0)  # each look at a key takes a board some 7 ms
             change = asked.plan(self._keychain)
             await asyncio.sleep_ms(0)
-            if change.record is not None and change.needs_agreement:
-                shared = await publickey.ecdh(self._private, change.record.public)
-                change.record.shared = crypto.sha1(shared)[:16]
+            record = change.record
+            if record is not None and change.needs_agreement:
+                shared = await publickey.ecdh(self._private, record.public)
+                record.shared = crypto.sha1(shared)[:16]
+                if record.origin != Origin.GRANT:
+                    record.number = int.from_bytes(crypto.random_bytes(4), "big")
+            if record is not None and record.seconds and not record.powered:
+                await load("latchkey.store.calendarfile", "latchkey.keys.charging")
+                from latchkey.keys import charging
+
+                record.powered = await charging.lease(self._keychain, record.seconds)
             await change.make(self._keychain, self._clock)
         except (KeyRefused, changes.KeychainFull, crypto.CryptoError, OSError, ImportError, MemoryError) as error:
             code = _information(error)
             why = _why(error)
-        self._end_sessions(change, code)
+        self._end_sessions(change)
         signer = key_id(actor) if actor else None
         self._report.done(change, signer, code, why)
         await self._report.written()  # no key is enrolled that the log does not know of (law 5)
         asked.done(code, signer)
 
-    def _end_sessions(self, change: Change, code: int) -> None:
+    def _end_sessions(self, change: Change) -> None:
         """Whatever became of a change, no session outlives what it would have changed: a new one is as the key is."""
         if change.drop_impermanent:
             self._sessions.drop()
@@ -219,11 +226,8 @@ class Enrolment:
             self._sessions.drop(None, change.origin)
         for public in change.remove:
             self._sessions.drop(public)
-        record = change.record
-        if record is not None:
-            self._sessions.drop(record.public)
-            if record.seconds and not code:
-                self._sessions.start_time(record)
+        if change.record is not None:
+            self._sessions.drop(change.record.public)
 
 
 def _information(error: Exception) -> int:

@@ -62,7 +62,13 @@ _MODULES = (
 # What publickey loads.
 _ARITHMETIC = ("latchkey.crypto.p256", "latchkey.crypto.points", "latchkey.crypto.points_plain")
 # What is loaded for some requests only.
-_KINDS = ("latchkey.roster.contact", "latchkey.roster.install", "latchkey.roster.kept")
+_KINDS = (
+    "latchkey.roster.contact",
+    "latchkey.roster.install",
+    "latchkey.roster.kept",
+    "latchkey.store.calendarfile",
+    "latchkey.keys.charging",
+)
 
 
 class Loading:

@@ -8,6 +8,7 @@ from latchkey.wire.schema import MessageFault, Permission, Role
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from latchkey.keys.keychain import Keychain
     from latchkey.keys.record import Record
 
 _DRIVE = const(Permission.ADD_KEY - 1)  # everything but key management
@@ -23,17 +24,27 @@ _ALLOWED = {
 }
 
 
-def permitted(record: Record, command: int) -> bool:
-    """True if the key's role has the command, and its own limits, if it has any, do not take it away."""
-    if record.not_before or record.not_after or record.powered or record.uses:
-        return False  # limits that this firmware does not count: closed
-    allowed = _ALLOWED.get(record.role, 0)
-    if record.commands:
-        allowed &= record.commands
-    return bool(allowed & command)
+def allowed(record: Record) -> int:
+    """The Permissions that its role has, and its record does not take away."""
+    role = _ALLOWED.get(record.role, 0)
+    return role & record.commands if record.commands else role
 
 
-def check(record: Record, command: int) -> None:
-    """Raises Fault unless the key may give this command."""
-    if not permitted(record, command):
+def permitted(record: Record, command: int, keychain: Keychain) -> bool:
+    """True if the key may give this command now."""
+    try:
+        check(record, command, keychain)
+        return True
+    except Fault:
+        return False
+
+
+def check(record: Record, command: int, keychain: Keychain) -> None:
+    """Raises Fault unless the key may give this command now."""
+    can = allowed(record)
+    if not can & command:
         raise Fault(MessageFault.INSUFFICIENT_PRIVILEGES, "role", command, record.role)
+    if record.limited:
+        from latchkey.keys import limits  # rare
+
+        limits.check(record, can, command, keychain)

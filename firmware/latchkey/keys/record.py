@@ -18,7 +18,7 @@ _VERSION = const(1)
 _LABEL = const(24)
 _BODY = const(152)
 # mark, slot, role, form, origin, flags, public x and y, shared key, label,
-# signer id, seconds, commands, not before, not after, powered seconds, uses, added at, vehicle id, reserved
+# signer id, seconds, commands, not before, not after, powered, uses, number, vehicle id, reserved
 _LAYOUT = const("<4sHBBBB64s16s24s4sIIIIIII4s2x")
 
 
@@ -56,7 +56,7 @@ class Record:
         not_after: int = 0,
         powered: int = 0,
         uses: int = 0,
-        added_at: int = 0,
+        number: int = 0,
         vehicle: bytes = b"\0\0\0\0",
     ) -> None:
         if len(public) != 65 or len(shared) != 16 or len(signer) != 4:
@@ -70,13 +70,13 @@ class Record:
         self.flags = flags
         self.label = clean_label(label)
         self.signer = signer
-        self.seconds = seconds  # until it becomes active
+        self.seconds = seconds  # powered, of a key that has so many
         self.commands = commands
         self.not_before = not_before
         self.not_after = not_after
-        self.powered = powered
+        self.powered = powered  # the total of powered seconds at which it has had them
         self.uses = uses
-        self.added_at = added_at
+        self.number = number  # of the grant that it came by; else a salt of the grants that it makes
         self.vehicle = vehicle  # id of the vehicle's key that K was agreed with; zeros: not known
 
     @property
@@ -90,14 +90,16 @@ class Record:
         return bool(self.flags & IMPERMANENT)
 
     @property
+    def limited(self) -> bool:
+        """It has limits that are looked at with every command (keys/limits.py)."""
+        return bool(self.seconds or self.not_before or self.not_after or self.powered or self.uses)
+
+    @property
     def lasting_owner(self) -> bool:
         """An owner without limits, enrolled at the car or by an owner: the last-owner guard counts these."""
         if self.role != Role.OWNER or self.origin not in (Origin.CARD_TAP, Origin.OWNER_COMMAND) or self.impermanent:
             return False
-        return not (self.seconds or self.commands or self.not_before or self.not_after or self.powered or self.uses)
-
-    def __repr__(self) -> str:
-        return f"<key {self.id.hex()} slot {self.slot} role {self.role}>"
+        return not (self.limited or self.commands)
 
     def pack(self) -> bytearray:
         """SIZE bytes, as the flash has them."""
@@ -122,7 +124,7 @@ class Record:
             self.not_after,
             self.powered,
             self.uses,
-            self.added_at,
+            self.number,
             self.vehicle,
         )
         raw[_BODY:] = formats.digest(memoryview(raw)[:_BODY])

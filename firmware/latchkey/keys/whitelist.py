@@ -6,7 +6,7 @@
 
 from micropython import const
 
-from latchkey.crypto import CryptoError, publickey
+from latchkey.crypto import CryptoError, publickey, random_bytes
 from latchkey.faults import KeyRefused
 from latchkey.keys import answers, labels, policy
 from latchkey.keys.asked import NO_KEY, Asked, Change
@@ -100,7 +100,7 @@ def _planned(message: memoryview | bytes, actor: Record, keychain: Keychain) -> 
     value: Any = operation.get(kind)
     impermanent = kind in (WhitelistOperation.addImpermanentKey, WhitelistOperation.addImpermanentKeyAndRemoveExisting)
     if impermanent or kind == WhitelistOperation.addKeyToWhitelistAndAddPermissions:
-        _demand(actor, Permission.ADD_KEY, Refusal.NO_PERMISSION_TO_ADD)
+        _demand(actor, Permission.ADD_KEY, Refusal.NO_PERMISSION_TO_ADD, keychain)
         role = _role(value.get(PermissionChange.keyRole, 0), Refusal.NON_SERVICE_KEY_ATTEMPTING_TO_ADD_SERVICE_TECH)
         record = _added(operation, value, role, keychain, Origin.OWNER_COMMAND, actor, impermanent)
         return Change(LogKind.ENROLLED, record, drop=kind == WhitelistOperation.addImpermanentKeyAndRemoveExisting)
@@ -109,7 +109,7 @@ def _planned(message: memoryview | bytes, actor: Record, keychain: Keychain) -> 
     if kind == WhitelistOperation.removePublicKeyFromWhitelist:
         return _plan_removal(value.get(PublicKey.PublicKeyRaw, b""), actor, keychain)
     if kind == WhitelistOperation.removeAllImpermanentKeys:
-        _demand(actor, Permission.ADD_KEY, Refusal.NO_PERMISSION_TO_REMOVE)
+        _demand(actor, Permission.ADD_KEY, Refusal.NO_PERMISSION_TO_REMOVE, keychain)
         if not value:
             raise KeyRefused(Refusal.UNDOCUMENTED_ERROR, "asks for nothing")
         return Change(LogKind.REMOVED, None, drop=True)
@@ -121,17 +121,22 @@ def _planned(message: memoryview | bytes, actor: Record, keychain: Keychain) -> 
 
 
 def _plan_update(value: Fields, actor: Record, keychain: Keychain) -> Change:
-    _demand(actor, Permission.CHANGE_KEY, Refusal.NO_PERMISSION_TO_CHANGE_PERMISSIONS)
+    _demand(actor, Permission.CHANGE_KEY, Refusal.NO_PERMISSION_TO_CHANGE_PERMISSIONS, keychain)
     role = _role(value.get(PermissionChange.keyRole, 0), Refusal.NON_SERVICE_KEY_ATTEMPTING_TO_ADD_SERVICE_TECH)
     record = _enrolled(value.get(PermissionChange.key, {}).get(PublicKey.PublicKeyRaw, b""), keychain)
     if record.public == actor.public and role != Role.OWNER:
         raise KeyRefused(Refusal.ATTEMPTING_TO_REMOVE_OWN_PERMISSIONS, "oneself")
     lasted = record.lasting_owner
-    if record.origin == Origin.ROSTER:  # it is the owner's from here on
-        record.origin = Origin.OWNER_COMMAND
-        record.commands = 0
+    if record.origin == Origin.ROSTER or (record.origin == Origin.GRANT and role == Role.OWNER):
+        record.origin = Origin.OWNER_COMMAND  # it is the owner's from here on
+        record.commands = record.not_before = record.not_after = record.uses = 0
+    if role == Role.OWNER != record.role:
+        record.number = int.from_bytes(random_bytes(4), "big")  # what it granted before stays dead
     record.role = role
-    record.seconds = value.get(PermissionChange.secondsToBeActive, 0)
+    seconds = value.get(PermissionChange.secondsToBeActive, 0)
+    if seconds or record.origin != Origin.GRANT:
+        record.seconds = seconds
+        record.powered = 0  # until the change is made
     if record.lasting_owner and not lasted:
         record.origin = Origin.OWNER_COMMAND  # a card was tapped for something less, if it was
     if PermissionChange.label in value:
@@ -140,7 +145,7 @@ def _plan_update(value: Fields, actor: Record, keychain: Keychain) -> Change:
 
 
 def _plan_removal(public: bytes | memoryview, actor: Record, keychain: Keychain) -> Change:
-    _demand(actor, Permission.REMOVE_KEY, Refusal.NO_PERMISSION_TO_REMOVE)
+    _demand(actor, Permission.REMOVE_KEY, Refusal.NO_PERMISSION_TO_REMOVE, keychain)
     listed = _listed(public, keychain)
     record = keychain.find(public, True) if listed else None
     if record is None:
@@ -159,7 +164,7 @@ def _plan_removal(public: bytes | memoryview, actor: Record, keychain: Keychain)
 
 
 def _plan_replacement(operation: Fields, value: Fields, actor: Record, keychain: Keychain) -> Change:
-    _demand(actor, Permission.ADD_KEY, Refusal.NO_PERMISSION_TO_ADD)
+    _demand(actor, Permission.ADD_KEY, Refusal.NO_PERMISSION_TO_ADD, keychain)
     role = _role(value.get(PermissionChange.keyRole, 0), Refusal.NON_SERVICE_KEY_ATTEMPTING_TO_ADD_SERVICE_TECH)
     if value.get(Wire.ONE_OF) == ReplaceKey.slotToReplace:
         old = keychain.find_slot(value[ReplaceKey.slotToReplace], True)
@@ -175,8 +180,8 @@ def _plan_replacement(operation: Fields, value: Fields, actor: Record, keychain:
     return Change(LogKind.REPLACED, record, (old.public,))
 
 
-def _demand(actor: Record, command: int, code: int) -> None:
-    if not policy.permitted(actor, command):
+def _demand(actor: Record, command: int, code: int, keychain: Keychain) -> None:
+    if not policy.permitted(actor, command, keychain):
         raise KeyRefused(code, "role")
 
 

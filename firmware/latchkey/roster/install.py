@@ -69,7 +69,7 @@ class _Asked(Asked):
     def plan(self, keychain: Keychain) -> Change:
         """Raises KeyRefused."""
         record = keychain.find(self.actor) if self.actor else None
-        if record is None or not policy.permitted(record, Permission.CHANGE_KEY):
+        if record is None or not policy.permitted(record, Permission.CHANGE_KEY, keychain):
             raise self._refused(Refusal.NO_PERMISSION_TO_CHANGE_PERMISSIONS, "its signer may not")
         if self._kind == ToLatchkey.remove:
             if not keychain.roster:

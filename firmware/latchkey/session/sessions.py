@@ -16,7 +16,6 @@ from latchkey.wire.schema import Domain
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from latchkey.clock import Clock
     from latchkey.keys.keychain import Keychain
     from latchkey.keys.record import Record
 
@@ -41,15 +40,13 @@ class Session:
 class Sessions:
     """What follows a verified tag (`spend`), and what ends sessions (`drop`), allocates nothing: it cannot fail."""
 
-    def __init__(self, keychain: Keychain, clock: Clock, public: bytes) -> None:
+    def __init__(self, keychain: Keychain, public: bytes) -> None:
         self.public = public  # the vehicle's own key, 65 bytes
         self._keychain = keychain
-        self._clock = clock
         self._secret = b""  # drawn when first needed: by then the number of this boot has been stirred in
         self._generation = 0  # the highest in use
         self._generations = bytearray(_PLACES)
         self._live: "list[Session | None]" = [None] * _PROVEN  # most recently used first, but for gaps
-        self._deadlines: "dict[bytes, int]" = {}  # a timed key: its last second. Not by id, which can be ground
 
     def find(self, public: bytes | memoryview, domain: int = Domain.VEHICLE_SECURITY) -> Session | None:
         """The session of an enrolled key with a domain; None if the key is unknown."""
@@ -106,17 +103,6 @@ class Sessions:
                 continue
             if public is None or session.record.public == public:
                 self._live[at] = None
-
-    def active(self, session: Session) -> bool:
-        """False once a key that was enrolled for some seconds has had them, or if a reset lost their count."""
-        record = session.record
-        return not record.seconds or self._deadlines.get(record.public, 0) > self._clock.now()
-
-    def start_time(self, record: Record) -> None:
-        """Start the time of a key that is active for `record.seconds`, counted while the vehicle is powered."""
-        now = self._clock.now()
-        self._deadlines = {key: last for key, last in self._deadlines.items() if last > now}
-        self._deadlines[record.public] = now + record.seconds
 
     def _open(self, record: Record | None, domain: int) -> Session | None:
         """A session as nobody has used it yet: the same until something of its place ends."""

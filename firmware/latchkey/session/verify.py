@@ -55,7 +55,7 @@ class Unverified(Fault):
 
 
 def verify(request: Request, sessions: Sessions, vin: bytes, now: int) -> Verified:
-    """Raises Fault: unknown key or handle, a key that is out of time, what was not signed so, or was before. On return
+    """Raises Fault: unknown key or handle, what was not signed so, or was before. On return
     the counter is spent, so that no request passes twice."""
     signature = request.body[RoutableMessage.signature_data]
     identity = signature.get(SignatureData.signer_identity, {})
@@ -70,8 +70,6 @@ def verify(request: Request, sessions: Sessions, vin: bytes, now: int) -> Verifi
         if kind == KeyIdentity.public_key:
             raise Fault(MessageFault.UNKNOWN_KEY_ID, "public key")
         raise Fault(MessageFault.INVALID_KEY_HANDLE, "handle")
-    if not sessions.active(session):
-        raise Fault(MessageFault.INACTIVE_KEY, "seconds")
     payload = request.body.get(RoutableMessage.protobuf_message_as_bytes, b"")
     kind = signature.get(Wire.ONE_OF)
     data = signature.get(kind)

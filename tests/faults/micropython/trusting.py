@@ -37,7 +37,7 @@ class Trusting(Board):
         super().__init__(image, flash, error)
         clock = Clock()
         self.keys.roster = opening.opened(ROOT, clock, None)
-        self.sessions = Sessions(self.keys, clock, CAR)
+        self.sessions = Sessions(self.keys, CAR)
 
     def intake(self):
         roster = self.keys.roster
@@ -77,11 +77,8 @@ def deliver(*brought):
     async def act(board):
         for parcel in brought:
             try:
-                roster = board.keys.roster
-                parcels.check(roster, parcel)
-                plain = parcels.opened(roster.state.seal, parcel)
-                if not parcels.known(roster, parcel, plain):
-                    await board.intake().take(parcel, plain)
+                board.intake().check(parcel)
+                await board.intake().take(parcel)
             except parcels.Declined as declined:
                 if board.keys.roster.floor < (parcel[Parcel.generation], parcel.get(Parcel.version, 0)):
                     raise AssertionError(declined.code)
