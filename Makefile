@@ -57,7 +57,7 @@ $(FRESH): pyproject.toml
 lint: setup ## ruff, who imports whom, and mypy strict over the host code, the firmware and each board
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check --quiet . || { echo "Not as the formatter writes it: run $(BIN)/ruff format" >&2; exit 1; }
-	@$(BIN)/python -m host_tools.build.schema --check
+	@$(BIN)/python -m host_tools.build.schema --check && $(BIN)/python -m host_tools.build.theirs --check
 	@$(BIN)/mypy host_tools tests
 	@said=$$(PYTHONPATH=firmware $(BIN)/lint-imports --no-cache --no-logo) || { echo "$$said"; exit 1; }
 	@MYPYPATH=$(FIRMWARE_PATH):boards/UNIX/radio $(MYPY_FIRMWARE) firmware
@@ -112,8 +112,8 @@ size: setup ## bytes of each firmware module; fails over the budget
 heap: setup ## bytes of heap that a booted car takes, and what is left of a board's
 	@$(BIN)/python -m host_tools.sim.heap $(MICROPYTHON)
 
-schema: setup ## write the firmware's schema anew, from the published descriptors and latchkey.proto
-	@$(BIN)/python -m host_tools.build.schema
+schema: setup ## write anew what is generated: the firmware's schema, from the published descriptors and latchkey.proto; MicroPython's names
+	@$(BIN)/python -m host_tools.build.schema && $(BIN)/python -m host_tools.build.theirs
 
 stage: setup ## build/stage: the firmware as a board gets it, in text (for a MicroPython with it frozen in)
 	@$(BIN)/python -c 'from host_tools.build import staging; print(staging.staged(), staging.staged_for_the_road())'

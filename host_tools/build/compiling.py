@@ -14,12 +14,20 @@ import tempfile
 from pathlib import Path
 
 from host_tools.build.stage import StageError, stage
-from host_tools.build.staging import BENCH_ONLY, SCHEMA, SOURCES, CompileError, locked, names, replace, shortened
+from host_tools.build.staging import (
+    BENCH_ONLY,
+    ENTRY_POINTS,
+    SCHEMA,
+    SOURCES,
+    CompileError,
+    locked,
+    names,
+    replace,
+    shortened,
+)
 
 # The processors of the boards, for code that is native.
 BOARD_MARCHES = ("xtensawin", "rv32imc")
-# MicroPython runs these two by name, so they stay source; they hold a few lines each.
-ENTRY_POINTS = ("boot.py", "main.py")
 _NATIVE = re.compile(r"^@micropython\.(viper|native|asm_)", re.MULTILINE)
 _EMPTY = re.compile(r'(#.*\n|\s)*("""(?s:.)*?""")?\s*')
 _MADE = ".made.json"  # what each output was made from
@@ -30,7 +38,7 @@ def build(
 ) -> list[Path]:
     """Compile every module of `sources` into `out`, and return the files that a board needs.
 
-    Without `sources` it is the project's firmware, with short names for what is private in it.
+    Without `sources` it is the project's firmware, with short names.
     `march` is the processor that native code is for (x64 on the host, xtensawin, rv32imc); without it the modules
     that have some are left out, as are packages' files that say nothing.
     `small` leaves out line numbers and file names from tracebacks, as boards get it: 6 KB of .mpy, 10 KB of heap.

@@ -13,8 +13,8 @@ from pathlib import Path
 from host_tools import places
 from host_tools.build import boards
 from host_tools.build.boards import Board
-from host_tools.build.compiling import ENTRY_POINTS, build, compile_file, compiled
-from host_tools.build.staging import BENCH_ONLY
+from host_tools.build.compiling import build, compile_file, compiled
+from host_tools.build.staging import BENCH_ONLY, ENTRY_POINTS
 
 BUILD = places.ROOT / "build"
 _NATIVE = "x64"  # what the interpreters on PyPI run beside bytecode

@@ -1,56 +1,127 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Short private names: `_keychain` is a word for people, and a board keeps each word in its heap and in its files.
+"""Short names: `keychain` is a word for people, and a board keeps each word in its heap and in its files.
 
-Two words get one short name where they never meet: not in a file, nor in an object, whose words are those of its
-class's file and of the files that this one inherits from. What may be another's name stays as it is.
+Two words get one short name where no look-up meets both (naming.py): not in a function's names beside its module's, nor
+in an object, whose words are the attributes that its class's file says and those of the files that it inherits from.
+What may be another's keeps its name, as do modules, exceptions, and what is asked for from outside.
 
 An import says which module from where it stands (`from .record import`) if one word does: a board has that anyway.
 """
 
 from __future__ import annotations
 
-import ast
-import builtins
 import itertools
 import re
 import string
-from collections.abc import Container, Iterator
+from collections.abc import Iterator, Mapping, Set
 
-from host_tools.build.stage import StageError
+from host_tools.build.naming import BUILTINS, ERRORS, Naming
 
-_PRIVATE = re.compile(r"(?<!\w)_[^\W_]\w*")
+# Every MicroPython has these words, and .mpy files have numbers for them: they cost no heap, and two bytes each time.
+# One that the firmware asks others for is not given to anything of its own; a builtin's is where nobody says it.
+_COST_NOTHING = """
+    append args bool builtins bytearray bytecode bytes callable chr classmethod clear close const copy count dict dir
+    divmod end endswith eval exec extend find format from_bytes get getattr globals hasattr hash id index insert int
+    isalpha isdigit isinstance islower isspace issubclass isupper items iter join key keys len list little locals lower
+    lstrip main map micropython next object open ord pop popitem pow print range read readinto readline remove replace
+    repr reverse rfind rindex round rsplit rstrip send sep set setattr setdefault sort sorted split start startswith
+    staticmethod step stop str strip sum super throw to_bytes tuple type update upper value values write zip
+"""
 _IMPORT = re.compile(r"(?m)^( *from )(\w[\w.]*)(?= import )")
-_IN_TEXT = re.compile(r"(?<!\w)_(?!_)")  # also where the rest of a name is put to it while it runs
+_WORD = r"(?<!\w)[^\W\d]\w*"
+_TEXT = r'"""(?s:.*?)"""|"(?:\\.|[^"\\\n])*"|' + r"'(?:\\.|[^'\\\n])*'"
+_TOKEN = re.compile(
+    rf"(?P<still>#.*|(?<!\w)[rRbB]{{0,2}}(?:{_TEXT}))|(?P<formatted>(?<!\w)[rR]?[fF][rR]?(?:{_TEXT}))|{_WORD}"
+)
+_FORMATTED = re.compile(r"\{\{|\{[^}:!]*")  # what is evaluated in it
 
 
-def short_names(modules: dict[str, str]) -> dict[str, str]:
-    """The short name of each private name in these modules, which are given by path. Raises StageError."""
-    trees = {path: ast.parse(text) for path, text in modules.items()}
-    words = {path: set(_PRIVATE.findall(text)) for path, text in modules.items()}
-    kept: set[str] = set()
-    for path, tree in trees.items():
-        _refuse_texts(path, tree)
-        kept.update(_others(tree))
-    folded = {path: _folded(tree) for path, tree in trees.items()}
-    kept |= set().union(*folded.values()) - set().union(*(words[path] - folded[path] for path in modules))
-    bases = {path: set(_bases(path, tree, trees)) for path, tree in trees.items()}
-    together = [set().union(*(words[each] for each in _lineage(path, bases))) - kept for path in modules]
-    meets: dict[str, set[str]] = {}
-    for group in together:
-        for word in group:
-            meets.setdefault(word, set()).update(group)
+def short_names(
+    modules: Mapping[str, str], theirs: Set[str] = frozenset(), asked: Set[str] = frozenset()
+) -> dict[str, str]:
+    """The short name of each word that gets one in these modules, which are given by path. Raises StageError.
+
+    `theirs` are the names that others give to something, `asked` those of ours that others ask for.
+    """
+    names = {_dotted(path): path for path in modules}
+    packages = {name.rpartition(".")[0] for name in names}
+    found = {name: Naming(path, modules[path], names.keys() | packages) for name, path in names.items()}
+    words = set().union(*(each.words for each in found.values()))
+    kept = _kept(found, words, theirs) | asked
+    ours = set().union(*(each.given for each in found.values())) - kept - BUILTINS
+    said = set().union(*(each.others for each in found.values()))
+    meets: dict[str, set[str]] = {word: set() for word in ours}
+    for name, each in found.items():
+        attributes = set().union(*(found[parent].attributes for parent in _lineage(name, found)))
+        for group in (attributes, each.functions, *each.scopes):
+            for word in group & ours:
+                meets[word] |= group
     short: dict[str, str] = {}
     for word in sorted(meets, key=lambda word: (-len(meets[word]), word)):  # what meets most has the least choice
-        taken = kept.union(short[other] for other in meets[word] if other in short)
-        short[word] = next(name for name in _candidates() if name not in taken)
+        taken = {short.get(other, other) for other in meets[word]}
+        short[word] = next(name for name in _candidates(said | kept) if name not in taken)
     return short
 
 
-def shorten(path: str, text: str, short: dict[str, str]) -> str:
-    """The text of the module at this path with short names, each line where it was."""
+def shorten(path: str, text: str, short: Mapping[str, str]) -> str:
+    """The text of the module at this path with short names, each line where it was, and its texts as they are."""
     package = path.split("/")[:-1]
+
+    def word(found: re.Match[str]) -> str:
+        return short.get(found[0], found[0])
+
+    def token(found: re.Match[str]) -> str:
+        if found["still"]:
+            return found[0]
+        if found["formatted"]:
+            return _FORMATTED.sub(lambda inner: re.sub(_WORD, word, inner[0]), found[0])
+        return word(found)
+
     text = _IMPORT.sub(lambda found: found[1] + _from_there(package, found[2]), text)
-    return _PRIVATE.sub(lambda word: short.get(word[0], word[0]), text)
+    return _TOKEN.sub(token, text)
+
+
+def _kept(found: Mapping[str, Naming], words: Set[str], theirs: Set[str]) -> set[str]:
+    """The words that stay."""
+    each = found.values()
+    kept = {part for name in found for part in name.split(".")} | {"self"}
+    kept.update(*(naming.kept for naming in each))
+    functions = set().union(*(naming.functions for naming in each))
+    others = set().union(*(naming.others for naming in each))
+    kept |= {word for word in others if word in theirs or word[0] == "_"}
+    kept |= {
+        keyword for called, keyword in set().union(*(naming.keywords for naming in each))
+        if called not in functions or called in theirs | BUILTINS
+    }  # fmt: skip
+    constants = set().union(*(naming.constants for naming in each))
+    elsewhere = set().union(*(naming.words - naming.constants for naming in each))
+    kept |= {word for word in constants - elsewhere if word[0] == "_"}
+    beginnings = tuple(set().union(*(naming.beginnings for naming in each)) | {"__"})
+    kept |= {word for word in words if word.startswith(beginnings)}
+    return kept | _errors(found)
+
+
+def _errors(found: Mapping[str, Naming]) -> set[str]:
+    """The exceptions: what is logged says their names."""
+    bases = [item for naming in found.values() for item in naming.bases.items()]
+    errors: set[str] = set()
+    while more := {name for name, above in bases if above & (ERRORS | errors)} - errors:
+        errors |= more
+    return errors
+
+
+def _lineage(name: str, found: Mapping[str, Naming]) -> set[str]:
+    return {name}.union(*(_lineage(parent, found) for parent in found[name].parents - {name}))
+
+
+def _candidates(taken: Set[str]) -> Iterator[str]:
+    yield from (word for word in _COST_NOTHING.split() if word not in taken)
+    for length in itertools.count(1):
+        yield from ("".join(letters) for letters in itertools.product(string.ascii_letters, repeat=length))
+
+
+def _dotted(path: str) -> str:
+    return path.removesuffix(".py").removesuffix("/__init__").replace("/", ".")
 
 
 def _from_there(package: list[str], module: str) -> str:
@@ -61,60 +132,3 @@ def _from_there(package: list[str], module: str) -> str:
     if not common or len(names) > common + 1:
         return module
     return "." * (len(package) - common + 1) + ".".join(names[common:])
-
-
-def _candidates() -> Iterator[str]:
-    for length in itertools.count(1):
-        yield from ("_" + "".join(letters) for letters in itertools.product(string.ascii_letters, repeat=length))
-
-
-def _refuse_texts(path: str, tree: ast.Module) -> None:
-    """A name that a text gives is not found by its short one. Nothing looks into a docstring."""
-    lonely = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Constant) and isinstance(node.value, str | bytes) and id(node) not in lonely:
-            text = node.value if isinstance(node.value, str) else node.value.decode("latin-1")
-            if _IN_TEXT.search(text):
-                raise StageError(f"{path}:{node.lineno}: {text!r} may be a private name, which is shorter on a board")
-
-
-def _others(tree: ast.Module) -> Iterator[str]:
-    """What may be another's name: an attribute of anything but self, an argument's keyword, what is imported."""
-    for node in ast.walk(tree):
-        match node:
-            case ast.Attribute(value=ast.Name(id="self")):
-                pass
-            case ast.Attribute(attr=name) | ast.keyword(arg=str(name)) | ast.alias(name=name):
-                yield name
-
-
-def _folded(tree: ast.Module) -> set[str]:
-    """The constants of a module: MicroPython puts them in place of their names, which are in no compiled file."""
-    return {
-        target.id
-        for line in tree.body
-        if isinstance(line, ast.Assign) and isinstance(line.value, ast.Call) and ast.unparse(line.value.func) == "const"
-        for target in line.targets if isinstance(target, ast.Name)
-    }  # fmt: skip
-
-
-def _bases(path: str, tree: ast.Module, modules: Container[str]) -> Iterator[str]:
-    """The files that classes of this one inherit from. A class from elsewhere could have names that meet ours."""
-    imported = {
-        alias.asname or alias.name: (node.module or "").replace(".", "/") + ".py"
-        for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)
-        for alias in node.names
-    }  # fmt: skip
-    classes = [node for node in ast.walk(tree) if isinstance(node, ast.ClassDef)]
-    here = {each.name for each in classes} | set(dir(builtins))
-    for each in classes:
-        for base in map(ast.unparse, each.bases):
-            source = imported.get(base, "")
-            if source in modules:
-                yield source
-            elif source or base not in here:
-                raise StageError(f"{path}:{each.lineno}: {base} is no class of a module of the firmware")
-
-
-def _lineage(path: str, bases: dict[str, set[str]]) -> set[str]:
-    return {path}.union(*(_lineage(base, bases) for base in bases[path]))

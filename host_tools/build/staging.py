@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The folder of the firmware as a board gets it, in text: everything that runs firmware runs what is in it.
 
-And the same with short private names: what is compiled, or goes onto a board as text.
+And the same with short names: what is compiled, or goes onto a board as text.
 """
 
 import fcntl
@@ -12,12 +12,15 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from host_tools import places
+from host_tools.build import theirs
 from host_tools.build.shorten import short_names, shorten
 from host_tools.build.stage import StageError, numbers, stage
 
 SOURCES = places.ROOT / "firmware"
 STAGE = places.ROOT / "build" / "stage"
 SHORT = STAGE.with_name("stage-short")
+# MicroPython runs these two by name, so they stay text, with all their words; they hold a few lines each.
+ENTRY_POINTS = ("boot.py", "main.py")
 SCHEMA = "latchkey/wire/schema.py"  # the names that the stage puts numbers for: staged for tests, never on a board
 # The harness's hand inside the board, and the prompt: a car on the road is built without them.
 BENCH_ONLY = (
@@ -61,7 +64,7 @@ def staged(out: Path = STAGE, sources: Path = SOURCES) -> Path:
 
 
 def shortened(out: Path = SHORT, stage: Path | None = None) -> Path:
-    """The folder of what is staged with short private names (shorten.py), made anew where something has changed.
+    """The folder of what is staged with short names (shorten.py), made anew where something has changed.
 
     Raises CompileError.
     """
@@ -71,11 +74,14 @@ def shortened(out: Path = SHORT, stage: Path | None = None) -> Path:
     out.mkdir(parents=True, exist_ok=True)
     with locked(out):
         try:
-            short = short_names(texts)
+            modules = {name: text for name, text in texts.items() if name not in ENTRY_POINTS}
+            programs = [text for name, text in texts.items() if name in ENTRY_POINTS]
+            short = short_names(modules, theirs.names(), theirs.asked(programs))
         except StageError as error:
             raise CompileError(str(error)) from None
         for name, text in texts.items():
-            target, content = out / name, shorten(name, text, short).encode()
+            target = out / name
+            content = (text if name in ENTRY_POINTS else shorten(name, text, short)).encode()
             if not target.exists() or target.read_bytes() != content:
                 target.parent.mkdir(parents=True, exist_ok=True)
                 replace(target, content)

@@ -19,7 +19,7 @@ from pathlib import Path
 
 import pytest
 
-from host_tools.build import compiling, staging
+from host_tools.build import staging
 from host_tools.flash.attention import Sealed
 from host_tools.flash.repl import Repl
 from host_tools.phone import keyfile
@@ -90,7 +90,7 @@ def road(flash: tuple[Path, keyfile.Key]) -> Iterator[Road]:
         yield Road(board, owner)
 
 
-@pytest.mark.parametrize("name", compiling.ENTRY_POINTS)
+@pytest.mark.parametrize("name", staging.ENTRY_POINTS)
 def test_an_interrupt_that_came_before_is_raised_where_it_is_swallowed(name: str) -> None:
     """A board raises it at the next jump: the first one has to be inside of the `try`, after the prompt is closed."""
     _, load, close, note, guard, *_ = ast.parse((staging.SOURCES / name).read_text("utf-8")).body

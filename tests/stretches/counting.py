@@ -14,8 +14,7 @@ import shutil
 from pathlib import Path
 
 from host_tools.build import boards, compiling, firmware
-from host_tools.build.compiling import ENTRY_POINTS
-from host_tools.build.staging import SCHEMA, staged
+from host_tools.build.staging import ENTRY_POINTS, SCHEMA, staged
 
 MHZ = 240
 BUDGET = MHZ * 50 / 1000  # million instructions: 50 ms, if one takes one cycle

@@ -143,20 +143,20 @@ class Bench:
         return told
 
     def op_flash_ops(self, request: dict[str, Any]) -> dict[str, int]:
-        return {"count": self._board("flash_operations")()}
+        return {"count": self._hook(getattr(self._parts.board, "flash_operations", None))()}
 
     def op_power_cut(self, request: dict[str, Any]) -> None:
-        self._board("power_cut")(request["after"])
+        self._hook(getattr(self._parts.board, "power_cut", None))(request["after"])
 
     def op_flash_error(self, request: dict[str, Any]) -> None:
         more = request.get("forever", False), request.get("reads", False)
-        self._board("flash_error")(request["after"], request.get("error", 5), *more)
+        self._hook(getattr(self._parts.board, "flash_error", None))(request["after"], request.get("error", 5), *more)
 
     def op_clock(self, request: dict[str, Any]) -> dict[str, int]:
         return {"now": self._parts.clock.advance(request["advance"])}
 
     def op_network(self, request: dict[str, Any]) -> None:
-        self._board("network")(bool(request["up"]))
+        self._hook(getattr(self._parts.board, "network", None))(bool(request["up"]))
 
     def op_pins(self, request: dict[str, Any]) -> dict[str, int | None]:
         return self._parts.pins.levels()
@@ -276,8 +276,7 @@ class Bench:
             raise BenchError("this board is not provisioned: latchkey provision gives it an identity")
         return car
 
-    def _board(self, name: str) -> Any:
-        hook = getattr(self._parts.board, name, None)
+    def _hook(self, hook: Any) -> Any:
         if hook is None:
             raise BenchError("not on this board")
         return hook

@@ -13,7 +13,6 @@ from micropython import const
 
 from latchkey import load
 from latchkey.clock import elapsed
-from latchkey.crypto import random_bytes
 from latchkey.sync import polling
 
 TYPE_CHECKING = False
@@ -29,14 +28,10 @@ _LOOK_MS = const(100)
 _LOOKS = const(100)
 
 
-async def poll(sync: Sync, first: bool) -> None:
-    """Make one, and plan the next one; the `first` time only plan. Whatever goes wrong is told, once."""
+async def poll(sync: Sync, number: int) -> None:
+    """Make one, and plan the next one with a random number (polling.py). Whatever goes wrong is told, once."""
     now = sync.parts.clock.now
     interval = polling.interval(sync.authority.interval)
-    number = int.from_bytes(random_bytes(4), "big") >> 2
-    if first:
-        sync.at = now() + 1 + polling.first(interval, number)
-        return
     try:
         told, wait = await _poll(sync)
         wait = wait or polling.after_success(interval, number)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Loads what a poll needs, a module at a time, has it made, and drops all of it again."""
+"""Loads what a poll needs, a module at a time, has it made, and drops all of it again. The first is only planned."""
 
 import asyncio
 import sys
@@ -7,6 +7,7 @@ import sys
 from micropython import const
 
 from latchkey import forget, load
+from latchkey.crypto import random_bytes
 from latchkey.faults import tell
 
 TYPE_CHECKING = False
@@ -19,10 +20,18 @@ _AGAIN_MS = const(1000)
 async def run(sync: Sync, first: bool) -> None:
     """Make a poll (the `first` time: plan one). Raises nothing: a car that does not poll is still a car."""
     try:
-        await load("latchkey.sync.polling", "latchkey.sync.poll")
-        from latchkey.sync import poll
+        number = int.from_bytes(random_bytes(4), "big") >> 2
+        await load("latchkey.sync.polling")
+        if first:
+            from latchkey.sync import polling
 
-        await poll.poll(sync, first)
+            interval = polling.interval(sync.authority.interval)
+            sync.at = sync.parts.clock.now() + 1 + polling.first(interval, number)
+        else:
+            await load("latchkey.sync.poll")
+            from latchkey.sync import poll
+
+            await poll.poll(sync, number)
     except Exception as error:  # noqa: BLE001 - no memory, above all: the next one is in a day
         tell(error)
     while True:
