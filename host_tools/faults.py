@@ -142,6 +142,29 @@ DECLINES: dict[str, tuple[str, str]] = {
     "FLASH": ("the car's flash is full or fails", "remove keys, and try again"),
 }
 
+# From GrantFault: the car took no key by a grant, or did not take one back.
+_ASK_MAKER = "ask who shared it for another link"
+GRANTS: dict[str, tuple[str, str]] = {
+    "GRANT_FAULT_ENCODING": ("what was brought is not as phones make it", _CLIENT),
+    "GRANT_FAULT_MAKER": (
+        "the car has no owner who could have made that: he was removed, or enrolled anew, or it is another car",
+        _ASK_MAKER,
+    ),
+    "GRANT_FAULT_TAG": ("that was not made by an owner of this car as he is enrolled now", _ASK_MAKER),
+    "GRANT_FAULT_SPENT": ("that link was used by another key, or taken back", _ASK_MAKER),
+    "GRANT_FAULT_LIMITS": (
+        "nothing is left of what that link allowed, or it would allow more than it came from",
+        _ASK_MAKER,
+    ),
+    "GRANT_FAULT_KEY": (
+        "this key is in the car already, or not the one that the link was made for",
+        "accept with another key: --key FILE",
+    ),
+    "GRANT_FAULT_FULL": ("the car has no room for another key", "an owner can remove some: `latchkey keys remove`"),
+    "GRANT_FAULT_FLASH": ("the car's flash is full or fails", "an owner can remove keys; then try again"),
+    "GRANT_FAULT_BUSY": ("the car is busy with another key", "try again in a moment"),
+}
+
 
 class LatchkeyError(Exception):
     """Something that a person can be told in one line."""
@@ -188,4 +211,4 @@ class Misuse(LatchkeyError):
     exit_code = 2
 
 
-_EVERY = {**DECLINES, **NOMINAL_ERRORS, **KEYCHAIN_FAULTS, **MESSAGE_FAULTS}
+_EVERY = {**GRANTS, **DECLINES, **NOMINAL_ERRORS, **KEYCHAIN_FAULTS, **MESSAGE_FAULTS}

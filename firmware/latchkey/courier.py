@@ -3,11 +3,11 @@
 "The authority").
 
 Loaded when somebody comes with a parcel or an owner asks, and dropped when nobody has for a while. What is cheap is
-refused at once; one parcel at a time is opened and verified, outside of the router.
+refused at once; parcels are `roster.taking`'s, outside of the router.
 """
 
 import asyncio
-import gc
+import sys
 
 from micropython import const
 
@@ -18,7 +18,6 @@ from latchkey.wire.pb import decode, encode
 from latchkey.wire.schema import (
     Decline,
     Delivered,
-    LogKind,
     MessageFault,
     Parcel,
     Permission,
@@ -49,18 +48,7 @@ if TYPE_CHECKING:
 
 _STAY_MS = const(2_000)
 _AGAIN_MS = const(200)
-_ROOM = const(49_152)  # bytes that taking a parcel may need, and what others do meanwhile
-_TAKING = (
-    "latchkey.crypto.ecdsa",
-    "latchkey.keys.labels",
-    "latchkey.store.files",
-    "latchkey.store.journal",
-    "latchkey.roster.kept",
-    "latchkey.roster.parcels",
-    "latchkey.roster.intake",
-)
-# Native code stays: a board does not give its memory back. And the bench counts publickey's operations.
-_DROPPED = ("latchkey.crypto.p256", "latchkey.crypto.points", "latchkey.crypto.points_plain") + _TAKING
+_TAKING = const("latchkey.roster.taking")
 _asked = False
 _staying = False
 
@@ -101,8 +89,8 @@ async def _stay(parts: Parts) -> None:
         try:
             if not _asked and roster and roster.intake:
                 roster.intake.drop()
-            elif not _asked and not parts.car.desk.enrolment:
-                _unload()
+            elif not _asked and _TAKING in sys.modules:
+                sys.modules[_TAKING].unload()
             if not _asked:
                 forget("latchkey.courier", "latchkey.wire.authoritymessages")
         except (Fault, MemoryError):
@@ -136,7 +124,7 @@ async def _answer(parts: Parts, reply: Reply, data: bytes) -> None:
 
 
 async def _delivered(parts: Parts, parcel: Fields, conn: Connection) -> Fields:
-    code = await take(parts, parcel, conn)
+    code = await _take(parts, parcel, conn)
     roster = parts.car.desk.keychain.roster
     if not roster:
         return {Delivered.declined: code}
@@ -150,56 +138,13 @@ async def _delivered(parts: Parts, parcel: Fields, conn: Connection) -> Fields:
     return {number: told[number] for number in told if told[number]}
 
 
-async def take(parts: Parts, parcel: Fields, conn: Connection | None = None) -> int:
-    """Take a parcel (as decoded), of whoever brings it; None: the car itself. Returns a Decline, 0: it was taken.
-
-    Raises Fault BUSY for a connection with too many wrong seals."""
+async def _take(parts: Parts, parcel: Fields, conn: Connection | None) -> int:
+    """Returns a Decline, 0: it was taken."""
     _used(parts)
-    desk = parts.car.desk
-    roster = desk.keychain.roster
-    if not roster:
-        return Decline.NO_AUTHORITY
-    if not desk.drop() and gc.mem_free() < _ROOM:
-        return Decline.BUSY  # there is memory for one of them; where there is more, who asks for ever stops nobody
-    if conn:
-        conn.check(parts.clock.now())
-    code = 0
-    try:
-        if not roster.intake:
-            await load("latchkey.crypto.publickey")
-            from latchkey.crypto import publickey
+    await load(_TAKING)
+    from latchkey.roster import taking
 
-            await publickey.prepare()  # the arithmetic, native or plain
-            await load(*_TAKING)
-            from latchkey.roster import intake
-        from latchkey.roster.parcels import Declined
-        from latchkey.store.journal import Unclear
-
-        if not roster.intake:
-            vin = parts.settings.vin.encode()
-            roster.intake = intake.Intake(roster, desk.keychain, desk.sessions, desk.log, vin, _unload)
-        try:
-            roster.intake.check(parcel)
-            await roster.intake.take(parcel)
-        except Declined as declined:
-            code = declined.code
-        except Unclear:
-            parts.tasks.reset()  # what the flash says after a restart holds
-    except (OSError, MemoryError, ImportError) as error:
-        print("roster:", repr(error))
-        code = Decline.FLASH
-    if code == Decline.SEAL and conn:
-        conn.bad_tag()
-    if code not in (0, Decline.OLD, Decline.PART, Decline.BUSY):
-        roster.declined = code
-        desk.log.append(LogKind.DECLINED, conn.name if conn else "", None, 0, 0, code)
-        if desk.emit:
-            desk.emit({"event": "declined", "reason": code})
-    return code
-
-
-def _unload() -> None:
-    forget(*_DROPPED)
+    return await taking.take(parts, parcel, conn)
 
 
 async def fetched(parts: Parts, raw: memoryview) -> bool:
@@ -209,10 +154,10 @@ async def fetched(parts: Parts, raw: memoryview) -> bool:
     from latchkey.wire.authoritymessages import PARCEL
 
     parcel = decode(PARCEL, raw)
-    code = await take(parts, parcel)
+    code = await _take(parts, parcel, None)
     while code == Decline.BUSY:
         await asyncio.sleep_ms(_AGAIN_MS)
-        code = await take(parts, parcel)
+        code = await _take(parts, parcel, None)
     roster = parts.car.desk.keychain.roster
     known = code == Decline.OLD or code == Decline.PART  # another courier has brought it
     if code and not known:

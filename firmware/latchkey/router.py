@@ -15,6 +15,7 @@ from latchkey.session.verify import Unverified, verify
 from latchkey.vehicle.state import Refused
 from latchkey.wire import answers, envelope
 from latchkey.wire.schema import (
+    Decline,
     Domain,
     LogKind,
     MessageFault,
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
     from latchkey.session.verify import Verified
 
 _BARE = const(0x0A)  # how a ToVCSECMessage begins, and no RoutableMessage: it has no field 1 to 5
+_DECLINED = const(b"\x2a\x02\x08")  # a FromLatchkey with a Delivered of that Decline
 _UNANSWERABLE = const(MessageFault.NONE)  # met with silence
 
 
@@ -131,6 +133,7 @@ class Router:
             raise Fault(MessageFault.INVALID_COMMAND, "no payload")
         if RoutableMessage.signature_data not in request.body:
             if domain == Domain.LATCHKEY and _field(request.body[kind]) == ToLatchkey.parcel:
+                conn.check(self._clock.now())
                 self._brought(request.body[kind], reply)
                 return
             if domain != Domain.VEHICLE_SECURITY:
@@ -165,7 +168,16 @@ class Router:
         rare.answer("latchkey.view", self.parts, reply, self.failed)
 
     def _brought(self, data: memoryview | bytes, reply: Reply) -> None:
-        """What has to do with an authority."""
+        """What has to do with an authority. What is not for this car is declined before anything is loaded."""
+        if _field(data) == ToLatchkey.parcel:
+            roster = self.parts.car.desk.keychain.roster
+            begin = bytes(data[:21])  # after a length of one byte or two, its first field: an address
+            if not roster or b"\x0a\x10" + roster.address not in (begin[2:20], begin[3:]):
+                reply.conn.bad_tag()
+                code = Decline.ADDRESS if roster else Decline.NO_AUTHORITY
+                self._record(LogKind.DECLINED, reply.conn.name, None, 0, 0, code)
+                reply.payload(_DECLINED + bytes((code,)))
+                return
         from latchkey import courier  # rare
 
         courier.act(self.parts, reply, self.failed, data)

@@ -136,6 +136,19 @@ TABLES: dict[str, tuple[str, dict[str, str]]] = {
             "FromLatchkey=FROM_LATCHKEY": "roster parcel install remove",
         },
     ),
+    "grantmessages": (
+        "grants, revocations and what their makers ask: loaded when somebody brings one",
+        {
+            "Grant": "handle number limits tag",
+            "Limits=LIMITS": "role commands not_before not_after uses seconds key label",
+            "Revocation=REVOCATION": "handle maker numbers below tag",
+            "MakerRequest": "handle",
+            "ToLatchkey=TO_LATCHKEY": "grant revoke maker",
+            "GrantAnswer": "fault",
+            "Maker": "handle salt next time time_known below spent",
+            "FromLatchkey=FROM_LATCHKEY": "grant revoke maker",
+        },
+    ),
 }
 _KINDS = {
     FieldDescriptor.TYPE_UINT32: "_UINT",

@@ -20,6 +20,7 @@ _NAME = "latchkey"
 
 
 _BOARD, _DRIVER, _OWNER, _HAND = "Boards", "With a phone's key", "Look", "The harness's hand"
+_SHARE = "Share a car"
 _KEYS = "Keys for many cars"
 
 # Name, panel, where it is, and the first line of its help: to list them, none needs to be loaded.
@@ -55,6 +56,12 @@ COMMANDS = (
     ("log", _OWNER, "look:log", "Show the car's access log: who, what, and how it ended."),
     ("explain", _OWNER, "explain:explain",
      "Say what a car expected, what it got, and what to do: about a fault, or a request and its reply."),
+    ("share", _SHARE, "sharing:share",
+     "Give somebody a key for a while: prints a link. Nobody has to be online, nor near the car."),
+    ("accept", _SHARE, "sharing:accept", "Take what a link gives: makes a key, and has the car enrol it."),
+    ("shared", _SHARE, "taking:shared", "Show what was shared with this key, and what has become of it."),
+    ("revoke", _SHARE, "taking:revoke", "Take back what was shared: at the car, or by whoever comes by it next."),
+    ("time", _SHARE, "timing:tell", "Show what time the car goes by, or as an owner set it."),
     ("tap", _HAND, "hand:tap", "Tap the card on the reader: approves the key that waits for it."),
     ("brake", _HAND, "hand:brake", "Press or release the brake."),
     ("door", _HAND, "hand:door", "Open or close a door by hand."),
@@ -67,8 +74,8 @@ COMMANDS = (
      "As an owner, let an authority hand keys to the car, and tap the card; or end that."),
     ("roster", _KEYS, "couriers:roster", "Show whose roster the car takes, which one it has, and how old that is."),
     ("carry", _KEYS, "couriers:carry",
-     "Carry rosters for cars: this phone hands them over after its next command."),
-    ("deliver", _KEYS, "couriers:deliver", "Hand a roster to the car now."),
+     "Carry rosters and revocations for cars: this phone hands them over after its next command."),
+    ("deliver", _KEYS, "couriers:deliver", "Hand a roster or a revocation to the car now."),
     ("authority", _KEYS, "authority:app", "Hand keys to many cars: rosters that anybody may carry."),
 )  # fmt: skip
 

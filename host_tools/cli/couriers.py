@@ -17,17 +17,26 @@ from host_tools.cli.drive import Tap, ask_for_card, shared_bench
 from host_tools.cli.options import PATIENCE, Ble, Json, KeyFile, Port, Radio, Timeout, Vin
 from host_tools.cli.phones import Asked, Reach, open_phone, phone_command, reach_car
 from host_tools.faults import DECLINES, Misuse
-from host_tools.phone import carfile, gossip, messages, parcelfile
+from host_tools.phone import carfile, gossip, link, messages, parcelfile
+from host_tools.phone import latchkey_pb2 as ours
 from host_tools.phone.courier import Courier
 from host_tools.phone.fetch import fetch
 from host_tools.phone.keyfile import load
+from host_tools.phone.link import Link
 from host_tools.phone.pouch import Pouch
+from host_tools.phone.present import bring
+from host_tools.phone.revocations import Revocations
 from host_tools.phone.trust import Trust
 from host_tools.phone.view import View
 
 _DELIVERY = 300.0  # seconds: thousands of keys over the air
 
-Files = Annotated[list[str] | None, typer.Argument(metavar="FILE|URL", help="Files that an authority has published.")]
+Files = Annotated[
+    list[str] | None,
+    typer.Argument(
+        metavar="FILE|URL|LINK", help="Files that an authority has published; what `latchkey revoke` printed."
+    ),
+]
 
 
 @phone_command
@@ -84,11 +93,11 @@ def roster(asked: Asked) -> None:
 
 
 def carry(key: KeyFile, files: Files = None, as_json: Json = False) -> None:
-    """Carry rosters for cars: this phone hands them over after its next command.
+    """Carry rosters and revocations for cars: this phone hands them over after its next command.
 
-    Without FILE: the newest ones of the cars that it has met, from where those say."""
+    Without FILE: the newest rosters of the cars that it has met, from where those say."""
     with Answer(as_json) as answer:
-        pouch = Pouch(load(key).path or key)
+        pouch, revocations = Pouch(load(key).path or key), Revocations(key)
         places = files or [
             f"{car.url}/{parcelfile.name_of(bytes.fromhex(car.address))}" for car in pouch.cars().values() if car.url
         ]
@@ -96,6 +105,12 @@ def carry(key: KeyFile, files: Files = None, as_json: Json = False) -> None:
             raise Misuse("this phone has met no car that says where its rosters are", "give FILE or URL")
         results: list[dict[str, Any]] = []
         for place in places:
+            if "#" in place:
+                revoked = _revocation(place)
+                kept = revocations.keep(revoked)
+                results.append({"vin": revoked.vin, "kept": kept})
+                answer.say(f"A revocation for car {revoked.vin}: " + ("carried." if kept else "carried already."))
+                continue
             head, kept = pouch.keep(fetch(place))
             results.append({
                 "from": place,
@@ -110,7 +125,12 @@ def carry(key: KeyFile, files: Files = None, as_json: Json = False) -> None:
 
 
 def deliver(
-    file: Annotated[str, typer.Argument(metavar="FILE|URL", help="A file that an authority has published.")],
+    file: Annotated[
+        str,
+        typer.Argument(
+            metavar="FILE|URL|LINK", help="A file that an authority has published, or what `revoke` printed."
+        ),
+    ],
     port: Port = None,
     vin: Vin = None,
     ble: Ble = False,
@@ -118,10 +138,18 @@ def deliver(
     timeout: Timeout = PATIENCE,
     as_json: Json = False,
 ) -> None:
-    """Hand a roster to the car now.
+    """Hand a roster or a revocation to the car now.
 
     It takes no key: what is in it is sealed and signed."""
     with Answer(as_json) as answer:
+        if "#" in file:
+            revoked = _revocation(file)
+            if vin not in (None, revoked.vin):
+                raise Misuse(f"that is for car {revoked.vin}, not {vin}", "leave --vin out")
+            with reach_car(answer, Reach(port, revoked.vin, timeout, ble, radio)) as (connection, name):
+                bring(connection, ours.ToLatchkey(revoke=revoked.message), timeout)
+            answer.done(f"Car {name} has heard of it.", did="deliver", vin=name)
+            return
         parcels = parcelfile.split(fetch(file))
         head = parcelfile.head(parcels)
         reach = Reach(port, vin, timeout, ble, radio)
@@ -137,6 +165,15 @@ def deliver(
             version=told.version,
             taken=taken,
         )
+
+
+def _revocation(text: str) -> Link:
+    found = link.read(text)
+    if not isinstance(found.message, ours.Revocation):
+        raise Misuse(
+            "that link gives a grant: it is a secret, and not to be carried", "`latchkey accept LINK` takes it"
+        )
+    return found
 
 
 def _table(vin: str, told: dict[str, Any]) -> Table:

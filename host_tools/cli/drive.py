@@ -17,6 +17,8 @@ from host_tools.cli.phones import Asked, Reach, car_on, open_phone, phone_comman
 from host_tools.faults import LatchkeyError, Misuse
 from host_tools.phone import keyfile, lookup, messages, pairing
 from host_tools.phone.client import Phone
+from host_tools.phone.given import GivenFile
+from host_tools.phone.owner import learn
 from host_tools.serial.bench import Bench
 
 _CARD_PATIENCE = 3.0  # seconds in which the car must have noted a request before the card is tapped
@@ -42,6 +44,9 @@ def pair(asked: Asked, role: Role = "owner", label: Label = "", tap: Tap = False
         with answer.working("waiting for the card"):
             enrolled = pairing.pair(phone, role, label, form, lambda: ask_for_card(answer, bench if tap else None))
         held = _held(phone)
+        if held == "owner":
+            with contextlib.suppress(LatchkeyError):  # it can be asked another time
+                learn(phone, GivenFile(loaded))
         answer.done(
             f"Key {loaded.id} is enrolled{f' as {held}' if held else ''} of car {phone.vin}"
             f"{'' if enrolled else ', and was before'}.",

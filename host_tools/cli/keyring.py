@@ -16,8 +16,9 @@ from host_tools.cli.answer import Answer
 from host_tools.cli.options import Label, Role
 from host_tools.cli.phones import Asked, Looking, look_command, phone_command
 from host_tools.faults import Misuse, Refused
-from host_tools.phone import keyfile, lookup, messages
+from host_tools.phone import grants, keyfile, lookup, messages
 from host_tools.phone.client import Phone
+from host_tools.phone.owner import Owner
 
 ORIGINS = {1: "card tap", 2: "owner", 3: "roster", 4: "grant"}
 
@@ -108,19 +109,28 @@ def remove(
     asked: Asked,
     which: Which = None,
     all_impermanent: Annotated[bool, typer.Option("--all-impermanent", help="Remove every impermanent key.")] = False,
+    with_grants: Annotated[
+        bool, typer.Option("--with-grants", help="And first take back what that owner's key has shared.")
+    ] = False,
 ) -> None:
     """Remove a key."""
     if all_impermanent == (which is not None):
         raise Misuse("say which key to remove", "either --which KEYID|PUBLIC|FILE|SLOT or --all-impermanent")
+    if all_impermanent and with_grants:
+        raise Misuse("impermanent keys share nothing", "leave --with-grants out")
     with asked.phone() as phone:
         if all_impermanent:
             phone.change_keys(messages.remove_impermanent_keys())
             asked.answer.done("Removed every impermanent key.", did="remove", vin=phone.vin, all_impermanent=True)
             return
         public = find(phone, which)
-        phone.change_keys(messages.remove_key(public))
         name = keyfile.key_id(public)
-        asked.answer.done(f"Removed key {name}.", did="remove", vin=phone.vin, key=name, public=public.hex())
+        if with_grants:
+            Owner(phone).revoke([], grants.ALL, maker=lookup.by_public(phone, public).slot + 1)
+            asked.answer.say(f"Took back all that key {name} has shared.")
+        phone.change_keys(messages.remove_key(public))
+        result = {"key": name, "public": public.hex(), "with_grants": with_grants}
+        asked.answer.done(f"Removed key {name}.", did="remove", vin=phone.vin, **result)
 
 
 def find(phone: Phone, which: str | None) -> bytes:

@@ -110,6 +110,11 @@ def look_command(work: Callable[..., None]) -> Callable[..., None]:
     return _command(work, Looking, KeyIfAny, None)
 
 
+def keyless_command(work: Callable[..., None]) -> Callable[..., None]:
+    """The same for a command of a phone that can do without a key. Its first parameter is a `Looking`."""
+    return _command(work, Looking, KeyFile, None)
+
+
 def _command(
     work: Callable[..., None], told: Callable[[Answer, Any, Reach], object], key_type: Any, key_default: Any
 ) -> Callable[..., None]:

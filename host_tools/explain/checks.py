@@ -116,3 +116,36 @@ KEYCHAIN_CHECKS: dict[str, tuple[str, str]] = {
 VEHICLE_CHECKS: dict[str, tuple[str, str]] = {
     "CLOSURES_OPEN": ("all four doors shut", "an open door"),
 }
+
+GRANT_CHECKS: dict[str, tuple[str, str]] = {
+    "GRANT_FAULT_ENCODING": (
+        "a grant or a revocation in the one encoding that it has",
+        "another encoding, or something else",
+    ),
+    "GRANT_FAULT_MAKER": (
+        "the handle of an owner's key that is enrolled and not limited",
+        "a handle that is nobody's, or no owner's",
+    ),
+    "GRANT_FAULT_TAG": (
+        "a tag made with the secret that this car and that owner share, since he was enrolled",
+        "another: of an earlier enrolment, of another car, or of a grant that was widened",
+    ),
+    "GRANT_FAULT_SPENT": (
+        "a number that was not used before, and is not 1,024 behind its owner's newest",
+        "one that a key came by, that was revoked, or that is too far behind",
+    ),
+    "GRANT_FAULT_LIMITS": (
+        "limits that leave something, each role no higher than the one before",
+        "none, or a higher role",
+    ),
+    "GRANT_FAULT_KEY": (
+        "one key, in the last limits, that nobody else has enrolled",
+        "none, two, no point of the curve, or one that is in the keychain already",
+    ),
+    "GRANT_FAULT_FLASH": ("to write it down before it answers", "a flash that is full or fails"),
+    "GRANT_FAULT_BUSY": ("one change of keys at a time", "another one meanwhile"),
+    "GRANT_FAULT_FULL": (
+        "room for one more key, and at most 16 owners who have shared",
+        "a new one with every place taken",
+    ),
+}

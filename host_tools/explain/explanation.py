@@ -11,8 +11,8 @@ from tesla_protocol.command import errors_pb2, universal_message_pb2, vcsec_pb2
 
 from host_tools.explain import checks, decode
 from host_tools.explain.decode import Decoded
-from host_tools.faults import KEYCHAIN_FAULTS, MESSAGE_FAULTS, NOMINAL_ERRORS, Misuse, Refused
-from host_tools.phone import outcome
+from host_tools.faults import GRANTS, KEYCHAIN_FAULTS, MESSAGE_FAULTS, NOMINAL_ERRORS, Misuse, Refused
+from host_tools.phone import latchkey_pb2, outcome
 from host_tools.phone.refusals import message_fault
 
 _LONGEST_LIFE = 120  # seconds: docs/protocol.md
@@ -31,6 +31,7 @@ _LAYERS = (
         vcsec_pb2.WhitelistOperation_information_E,
         "WHITELISTOPERATION_INFORMATION_",
     ),
+    ("grant refusal", GRANTS, checks.GRANT_CHECKS, latchkey_pb2.GrantFault, ""),
     ("vehicle error", NOMINAL_ERRORS, checks.VEHICLE_CHECKS, errors_pb2.GenericError_E, "GENERICERROR_"),
 )
 

@@ -11,23 +11,17 @@ this process goes on from memory: the car puts a phone that is out of step into 
 from __future__ import annotations
 
 import contextlib
-import errno
-import fcntl
 import json
-import os
-import stat
 import sys
-import tempfile
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from host_tools.phone.beside import beside, document, locked, replace
 from host_tools.phone.session import COUNTER_LIMIT, Session
 
 _VERSION = 1
 _LARGEST = 1 << 20
-_PATIENCE = 2.0  # seconds for others with the same key to be done
 
 
 @dataclass(frozen=True)
@@ -75,7 +69,7 @@ class SessionCache:
 
     def __init__(self, key_path: Path | None = None, warn: Callable[[str], None] = _warn) -> None:
         self._key_path = key_path
-        self.path = None if key_path is None else key_path.with_name(key_path.name + ".sessions.json")
+        self.path = None if key_path is None else beside(key_path, "sessions")
         self._warn = warn
         self._warned = False
         self._memory: dict[str, Saved] | None = {} if key_path is None else None  # in place of the file
@@ -114,11 +108,11 @@ class SessionCache:
 
     @contextlib.contextmanager
     def _locked(self) -> Iterator[None]:
-        """One process at a time: the lock is on the key file itself, which is always there."""
+        """One process at a time, if there is a file."""
         with contextlib.ExitStack() as stack:
             if self._key_path is not None and self._memory is None:
                 try:
-                    _lock(stack.enter_context(self._key_path.open("rb")).fileno())
+                    stack.enter_context(locked(self._key_path))
                 except OSError as error:
                     self._give_up(f"{self._key_path} cannot be locked: {error.strerror}", self._read())
             yield
@@ -127,17 +121,17 @@ class SessionCache:
         if self._memory is not None:
             return dict(self._memory)
         try:
-            document = _document(self.path) if self.path else None
+            found = document(self.path, _LARGEST) if self.path else None
         except FileNotFoundError:
             return {}
         except OSError as error:
             return self._give_up(f"{self.path} cannot be read: {error.strerror}", {})
-        if document is None:
+        if found is None:
             self._say(f"{self.path} is damaged, and begins anew")
             return {}
-        if document.get("version") != _VERSION:
+        if found.get("version") != _VERSION:
             return self._give_up(f"{self.path} is of another version of Latchkey", {})
-        entries = document.get("sessions")
+        entries = found.get("sessions")
         parsed = {vin: Saved.parse(value) for vin, value in entries.items()} if isinstance(entries, dict) else {}
         return {vin: saved for vin, saved in parsed.items() if saved is not None}
 
@@ -145,9 +139,9 @@ class SessionCache:
         if self._memory is not None or self.path is None:
             self._memory = entries
             return
-        document = {"version": _VERSION, "sessions": {vin: asdict(saved) for vin, saved in entries.items()}}
+        kept = {"version": _VERSION, "sessions": {vin: asdict(saved) for vin, saved in entries.items()}}
         try:
-            _replace(self.path, json.dumps(document))
+            replace(self.path, json.dumps(kept))
         except OSError as error:
             self._give_up(f"{self.path} cannot be written: {error.strerror}", entries)
 
@@ -161,48 +155,6 @@ class SessionCache:
         if not self._warned:
             self._warned = True
             self._warn(f"warning: {why}")
-
-
-def _lock(descriptor: int) -> None:
-    """Raises OSError when another program keeps it for too long."""
-    deadline = time.monotonic() + _PATIENCE
-    while True:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            if time.monotonic() > deadline:
-                raise
-            time.sleep(0.02)
-        else:
-            return
-
-
-def _document(path: Path) -> dict[str, object] | None:
-    """The object in that file; None for anything else in it. Raises OSError for what is no file."""
-    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)  # what is no file may never answer
-    with os.fdopen(descriptor, "rb") as file:
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            raise OSError(errno.EINVAL, "it is not a file")
-        data = file.read(_LARGEST)
-    try:
-        document = json.loads(data)
-    except (ValueError, RecursionError):
-        return None
-    return document if isinstance(document, dict) else None
-
-
-def _replace(path: Path, text: str) -> None:
-    """Put that into the file, or leave it as it was."""
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=path.name + ".")  # mode 0600
-    try:
-        with os.fdopen(handle, "w") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(name, path)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
 
 
 def _is_hex(value: object, size: int) -> bool:

@@ -7,17 +7,13 @@ with. Nothing that the car says here is proven, nor need it be: the worst that a
 
 from __future__ import annotations
 
-import os
 import time
 
-from google.protobuf.message import DecodeError
-
 from host_tools.faults import NoAnswer, Refused
+from host_tools.phone import bare, parcelfile
 from host_tools.phone import latchkey_pb2 as ours
-from host_tools.phone import messages, outcome, parcelfile
-from host_tools.phone.contact import ASK_AGAIN, Connection
+from host_tools.phone.contact import Connection
 
-_DOMAIN = ours.Domain.Value("DOMAIN_LATCHKEY")
 _BUSY, _OLD, _PART = (ours.Decline.Value(f"DECLINE_{name}") for name in ("BUSY", "OLD", "PART"))
 
 
@@ -62,31 +58,11 @@ class Courier:
         raise NoAnswer("the car did not take all of it in time", "bring it again: it goes on where this ended")
 
     def _ask(self, parcel: ours.Parcel) -> ours.Delivered | None:
-        uuid, address = os.urandom(16), os.urandom(16)
-        message = messages.routable(ours.ToLatchkey(parcel=parcel), address, uuid, _DOMAIN)
-        self._connection.send(message.SerializeToString())
-        until = min(self._deadline, time.monotonic() + ASK_AGAIN)
-        while (left := until - time.monotonic()) > 0:
-            data = self._connection.receive(left)
-            reply = None if data is None else outcome.parse_reply(data)
-            if (
-                reply is None
-                or reply.to_destination.routing_address != address
-                or reply.request_uuid not in (b"", uuid)
-            ):
-                continue
-            fault = outcome.fault_of(reply)
-            if fault in outcome.PASSING:
-                return ours.Delivered(declined=_BUSY)
-            if fault:
-                raise outcome.refusal(fault)
-            try:
-                answer = ours.FromLatchkey.FromString(reply.protobuf_message_as_bytes)
-            except DecodeError:
-                continue
-            if answer.HasField("parcel"):
-                return answer.parcel
-        return None
+        try:
+            answer = bare.ask(self._connection, ours.ToLatchkey(parcel=parcel), self._deadline)
+        except bare.Passing:
+            return ours.Delivered(declined=_BUSY)
+        return None if answer is None else answer.parcel
 
 
 def _check(told: ours.Delivered) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 
 from tesla_protocol.command import errors_pb2, universal_message_pb2, vcsec_pb2
 
+from host_tools.phone import latchkey_pb2
+
 
 def message_fault(code: int) -> str:
     """The short name of a MessageFault code."""
@@ -19,6 +21,11 @@ def keychain_fault(code: int) -> str:
 def nominal_error(code: int) -> str:
     """The short name of a GenericError code."""
     return _short(errors_pb2.GenericError_E, code, "GENERICERROR_")
+
+
+def grant_fault(code: int) -> str:
+    """The name of a GrantFault code: its whole one, as the other enumerations have such names too."""
+    return _short(latchkey_pb2.GrantFault, code, "")
 
 
 def _short(enum: object, code: int, prefix: str) -> str:

@@ -21,6 +21,7 @@ from host_tools.phone.client import Exchange, Phone
 from host_tools.phone.session import Unverified
 
 _MOST_PAGES = 4096  # more than any board has to tell
+_LIMITS = ("commands", "not_before", "not_after", "uses", "used", "powered_left", "number")
 _CLOSURES = [re.sub(r"(?=[A-Z])", "_", field).lower() for field in messages.CLOSURES.values()]
 
 
@@ -153,6 +154,7 @@ def _check(what: str, numbers: list[int], following: int) -> None:
 def _key(key: Any) -> dict[str, Any]:
     if not keyfile.is_public(key.public):
         raise BadPage("keychain")
+    limits = {name: getattr(key, name) for name in _LIMITS}
     return {
         "slot": key.slot,
         "key": keyfile.key_id(key.public),
@@ -163,6 +165,7 @@ def _key(key: Any) -> dict[str, Any]:
         "label": key.label.decode(errors="surrogateescape"),
         "impermanent": key.impermanent,
         "seconds": key.seconds,
+        **({"limits": {**limits, "signer": key.signer.hex()}} if any(limits.values()) else {}),
     }
 
 

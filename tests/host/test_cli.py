@@ -43,6 +43,11 @@ COMMANDS = [
     "bridge",
     "demo",
     "drill",
+    "share",
+    "accept",
+    "shared",
+    "revoke",
+    "time",
 ]
 
 

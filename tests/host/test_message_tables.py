@@ -52,8 +52,12 @@ TABLES = {  # the modules' public tables; all others are nested in them
     ("authoritymessages", "HEAD"): OURS_BY_NAME["Head"],
     ("authoritymessages", "PART"): OURS_BY_NAME["Part"],
     ("authoritymessages", "FROM_LATCHKEY"): OURS_BY_NAME["FromLatchkey"],
+    ("grantmessages", "LIMITS"): OURS_BY_NAME["Limits"],
+    ("grantmessages", "REVOCATION"): OURS_BY_NAME["Revocation"],
+    ("grantmessages", "TO_LATCHKEY"): OURS_BY_NAME["ToLatchkey"],
+    ("grantmessages", "FROM_LATCHKEY"): OURS_BY_NAME["FromLatchkey"],
 }
-MODULES = ("messages", "keymessages", "carmessages", "viewmessages", "authoritymessages")
+MODULES = ("messages", "keymessages", "carmessages", "viewmessages", "authoritymessages", "grantmessages")
 OURS = {("PermissionChange", 1001)}  # docs/protocol.md: the label
 LATER = {  # taken as bytes, and decoded by whom it concerns, or empty
     ("UnsignedMessage", "WhitelistOperation"),
@@ -75,12 +79,12 @@ KINDS = {
 DUMP = """
 import json, sys
 sys.path[:0] = FOLDERS
-from latchkey.wire import messages, keymessages, carmessages, viewmessages, authoritymessages
+from latchkey.wire import messages, keymessages, carmessages, viewmessages, authoritymessages, grantmessages
 import named
 def public(module):
     found = {name: getattr(module, name) for name in dir(module) if name[0] != "_"}
     return {name: value for name, value in found.items() if isinstance(value, tuple)}
-modules = messages, keymessages, carmessages, viewmessages, authoritymessages, named
+modules = messages, keymessages, carmessages, viewmessages, authoritymessages, grantmessages, named
 print(json.dumps([public(module) for module in modules]))
 """
 BLOCK = re.compile(r"^# (\w+)(?:, [^\n]*)?\n((?:_?[A-Z]\w* = const\(\d+\)[^\n]*\n)+)", re.MULTILINE)

@@ -114,7 +114,7 @@ def test_a_driver_unlocks_when_nothing_can_be_kept(
     first = CliRunner().invoke(cli.app, ["lock", "--key", str(key)])
     assert first.exit_code == 0
     with monkeypatch.context() as patched:
-        patched.setattr(f"host_tools.phone.cache.{call}", fail)
+        patched.setattr(f"host_tools.phone.beside.{call}", fail)
         result = CliRunner().invoke(cli.app, ["unlock", "--key", str(key)])
     assert result.exit_code == 0, result.output
     assert result.stderr.count("\n") == 1 and os.strerror(trouble) in result.stderr
@@ -126,7 +126,7 @@ def test_a_driver_unlocks_when_nothing_can_be_kept(
 def test_a_program_that_keeps_the_lock_keeps_nobody_out(
     bench: FakeBench, key: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("host_tools.phone.cache._PATIENCE", 0.05)
+    monkeypatch.setattr("host_tools.phone.beside._PATIENCE", 0.05)
     with key.open("rb") as held:
         fcntl.flock(held, fcntl.LOCK_EX)
         result = CliRunner().invoke(cli.app, ["unlock", "--key", str(key)])

@@ -11,7 +11,27 @@ from support import CLIENT_PUBLIC, Listing, from_roster, owner, signed
 from test_router import ENCRYPT, Car, fault, request
 
 LATCHKEY = 76
-PARCEL = b"\x2a\x00"  # field 5 of a ToLatchkey
+MINE, ANOTHERS = b"m" * 16, b"a" * 16  # addresses
+NO_AUTHORITY, ADDRESS = 1, 2  # Declines
+
+
+def parcel(address, more=b""):
+    """Field 5 of a ToLatchkey; an address is field 1 of it."""
+    inside = b"\x0a" + bytes((len(address),)) + address + more
+    length = bytes((len(inside),)) if len(inside) < 128 else bytes((len(inside) & 0x7F | 0x80, len(inside) >> 7))
+    return b"\x2a" + length + inside
+
+
+PARCEL = parcel(MINE)
+
+
+class Parts:
+    """A car's desk, with a roster or without; all in one."""
+
+    def __init__(self, address=MINE):
+        self.car = self.desk = self.keychain = self
+        self.roster = self if address else None
+        self.address = address
 
 
 class Brought:
@@ -38,10 +58,43 @@ def unsigned(car, domain, payload):
 
 def test_anybody_may_bring_a_parcel_and_the_courier_takes_it():
     car = Car(owner())
-    car.router.parts = "parts"
+    car.router.parts = parts = Parts()
     with Brought() as brought:
-        assert unsigned(car, LATCHKEY, PARCEL) is None, "it is answered when it has been looked at"
-    assert brought.asked == [("parts", car.conn, PARCEL)] and not brought.reply.verified
+        for sent in (PARCEL, parcel(MINE, bytes(900))):
+            assert unsigned(car, LATCHKEY, sent) is None, "it is answered when it has been looked at"
+            assert brought.asked.pop() == (parts, car.conn, sent) and not brought.reply.verified
+
+
+def test_what_is_not_for_this_car_is_declined_before_anything_is_loaded():
+    car = Car(owner())
+    cut = [PARCEL[:end] for end in (1, 2, 3, 19)]
+    elsewhere = b"\x2a\x14\x10\x01" + PARCEL[2:]  # behind another field: no parcel of ours begins so
+    for sent in [parcel(ANOTHERS), parcel(ANOTHERS, bytes(900)), parcel(MINE[:15]), parcel(b""), elsewhere] + cut:
+        car.router.parts = Parts()
+        with Brought() as brought:
+            reply = unsigned(car, LATCHKEY, sent)
+        assert reply["protobuf_message_as_bytes"] == bytes((0x2A, 2, 8, ADDRESS)), sent
+        assert not brought.asked
+        assert car.logged[-1] == ("declined", None, 0, 0, ADDRESS)
+        car.clock.advance(1)
+    car.router.parts = Parts(None)
+    with Brought() as brought:
+        reply = unsigned(car, LATCHKEY, PARCEL)
+    assert reply["protobuf_message_as_bytes"] == bytes((0x2A, 2, 8, NO_AUTHORITY)) and not brought.asked
+
+
+def test_a_connection_may_try_eight_times_in_a_row_and_once_a_second_from_then_on():
+    car = Car(owner())
+    car.router.parts = Parts()
+    with Brought() as brought:
+        for _ in range(8):
+            assert "signedMessageStatus" not in unsigned(car, LATCHKEY, parcel(ANOTHERS))
+        for sent in (parcel(ANOTHERS), PARCEL):
+            assert fault(unsigned(car, LATCHKEY, sent)) == faults.BUSY
+        car.clock.advance(1)
+        assert "signedMessageStatus" not in unsigned(car, LATCHKEY, parcel(ANOTHERS))
+        assert fault(unsigned(car, LATCHKEY, parcel(ANOTHERS))) == faults.BUSY
+    assert not brought.asked
 
 
 def test_nothing_but_a_parcel_is_taken_unsigned_and_no_other_domain_takes_one():
@@ -65,11 +118,12 @@ def asked(car, payload, counter):
 
 def test_what_an_owner_signs_of_an_authority_is_the_couriers_and_the_rest_is_the_views():
     car = Car(owner())
+    car.router.parts = Parts()
     viewed = []
     real, rare.answer = rare.answer, lambda name, parts, reply, failed: viewed.append(name)
     try:
         with Brought() as brought:
-            payloads = [bytes((first << 3 | 2, 0)) for first in range(1, 10)] + [b""]
+            payloads = [PARCEL if first == 5 else bytes((first << 3 | 2, 0)) for first in range(1, 10)] + [b""]
             for n, payload in enumerate(payloads):
                 assert asked(car, payload, n + 1)[1] is None
     finally:
@@ -83,6 +137,7 @@ def test_a_refusal_that_brings_its_own_answer_is_answered_with_that():
     for refusal in (KeyRefused(faults.KEY_NOT_ON_WHITELIST, "there is no authority"), Fault(faults.BUSY, "loading")):
         refusal.answer = b"no"
         car = Car(owner())
+        car.router.parts = Parts()
         with Brought() as brought:
             asked(car, b"\x3a\x00", 1)
             brought.failed(car.conn, brought.reply, refusal)

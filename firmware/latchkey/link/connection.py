@@ -14,7 +14,8 @@ _BAD_TAGS = const(8)  # in a row, before a connection is made to wait a second f
 
 
 class Connection:
-    """Its allowance of failed tags refills by one a second, and never touches another connection's.
+    """Its allowance of failed tags, and of parcels that nothing came of, refills by one a second, and never touches
+    another connection's.
 
     `authenticated_ms` is the tick of its last authenticated command; `untold`: the vehicle has changed, and it does not
     know. Each link has its own way to `send` a whole message, an answer, and to `tell` what nobody asked for (the
@@ -40,5 +41,5 @@ class Connection:
             raise Fault(MessageFault.BUSY, "bad tags")
 
     def bad_tag(self) -> None:
-        """One of its messages had a wrong tag."""
+        """One of its messages had a wrong tag, or was for nothing."""
         self._left -= 1

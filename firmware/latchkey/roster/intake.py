@@ -6,7 +6,6 @@ written. What is under way is kept with the roster (`coming`), so that this can 
 """
 
 import asyncio
-import os
 
 from micropython import const
 
@@ -90,31 +89,12 @@ class Intake:
         self._roster.intake = None
         self._unload()
 
-    def check(self, parcel: Fields) -> None:
-        """What can be told without opening it. Raises Declined."""
-        state = self._roster.state
-        generation = parcel.get(Parcel.generation, 0)
-        version = parcel.get(Parcel.version, 0)
-        part = parcel.get(Parcel.part, 0)
+    async def take(self, parcel: Fields, plain: bytes) -> None:
+        """Take one that was looked at and opened just now, and is not known. Raises Declined; OSError and MemoryError
+        too, after which all is as before; journal.Unclear: only a restart tells."""
         if self._job.locked():
             raise Declined(Decline.BUSY)
-        if bytes(parcel.get(Parcel.address, b"")) != self._roster.address:
-            raise Declined(Decline.ADDRESS)
-        if not version:
-            if generation < state.generation:
-                raise Declined(Decline.OLD)
-        elif (generation, version) < self._roster.floor:
-            raise Declined(Decline.OLD)
-        elif part:
-            coming = self._roster.coming
-            if not coming or coming.part != part or order(coming) != (generation, version):
-                raise Declined(Decline.PART)
-
-    async def take(self, parcel: Fields) -> None:
-        """Take what `check` let through just now. Raises Declined; OSError and MemoryError too, after which all is as
-        before; journal.Unclear: only a restart tells."""
         async with self._job:
-            plain = parcels.opened(self._roster.state.seal, parcel)
             if not parcel.get(Parcel.version, 0):
                 await self._delegation(parcel, plain)
             elif not parcel.get(Parcel.part, 0):
@@ -133,11 +113,6 @@ class Intake:
             raise Declined(Decline.ENCODING)
         if not generation or generation != parcel.get(Parcel.generation, 0) or Signed.signer in signed:
             raise Declined(Decline.ENCODING)
-        digest = formats.digest(body)
-        if generation == state.generation:
-            if digest != state.delegation:
-                raise Declined(Decline.CONTENT)
-            return
         await parcels.verify(state.root, b"latchkey delegation", body, signed.get(Signed.signature, b""))
         if root != state.root:
             await parcels.verify(root, b"latchkey delegation", body, signed.get(Signed.successor, b""))
@@ -146,7 +121,7 @@ class Intake:
         changed = kept.unpack(kept.pack(state))
         changed.root = root
         changed.generation = generation
-        changed.delegation = digest
+        changed.delegation = formats.digest(body)
         changed.signers = signers
         self._forget()  # it was signed by who may not count any more
         await self._put(changed)
@@ -161,7 +136,7 @@ class Intake:
         coming.version = told.get(Head.version, 0)
         coming.keys = told.get(Head.keys, 0)
         coming.hash = bytes(told.get(Head.first, b""))
-        if order(coming) != (parcel.get(Parcel.generation, 0), parcel[Parcel.version]):
+        if order(coming) != parcels.order(parcel)[:2]:
             raise Declined(Decline.ENCODING)
         if len(coming.hash) != (32 if coming.keys else 0) or Signed.successor in signed:
             raise Declined(Decline.ENCODING)
@@ -169,11 +144,6 @@ class Intake:
             raise Declined(Decline.VIN)
         coming.digest = formats.digest(body)
         under_way = self._roster.coming
-        for known in (under_way, None if self._lost(state) else state):
-            if known and order(known) == order(coming):
-                if known.digest != coming.digest:
-                    raise Declined(Decline.CONTENT)
-                return
         if under_way and order(coming) < order(under_way):
             raise Declined(Decline.OLD)
         if coming.made != state.generation:
@@ -245,7 +215,7 @@ class Intake:
         self._batch = bytearray()
 
     async def _finish(self, coming: State) -> None:
-        if coming.keys and self._lost(coming):
+        if lookup.lost(self._roster.root, coming.place, coming.keys):
             raise OSError
         wishes: list[tuple[bytes, int]] = []  # (id, role asked for) of keys of others that would have less of it (R14)
         keychain = self._keychain
@@ -287,13 +257,6 @@ class Intake:
             except MemoryError:
                 raise journal.Unclear  # RAM does not know it: let a restart read it
             self._sessions.drop(None, Origin.ROSTER)
-
-    def _lost(self, state: State) -> bool:
-        """Whether its entries are not all there: then it may be brought again."""
-        try:
-            return bool(state.keys and os.stat(self._path(state))[6] != state.keys * lookup.SIZE)
-        except OSError:
-            return True
 
     def _path(self, state: State) -> str:
         return lookup.path(self._roster.root, state.place)

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """A key looked up in a roster's file, at a cost in RAM that does not grow with it. Loaded by the first who asks."""
 
+import os
 import struct
 
 from micropython import const
@@ -37,6 +38,14 @@ _raw = bytearray(SIZE)
 def path(root: str, place: int) -> str:
     """There are two: one in force, and one for the next."""
     return f"{root}/roster/{place}"
+
+
+def lost(root: str, place: int, keys: int) -> bool:
+    """Whether the entries of that roster's file are not all there: then it may be brought again."""
+    try:
+        return bool(keys and os.stat(path(root, place))[6] != keys * SIZE)
+    except OSError:
+        return True
 
 
 def rank(role: int) -> int:

@@ -1,17 +1,21 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A parcel opened and read: seal, one encoding, signature (docs/protocol.md, "The authority"). Nothing here changes
-anything; what is wrong raises Declined."""
+"""A parcel looked at, opened and read: order, seal, one encoding, signature (docs/protocol.md, "The authority").
+
+Nothing here changes anything; what is wrong raises Declined.
+"""
 
 import struct
 
 from latchkey import crypto
-from latchkey.crypto import publickey
+from latchkey.roster import kept, lookup
+from latchkey.store import formats
 from latchkey.wire import authoritymessages
 from latchkey.wire.pb import DecodeError, decode, encode
 from latchkey.wire.schema import Decline, Parcel, Signed
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from latchkey.roster.held import Roster
     from latchkey.wire.pb import Fields, Table
 
 
@@ -23,11 +27,48 @@ class Declined(Exception):
         self.code = code
 
 
+def check(roster: Roster, parcel: Fields) -> None:
+    """What can be told without opening it. Raises Declined."""
+    generation, version, part = order(parcel)
+    if bytes(parcel.get(Parcel.address, b"")) != roster.address:
+        raise Declined(Decline.ADDRESS)
+    if not version:
+        if generation < roster.state.generation:
+            raise Declined(Decline.OLD)
+    elif (generation, version) < roster.floor:
+        raise Declined(Decline.OLD)
+    elif part:
+        coming = roster.coming
+        if not coming or kept.order(coming) != (generation, version) or coming.part != part:
+            raise Declined(Decline.PART)
+
+
+def known(roster: Roster, parcel: Fields, plain: bytes) -> bool:
+    """Whether it is a delegation or a head that the car has. Raises Declined: CONTENT for another one in its place."""
+    generation, version, part = order(parcel)
+    state = roster.state
+    digests = []
+    if not version and generation == state.generation:
+        digests = [state.delegation]
+    elif version and not part:
+        having = [state if not lookup.lost(roster.root, state.place, state.keys) else None, roster.coming]
+        digests = [one.digest for one in having if one and kept.order(one) == (generation, version)]
+    if not digests:
+        return False
+    if formats.digest(signed(plain)[1]) not in digests:
+        raise Declined(Decline.CONTENT)
+    return True
+
+
+def order(parcel: Fields) -> tuple[int, int, int]:
+    """Generation, version and part."""
+    return parcel.get(Parcel.generation, 0), parcel.get(Parcel.version, 0), parcel.get(Parcel.part, 0)
+
+
 def opened(seal: bytes, parcel: Fields) -> bytes:
     """What is inside. Raises Declined: SEAL."""
     sealed = memoryview(parcel.get(Parcel.sealed, b""))
-    numbers = (parcel.get(Parcel.generation, 0), parcel.get(Parcel.version, 0), parcel.get(Parcel.part, 0))
-    bound = b"latchkey" + bytes(parcel[Parcel.address]) + struct.pack(">III", *numbers)
+    bound = b"latchkey" + bytes(parcel[Parcel.address]) + struct.pack(">III", *order(parcel))
     if len(sealed) < 28:
         raise Declined(Decline.SEAL)
     try:
@@ -56,6 +97,8 @@ def signed(data: bytes) -> tuple[Fields, bytes]:
 
 async def verify(public: bytes, domain: bytes, body: bytes, signature: bytes | memoryview) -> None:
     """Raises Declined: SIGNATURE."""
+    from latchkey.crypto import publickey  # only for what opens
+
     try:
         await publickey.ecdsa_verify_raw(public, crypto.sha256(domain + b"\0" + body), bytes(signature))
     except crypto.CryptoError:

@@ -133,6 +133,17 @@ class FromVCSECMessage:  # vcsec.proto
     nominalError = 46
 
 
+class Grant:  # latchkey.proto
+    handle = 1
+    number = 2
+    limits = 3
+    tag = 4
+
+
+class GrantAnswer:  # latchkey.proto
+    fault = 1
+
+
 class HMAC_Personalized_Signature_Data:  # signatures.proto
     epoch = 1
     counter = 2
@@ -204,6 +215,17 @@ class KeysRequest:  # latchkey.proto
     start = 1
 
 
+class Limits:  # latchkey.proto
+    role = 1
+    commands = 2
+    not_before = 3
+    not_after = 4
+    uses = 5
+    seconds = 6
+    key = 7
+    label = 8
+
+
 class LogEntry:  # latchkey.proto
     number = 1
     boot = 2
@@ -227,6 +249,20 @@ class LogPage:  # latchkey.proto
 class LogRequest:  # latchkey.proto
     since = 1
     raw = 2
+
+
+class Maker:  # latchkey.proto
+    handle = 1
+    salt = 2
+    next = 3
+    time = 4
+    time_known = 5
+    below = 6
+    spent = 7
+
+
+class MakerRequest:  # latchkey.proto
+    handle = 1
 
 
 class MessageStatus:  # universal_message.proto
@@ -309,6 +345,14 @@ class Response:  # car_server.proto
 
 class ResultReason:  # car_server.proto
     plain_text = 1
+
+
+class Revocation:  # latchkey.proto
+    handle = 1
+    maker = 2
+    numbers = 3
+    below = 4
+    tag = 5
 
 
 class RosterStatus:  # latchkey.proto
