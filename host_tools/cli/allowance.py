@@ -76,9 +76,10 @@ def _lasting(limits: ours.Limits, role: str, clock: int, of: Allowed | None) -> 
     return seconds if of is None or not 0 < of.seconds < seconds else 0
 
 
-def check(allowed: Allowed) -> None:
-    """Raises Misuse for limits that would mean nothing."""
-    if allowed.uses and not allowed.commands & (COMMANDS["start"] | COMMANDS["unlock"]):
+def check(limits: ours.Limits, allowed: Allowed | None = None) -> None:
+    """Raises Misuse for limits that would mean nothing, by themselves or with those that they narrow."""
+    may = allowed.commands if allowed else limits.commands or grants.ROLES[messages.role_name(limits.role)]
+    if limits.uses and not may & (COMMANDS["start"] | COMMANDS["unlock"]):
         raise Misuse("uses are starts or unlockings, and this may do neither", "leave --uses out, or give more")
 
 

@@ -12,6 +12,7 @@ from typing import Annotated, Any
 import typer
 from rich.table import Table
 
+from host_tools.cli import allowance
 from host_tools.cli.answer import Answer
 from host_tools.cli.options import Label, Role
 from host_tools.cli.phones import Asked, Looking, look_command, phone_command
@@ -19,6 +20,7 @@ from host_tools.faults import Misuse, Refused
 from host_tools.phone import grants, keyfile, lookup, messages
 from host_tools.phone.client import Phone
 from host_tools.phone.owner import Owner
+from host_tools.phone.present import allowed_of
 
 ORIGINS = {1: "card tap", 2: "owner", 3: "roster", 4: "grant"}
 
@@ -41,10 +43,10 @@ def show(looking: Looking) -> None:
     with looking.car() as car:
         enrolled = car.keys()
         found = [_described(key) for key in enrolled]
-        table = Table("slot", "key", "role", "label", "enrolled by", title=f"Keys of {car.vin}")
+        table = Table("slot", "key", "role", "label", "enrolled by", "limits", title=f"Keys of {car.vin}")
         for key in found:
             role = key["role"] + (" (impermanent)" if key["impermanent"] else "")
-            table.add_row(str(key["slot"]), key["key"], role, key["label"], key["origin"])
+            table.add_row(str(key["slot"]), key["key"], role, key["label"], key["origin"], key.get("left", ""))
         looking.answer.show(table if found else "This car has no keys: `latchkey pair` enrols the first.")
         looking.answer.done(vin=car.vin, count=len(found), keys=found)
 
@@ -149,4 +151,5 @@ def find(phone: Phone, which: str | None) -> bytes:
 def _described(key: dict[str, Any]) -> dict[str, Any]:
     """A key as the car tells of it, with names for the numbers."""
     role, origin = messages.role_name(key["role"]), ORIGINS.get(key["origin"], str(key["origin"]))
-    return {**key, "role": role, "origin": origin, "label": key.get("label") or ""}
+    limited = {"left": allowance.in_words(*allowed_of(key))} if "limits" in key else {}
+    return {**key, **limited, "role": role, "origin": origin, "label": key.get("label") or ""}

@@ -19,7 +19,6 @@ from host_tools.phone import link as links
 from host_tools.phone.client import Phone
 from host_tools.phone.given import Account, Given, GivenFile
 from host_tools.phone.keyfile import Key
-from host_tools.phone.link import Link
 from host_tools.phone.owner import learn, revoke_unheard
 from host_tools.phone.present import allowed_of
 
@@ -48,17 +47,9 @@ def revoke(
     vin, account = known(asked, key, file)
     numbers = [] if everything else _numbers(account, which or [])
     below = account.next if everything else 0
-    account = file.change(vin, lambda now: (now or account).revoked(numbers, below))
+    account = file.revoke(vin, numbers, below)
     heard = _at_the_car(asked, vin, key, lambda phone: revoke_unheard(phone, file))
-    secret, public = account.revoke_key(key), bytes.fromhex(account.car_public)
-    carried = (
-        []
-        if heard
-        else [
-            Link(vin, public, grants.revocation(secret, account.handle, some, under)).url(page)
-            for some, under in account.unheard()
-        ]
-    )
+    carried = [] if heard else [it.url(page) for it in file.unheard(vin, account)]
     what = "all that this key has shared" if everything else _listed(numbers)
     if heard:
         answer.say(f"Car {vin} takes nobody by {what} any more, and keys that came by it are gone.")
@@ -149,9 +140,8 @@ def _described(given: Given, entry: dict[str, Any] | None) -> dict[str, Any]:
 def _state(given: Given, allowed: grants.Allowed | None, entry: dict[str, Any] | None) -> tuple[str, str]:
     if given.revoked:
         return ("revoked", "taken back") if given.heard else ("unheard", "taken back; the car has not heard")
-    if entry is not None and allowed is not None:
-        left, used = allowed_of(entry, allowed)
-        return "accepted", f"key {entry['key']}: {allowance.in_words(left, used)}"
+    if entry is not None:
+        return "accepted", f"key {entry['key']}: {allowance.in_words(*allowed_of(entry))}"
     if given.key:
         return "accepted", f"key {given.key}, when the car was asked"
     if given.spent:

@@ -16,6 +16,7 @@ from host_tools.faults import LatchkeyError
 from host_tools.phone import beside, grants, session
 from host_tools.phone import latchkey_pb2 as ours
 from host_tools.phone.keyfile import Key
+from host_tools.phone.link import Link
 
 _VERSION = 1
 _LARGEST = 4 << 20  # bytes
@@ -62,14 +63,6 @@ class Account:
     below: int = 0  # all numbers below it are revoked, and the car has not heard of it
     given: tuple[Given, ...] = field(default=())
 
-    def grant_key(self, key: Key) -> bytes:
-        """What this owner's grants for that car are tagged with."""
-        return grants.grant_key(self._shared(key), self.salt)
-
-    def revoke_key(self, key: Key) -> bytes:
-        """What this owner's revocations for it are."""
-        return grants.revoke_key(self._shared(key), self.salt)
-
     def unheard(self) -> list[tuple[list[int], int]]:
         """The revocations that the car has not heard: some numbers, and below which all are."""
         numbers = [it.number for it in self.given if it.revoked and not it.heard and it.number >= self.below]
@@ -109,12 +102,6 @@ class Account:
         below = 0 if self.below <= said.below else self.below
         return replace(self, below=below, given=tuple(map(as_seen, self.given)))
 
-    def _shared(self, key: Key) -> bytes:
-        try:
-            return session.shared_key(key.private, bytes.fromhex(self.car_public))
-        except session.Unverified as error:
-            raise _damaged(str(error)) from None
-
     @classmethod
     def parse(cls, value: dict[str, Any]) -> Account:
         """From the file. Raises TypeError, ValueError."""
@@ -135,7 +122,7 @@ class GivenFile:
         if key.path is None:
             raise BadGiven("a key without a file gives nothing", "keep it in a file")
         self._key_path = key.path
-        self._key_id = key.id
+        self._key = key
         self.path = beside.beside(key.path, "given")
 
     def cars(self) -> dict[str, Account]:
@@ -146,7 +133,7 @@ class GivenFile:
             return {}
         except OSError as error:
             raise _damaged(f"{self.path}: {error.strerror}") from None
-        if found is not None and found.get("version") == _VERSION and found.get("key") != self._key_id:
+        if found is not None and found.get("version") == _VERSION and found.get("key") != self._key.id:
             return {}  # another key had this file's name
         try:
             if found is None or found["version"] != _VERSION:
@@ -160,22 +147,45 @@ class GivenFile:
 
         def learn(before: Account | None) -> Account:
             same = before is not None and (before.car_public, before.salt) == (car_public.hex(), said.salt)
-            known = before if before is not None and same else Account(car_public.hex(), said.handle, said.salt, 1)
-            return replace(known, handle=said.handle, next=max(known.next, said.next, 1), time=said.time)
+            if before is not None and same:  # it knows its own numbers, be they on their way yet
+                following = max(before.next, said.below + int.from_bytes(said.spent, "little").bit_length())
+                return replace(before, handle=said.handle, next=following, time=said.time)
+            return Account(car_public.hex(), said.handle, said.salt, said.next, said.time)
 
         return self.change(vin, learn)
 
-    def give(self, vin: str, limits: ours.Limits, now: int) -> tuple[Account, int]:
-        """Take the next number for a grant with those limits: it is on disk when this returns."""
+    def give(self, vin: str, limits: ours.Limits, now: int) -> Link:
+        """A grant with the next number, which is on disk when this returns. Raises BadGiven, BadGrant."""
 
         def take(account: Account | None) -> Account:
             if account is None:
                 raise BadGiven(f"car {vin} has not told this key how to make grants", "share once near the car")
+            if not 0 < account.next < grants.ALL:
+                raise BadGiven(f"this key has no numbers left for car {vin}", "have it removed and enrolled anew")
             made = Given(account.next, now, grants.encoded(limits).hex())
             return replace(account, next=account.next + 1, given=(*account.given, made)[-_KEPT:])
 
+        grants.make(b"", 1, 1, limits)  # what is no grant spends no number
         account = self.change(vin, take)
-        return account, account.given[-1].number
+        key = grants.grant_key(self._shared(account), account.salt)
+        made = grants.make(key, account.handle, account.given[-1].number, limits)
+        return Link(vin, bytes.fromhex(account.car_public), made)
+
+    def revoke(self, vin: str, numbers: Collection[int], below: int = 0) -> Account:
+        """Take those back, and all with lower numbers than that; the car has to hear of it. Raises BadGiven."""
+
+        def take_back(account: Account | None) -> Account:
+            if account is None:
+                raise BadGiven(f"this key has shared nothing of car {vin}", "which car is meant?")
+            return account.revoked(numbers, below)
+
+        return self.change(vin, take_back)
+
+    def unheard(self, vin: str, account: Account) -> list[Link]:
+        """What any phone may carry to the car, of what was taken back and it has not heard."""
+        key, public = grants.revoke_key(self._shared(account), account.salt), bytes.fromhex(account.car_public)
+        found = account.unheard()
+        return [Link(vin, public, grants.revocation(key, account.handle, some, below)) for some, below in found]
 
     def change(self, vin: str, deed: Callable[[Account | None], Account]) -> Account:
         """Change what is kept of a car, one process at a time. Raises BadGiven."""
@@ -185,10 +195,16 @@ class GivenFile:
                 account = deed(cars.get(vin))
                 if account != cars.get(vin):
                     kept = {name: asdict(it) for name, it in {**cars, vin: account}.items()}
-                    beside.replace(self.path, json.dumps({"version": _VERSION, "key": self._key_id, "cars": kept}))
+                    beside.replace(self.path, json.dumps({"version": _VERSION, "key": self._key.id, "cars": kept}))
         except OSError as error:
             raise BadGiven(f"{self.path} cannot be written: {error.strerror}", "nothing was given") from None
         return account
+
+    def _shared(self, account: Account) -> bytes:
+        try:
+            return session.shared_key(self._key.private, bytes.fromhex(account.car_public))
+        except session.Unverified as error:
+            raise _damaged(str(error)) from None
 
 
 def _damaged(why: str) -> BadGiven:

@@ -66,16 +66,16 @@ def left(phone: Phone, given: Allowed) -> tuple[Allowed, int]:
     except LatchkeyError:  # it is enrolled all the same
         return given, 0
     entry = next((it for it in enrolled if it["public"] == phone.key.public.hex()), None)
-    return (given, 0) if entry is None else allowed_of(entry, given)
+    return (given, 0) if entry is None else allowed_of(entry)
 
 
-def allowed_of(entry: dict[str, Any], given: Allowed) -> tuple[Allowed, int]:
-    """A key's limits as the car tells them."""
+def allowed_of(entry: dict[str, Any]) -> tuple[Allowed, int]:
+    """What a key may do as the car tells it, and how many of its uses are spent."""
     role = role_name(entry["role"])
     limits = entry.get("limits", {})
     told = Allowed(
         role,
-        limits.get("commands") or grants.ROLES.get(role, given.commands),
+        limits.get("commands") or grants.ROLES.get(role, 0),
         limits.get("not_before", 0),
         limits.get("not_after", 0),
         limits.get("uses", 0),

@@ -369,7 +369,7 @@ from host_tools.phone import keyfile
 from host_tools.phone import latchkey_pb2 as ours
 from host_tools.phone.given import GivenFile
 file = GivenFile(keyfile.load(Path(sys.argv[1])))
-print(*[file.give(sys.argv[2], ours.Limits(role=8), 0)[1] for _ in range(20)])
+print(*[file.give(sys.argv[2], ours.Limits(role=8), 0).message.number for _ in range(20)])
 """
 
 
@@ -642,6 +642,25 @@ def test_what_is_wrong_with_any_of_it_costs_no_command(away: Key, car: GrantingC
 def test_refusals_of_grants_are_explained() -> None:
     assert "GRANT_FAULT_SPENT" in run("explain", "GRANT_FAULT_SPENT").stdout
     assert Refused("GRANT_FAULT_SPENT").hint
+
+
+def test_the_keychain_shows_what_is_left(away: Key, car: GrantingCar) -> None:
+    said("accept", shared("--uses", "2").url(), *BESIDE)
+    found = said("keys", "--key", "owner.pem", *BESIDE)["keys"][1]
+    assert (found["origin"], found["left"], found["limits"]["number"]) == ("grant", "guest; two starts", 2)
+    shown = run("keys", "--key", "owner.pem", *BESIDE).stdout
+    assert "two starts" in shown and "limits" in shown
+
+
+def test_a_lost_file_begins_where_the_car_says(away: Key, car: GrantingCar) -> None:
+    said("accept", shared().url(), *BESIDE)
+    Path("owner.pem.given.json").unlink()
+    assert said("share", "--key", "owner.pem", *BESIDE)["number"] == 3
+
+
+def test_an_owner_without_numbers_is_told(owner: Key, car: GrantingCar, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(car, "_about", lambda *_: ours.Maker(handle=1, salt=1, below=grants.ALL))
+    assert "no numbers left" in fault("share", "--key", "owner.pem", code=1)
 
 
 def test_every_refusal_of_a_grant_says_what_was_expected() -> None:
