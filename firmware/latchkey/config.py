@@ -100,12 +100,15 @@ def _authority(given: object) -> tuple[bytes, bytes, int, bytes]:
         root, seal = bytes.fromhex(given["root"]), bytes.fromhex(given["seal"])
     except (ValueError, TypeError):
         root = seal = b""
+    from latchkey.roster import kept  # only with an authority
+
     role, url = given.get("role", Role.DRIVER), given.get("url", "")
     if len(root) != 65 or root[0] != 4 or len(seal) != 16:
         raise ConfigError("authority: root is a public key of 65 bytes and seal 16 bytes, both in hex")
-    if not isinstance(role, int) or not isinstance(url, str) or role not in _ROLES or len(url) > 160:
-        raise ConfigError("authority: role is a number of the protocol, url an address of at most 160 characters")
-    return root, seal, role, url.encode()
+    address = url.encode() if isinstance(url, str) else b" "
+    if not isinstance(role, int) or role not in _ROLES or not kept.fetchable(address):
+        raise ConfigError("authority: role is a number of the protocol, url an address (http://…, https://…) or empty")
+    return root, seal, role, address
 
 
 def _check_pins(pins: object, board: Any) -> None:

@@ -71,12 +71,13 @@ def install(
     role: int = 0,
     root: bytes = b"",
     seal: bytes = SEAL.secret,
+    url: bytes = b"",
     tap: bool = True,
 ) -> int:
     """Have the owner install it, and tap the card. Returns the information that the car ends with."""
     view = View(owner)
     root = root or public_bytes(ROOT.public_key())
-    request = ours.ToLatchkey(install=ours.Authority(root=root, seal=seal, role=role))
+    request = ours.ToLatchkey(install=ours.Authority(root=root, seal=seal, role=role, url=url))
 
     def read(plain: bytes) -> ours.AuthorityAnswer | None:
         answer = ours.FromLatchkey.FromString(plain).install

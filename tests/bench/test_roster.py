@@ -498,7 +498,10 @@ def test_r22_the_same_authority_installed_anew_takes_no_roster_from_before(desk:
     assert drives(desk.car, 1) and not drives(desk.car, 2)
 
 
-@pytest.mark.parametrize("bad", [{"root": b"\x04" + b"\x01" * 64}, {"seal": b"short"}, {"role": SERVICE}, {"role": 77}])
+@pytest.mark.parametrize(
+    "bad",
+    [{"root": b"\x04" + b"\x01" * 64}, {"seal": b"short"}, {"role": SERVICE}, {"role": 77}, {"url": b"httpx://a"}],
+)
 def test_r22_what_is_no_authority_is_refused_at_once(desk: Desk, bad: dict[str, Any]) -> None:
     desk.publish(entries(1))
     assert install(desk.car, desk.owner, tap=False, **bad) != 0
@@ -547,6 +550,7 @@ def test_r24_a_thiefs_time_ends_with_his_key(desk: Desk) -> None:
 def test_r24_time_stops_at_the_last_second_that_can_be_kept(desk: Desk) -> None:
     desk.publish(entries(1), issued=2**32 - 1)
     desk.car.clock(5)
+    assert status(desk.owner).time == 2**32 - 1
     desk.publish(entries(1), 2)
     reboot(desk.car, desk.owner, desk.courier)
     assert not drives(desk.car, 1), "it is expired, and does not begin anew"

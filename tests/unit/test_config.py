@@ -88,6 +88,32 @@ def test_a_network_that_is_none_is_refused_by_name_and_its_password_is_never_sho
         assert told.startswith(named) and secret not in told and "seven77" not in told, told
 
 
+AUTHORITY = {"root": "04" + "ab" * 64, "seal": "cd" * 16}
+URL = "http://keys.example:8080/cars"
+NO_URLS = ("http:/keys.example", "https", "httpx://keys.example", "ftp://keys.example", "keys.example", "http://")
+NO_URLS += ("http://keys.example/a b", "http://keys.example/\n", "http://k\xe9ys.example", URL + "x" * 160)
+
+
+def test_an_authority_is_none_unless_it_is_named():
+    def authority(**more):
+        return parse(json.dumps({"vin": VIN, "authority": dict(AUTHORITY, **more)}).encode(), Board).authority
+
+    given = bytes.fromhex(AUTHORITY["root"]), bytes.fromhex(AUTHORITY["seal"])
+    assert parse(json.dumps({"vin": VIN}).encode(), Board).authority is None
+    assert authority() == given + (3, b"")
+    assert authority(role=8, url=URL) == given + (8, URL.encode())
+    assert authority(url="https" + URL[4:])[3] == b"https" + URL[4:].encode()
+
+
+def test_an_authority_that_is_none_is_refused_and_where_it_could_not_be_fetched_from_too():
+    for wrong in (None, [], "x", {"root": AUTHORITY["root"]}, dict(AUTHORITY, name="x")):
+        assert refusal({"vin": VIN, "authority": wrong}).startswith("authority: must be an object")
+    for more in ({"root": "04"}, {"root": "05" + "ab" * 64}, {"seal": "cd"}, {"seal": "xy" * 16}, {"seal": 7}):
+        assert "65 bytes" in refusal({"vin": VIN, "authority": dict(AUTHORITY, **more)})
+    for more in [{"role": 4711}, {"role": "driver"}, {"role": 0}, {"url": 7}] + [{"url": url} for url in NO_URLS]:
+        assert "an address" in refusal({"vin": VIN, "authority": dict(AUTHORITY, **more)}), more
+
+
 def test_a_vin_that_is_none_is_refused():
     for vin in (None, 7, "", VIN[:16], VIN + "0", "5yjs0000000000000", "5YJI0000000000000", "5YJS000000000000O"):
         assert refusal({"vin": vin}).startswith("vin:"), vin

@@ -56,6 +56,15 @@ def test_what_is_read_from_the_record_in_place_is_what_it_says():
     assert asked == [(ROOT, made.place, made.keys, made.digest, bytes(65))]
 
 
+def test_the_time_stops_at_the_last_second_that_a_message_has_room_for():
+    made, clock = state(), Clock()
+    made.time, made.expires = 2**32 - 3, 2**32 - 1
+    roster = Roster(ROOT, clock, made, kept.order(made))
+    for told in (2**32 - 1, 2**32 - 1):
+        clock.advance(2)
+        assert roster.time == told and roster.expired
+
+
 def test_settings_name_the_first_authority_and_none_after_it():
     fresh()
     os.mkdir(ROOT + "/twin")

@@ -20,6 +20,7 @@ _SEAL = const(65)  # where they are in that record (kept.py)
 _ROLE = const(81)
 _INTERVAL = const(111)
 _TIME = const(132)
+_LAST = const(0xFFFFFFFF)  # seconds since 1970 that a message, and that record, have room for
 
 
 class Roster:
@@ -69,7 +70,7 @@ class Roster:
     @property
     def time(self) -> int:
         """Seconds since 1970, at least."""
-        return int(unpack_from("<I", self.body, _TIME)[0]) + self._clock.now() - self._since
+        return min(int(unpack_from("<I", self.body, _TIME)[0]) + self._clock.now() - self._since, _LAST)
 
     @property
     def expired(self) -> bool:

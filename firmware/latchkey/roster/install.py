@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """The owner's part: whose roster the car takes, once the card is tapped, and the end of it (R22, R23)."""
 
-from micropython import const
-
 from latchkey import store
 from latchkey.crypto import CryptoError, publickey
 from latchkey.faults import KeyRefused
@@ -30,8 +28,6 @@ if TYPE_CHECKING:
 
     from latchkey.clock import Clock
     from latchkey.keys.keychain import Keychain
-
-_MOST_URL = const(160)  # bytes
 
 
 class Installed(Change):
@@ -86,8 +82,7 @@ class _Asked(Asked):
             raise self._refused(Refusal.INVALID_PUBLIC_KEY, "root")
         if not lookup.rank(role):
             raise self._refused(Refusal.ATTEMPTING_TO_ADD_KEY_WITHOUT_ROLE, "role")
-        plain = not url or (url.startswith(b"http") and min(url) > 0x20 and max(url) < 0x7F)
-        if len(seal) != 16 or len(url) > _MOST_URL or not plain:
+        if len(seal) != 16 or not kept.fetchable(url):
             raise self._refused(Refusal.UNDOCUMENTED_ERROR, "seal or url")
         return Installed(kept.State(root, seal, role, url))
 

@@ -53,7 +53,6 @@ _MOST_SIGNERS = const(4)
 _MOST_IN_PART = const(8)
 _BATCH = const(39 * 104)  # bytes written at a time: most of a flash block
 _LIE = const(10 * 366 * 86400)  # seconds that a car's time is not ahead by itself of a roster that is published
-_LAST = const(0xFFFFFFFF)  # seconds since 1970 that the record can keep
 _TOLD = const(8)  # wishes that are in the log, of one roster
 
 
@@ -232,7 +231,7 @@ class Intake:
         known = self._roster.time
         if coming.made > self._roster.state.made and known - coming.issued > _LIE:
             known = 0  # a thief of the signing key said so, whom a later generation has ended
-        coming.time = min(max(known, coming.issued), _LAST)
+        coming.time = max(known, coming.issued)
         await self._put(coming)
         self._forget()
         self._log.append(LogKind.ROSTER, "", None, 0, 0, coming.version)

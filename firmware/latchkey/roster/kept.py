@@ -25,6 +25,7 @@ _TRIES = const(3)
 # wishes; time
 _LAYOUT = const("<65s16sBI8sBIIIIII8sBII")
 _KEY = const(65)
+_MOST_URL = const(150)  # bytes of an address, after http:// or https://
 
 
 class State:
@@ -45,6 +46,14 @@ class State:
         self.keys = self.place = self.wishes = self.time = self.part = self.count = 0
         self.delegation = self.digest = bytes(8)
         self.signers = self.hash = self.last = b""
+
+
+def fetchable(url: bytes) -> bool:
+    """Whether an authority may name it: where to fetch parcels over HTTP, or nowhere (empty)."""
+    if not url:
+        return True
+    scheme, _, rest = url.partition(b"://")
+    return scheme in (b"http", b"https") and 0 < len(rest) <= _MOST_URL and min(rest) > 0x20 and max(rest) < 0x7F
 
 
 def order(state: State) -> tuple[int, int]:
