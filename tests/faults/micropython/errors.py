@@ -48,6 +48,23 @@ class Reads(RamFlash):
         return error
 
 
+class LateFlash(QuickFlash):
+    """Does what it says has failed. `left` is the image of a board whose power failed just then.
+
+    littlefs itself does not live through that everywhere: told that the last write of a removal in the keychain has
+    failed, it writes on, and a folder is inside itself after the next mount.
+    """
+
+    left = None
+
+    def _operate(self, block, offset, data):
+        error = super()._operate(block, offset, data)
+        if error and not self.dead:
+            self._put(block, offset, data)
+            self.left = self.image()
+        return error
+
+
 class Sweep:
     """Where an act is to fail: `start` mounts a flash and gets ready, and returns what `act` is done to."""
 
