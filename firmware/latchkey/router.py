@@ -34,7 +34,6 @@ if TYPE_CHECKING:
     from latchkey.clock import Clock
     from latchkey.link.connection import Connection
     from latchkey.security import Security
-    from latchkey.session.barereply import BareReply
     from latchkey.session.sessions import Session, Sessions
     from latchkey.session.verify import Verified
 
@@ -44,8 +43,8 @@ _UNANSWERABLE = const(MessageFault.NONE)  # met with silence
 
 
 class Router:
-    """record(kind, name of the connection, key id or None, command, fault, detail) writes the access log; emit(dict),
-    where there is a bench, tells it. parts: what an owner may look at."""
+    """record(kind, name of the connection, key id or None, command, fault, detail, request hash) writes the access log;
+    emit(dict), where there is a bench, tells it. parts: what an owner may look at."""
 
     def __init__(
         self,
@@ -53,7 +52,7 @@ class Router:
         clock: Clock,
         sessions: Sessions,
         security: Security,
-        record: Callable[[int, str, bytes | None, int, int, int], None],
+        record: Callable[..., None],
         emit: Callable[[dict[str, Any]], None] | None,
         parts: Any,
     ) -> None:
@@ -86,7 +85,9 @@ class Router:
 
     def failed(self, conn: Connection, reply: Any, error: Exception) -> None:
         """Turn what became of a message into its answer; reply is None if it was too broken to be answered."""
-        who = _signer(reply)
+        verified = reply.verified if reply else None
+        who = verified and verified.session
+        about = verified.request_hash if verified else b""
         try:
             if isinstance(error, MemoryError):
                 error = Fault(MessageFault.BUSY, "memory")
@@ -94,13 +95,13 @@ class Router:
                 session = error.session if isinstance(error, Unverified) else None
                 if error.code == MessageFault.INVALID_SIGNATURE:
                     conn.bad_tag()
-                self._refuse(conn, session or who, error.why, error.code, 0, 0, error.expected, error.got)
+                self._refuse(conn, session or who, about, error.why, error.code, 0, 0, error.expected, error.got)
                 if error.answer is not None:
                     reply.payload(error.answer)
                 elif reply and error.code != _UNANSWERABLE:
                     reply.fault(error.code, session, self._sessions.public, self._clock.now())
             elif isinstance(error, KeyRefused):
-                self._refuse(conn, who, error.why, 0, error.code)
+                self._refuse(conn, who, about, error.why, 0, error.code)
                 answer = error.answer
                 if answer is None:
                     from latchkey.keys import answers as key_answers
@@ -108,11 +109,11 @@ class Router:
                     answer = key_answers.whitelist_status(error.code, who.record.id if who else None)
                 reply.payload(answer)
             elif isinstance(error, Refused):
-                self._refuse(conn, who, "vehicle state", 0, 0, error.code)
+                self._refuse(conn, who, about, "vehicle state", 0, 0, error.code)
                 reply.payload(answers.nominal_error(error.code))
             else:
                 tell(error)
-                self._refuse(conn, None, repr(error), MessageFault.INTERNAL)
+                self._refuse(conn, None, b"", repr(error), MessageFault.INTERNAL)
                 if reply:
                     reply.fault(MessageFault.INTERNAL)
         except MemoryError:
@@ -208,6 +209,7 @@ class Router:
         self,
         conn: Connection,
         who: Session | None,
+        about: bytes,
         why: str,
         fault: int,
         information: int = 0,
@@ -215,9 +217,11 @@ class Router:
         expected: object = None,
         got: object = None,
     ) -> None:
-        """By a MessageFault, or else by a whitelist information or a GenericError."""
+        """By a MessageFault, or else by a whitelist information or a GenericError; `about` is a verified request's
+        hash."""
         key_id = who.record.id if who else None
-        self._record(LogKind.PREVENTED if error else LogKind.REFUSED, conn.name, key_id, 0, fault, information or error)
+        kind = LogKind.PREVENTED if error else LogKind.REFUSED
+        self._record(kind, conn.name, key_id, 0, fault, information or error, about)
         if not self._emit:
             return
         event = {"event": "refused", "conn": conn.name, "fault": fault, "why": why}
@@ -236,7 +240,3 @@ class Router:
 def _field(message: memoryview | bytes) -> int:
     """The number of its first field."""
     return message[0] >> 3 if message else 0
-
-
-def _signer(reply: Reply | BareReply | None) -> Session | None:
-    return reply.verified.session if reply and reply.verified else None

@@ -40,15 +40,15 @@ _PIECE = const(256)
 
 class Security:
     """ask(operation, reply, record of its signer or None) takes a key operation, to be answered in its time.
-    record(kind, name of the connection, key id or None, command, fault) writes the access log; emit(dict), where there
-    is a bench, tells it."""
+    record(kind, name of the connection, key id or None, command, fault, detail, request hash) writes the access log;
+    emit(dict), where there is a bench, tells it."""
 
     def __init__(
         self,
         vehicle: Vehicle,
         keychain: Keychain,
         ask: Callable[[memoryview, Any, Record | None], None],
-        record: Callable[[int, str, bytes | None, int, int], None],
+        record: Callable[[int, str, bytes | None, int, int, int, bytes], None],
         emit: Callable[[dict[str, Any]], None] | None,
     ) -> None:
         self.vehicle = vehicle
@@ -102,7 +102,8 @@ class Security:
 
         What runs out of memory does so before the change, which allocates nothing; after it only an answer can be lost.
         """
-        record = reply.verified.session.record  # type: ignore[union-attr]
+        verified: Any = reply.verified
+        record = verified.session.record
         policy.check(record, command, self.keychain)
         emit = self._emit
         event = (
@@ -110,7 +111,7 @@ class Security:
         )
         [bytearray(_PIECE) for _ in range(_SPARE)]  # not in one: a heap in use may have no longer piece left
         change()
-        self._record(LogKind.COMMAND, reply.conn.name, record.id, command, 0)
+        self._record(LogKind.COMMAND, reply.conn.name, record.id, command, 0, 0, verified.request_hash)
         told = False
         try:
             reply.payload(answer(self.vehicle))

@@ -23,6 +23,7 @@ from latchkey.wire.schema import (
     KeysPage,
     KeysRequest,
     LogEntry,
+    LogHead,
     LogPage,
     LogRequest,
     MessageFault,
@@ -53,7 +54,13 @@ if TYPE_CHECKING:
         car: Any
 
 
-_MODULES = ("latchkey.rare", "latchkey.view", "latchkey.wire.viewmessages", "latchkey.store.logreader")
+_MODULES = (
+    "latchkey.rare",
+    "latchkey.view",
+    "latchkey.proof",
+    "latchkey.wire.viewmessages",
+    "latchkey.store.logreader",
+)
 _IDLE_MS = const(10_000)
 _KEYS = const(4)  # in a page, each a look-up in flash
 _ENTRIES = const(8)  # of the log, in a page
@@ -98,13 +105,19 @@ def _answer(parts: Parts, reply: Reply) -> None:
     request = decode(viewmessages.TO_LATCHKEY, verified.plaintext)
     kind = request.get(Wire.ONE_OF)
     own = None if policy.permitted(record, Permission.AUDIT, keychain) else record  # all that who asks may see
+    whose = own and own.id.hex()
     answer: Fields
     if kind == ToLatchkey.status:
         answer = _status(parts)
     elif kind == ToLatchkey.keys:
         answer = _keys(keychain, request[kind].get(KeysRequest.start, 0), own)
     elif kind == ToLatchkey.log:
-        answer = _log(parts.car.log, request[kind].get(LogRequest.since, 0), own)
+        answer = _log(parts.car.log, request[kind], whose)
+    elif kind == ToLatchkey.receipt or kind == ToLatchkey.head:
+        from latchkey import proof
+
+        proof.act(parts, reply, kind, request[kind], whose)
+        return
     else:
         raise Fault(MessageFault.INVALID_COMMAND, "request")
     reply.payload(encode(viewmessages.FROM_LATCHKEY, {kind: answer}))  # an answer has its request's number
@@ -182,15 +195,22 @@ def _key(record: Record) -> Fields:
     })
 
 
-def _log(log: AccessLog, since: int, own: Record | None) -> Fields:
-    """Of the next few entries, those that are sound, and that who asks may see."""
+def _log(log: AccessLog, asked: Fields, whose: str | None) -> Fields:
+    """Of the next few entries, those that are sound, and that who asks may see; raw: as they are in flash."""
     from latchkey.store import logreader
 
-    found, since = logreader.read(log, since, _ENTRIES)
-    whose = own and own.id.hex()
-    kinds = logreader.KINDS
-    entries = [_entry(entry, kinds) for entry in found if not whose or entry["key"] == whose]
-    return {LogPage.entries: entries, LogPage.next: since or None}
+    found, since = logreader.read(log, asked.get(LogRequest.since, 0), _ENTRIES)
+    if whose:
+        found = [entry for entry in found if entry["key"] == whose]
+    if not asked.get(LogRequest.raw):
+        kinds = logreader.KINDS
+        return {LogPage.entries: [_entry(entry, kinds) for entry in found], LogPage.next: since or None}
+    end, chain = logreader.head(log)
+    return {
+        LogPage.entries: [{LogEntry.raw: entry["raw"]} for entry in found if entry["seq"] <= end],
+        LogPage.next: since if since < end else None,
+        LogPage.head: None if whose else {LogHead.number: end or None, LogHead.chain: chain},
+    }
 
 
 def _entry(entry: dict[str, Any], kinds: tuple[str, ...]) -> Fields:

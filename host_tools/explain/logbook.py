@@ -61,6 +61,8 @@ def table(entries: list[dict[str, Any]], labels: dict[str, str]) -> Table:
             what, ended = "two asked to be enrolled", ended.replace("done", "no tap counted")
         if entry["kind"] == "identity":
             what, ended = "the car lost its identity and drew another", "pair anew with the card"
+        if entry["kind"] == "gap":
+            what, ended = "the chain of the log begins anew", "what is above is not proven by what is below"
         if entry["kind"] == "dropped":
             what, ended = f"{entry['count']} entries found no room", ""
         found.add_row(str(entry["seq"]), str(entry["boot"]), f"{entry['at']} s", what, who, entry["conn"], ended)

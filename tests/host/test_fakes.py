@@ -66,7 +66,7 @@ FAKES = [
     # the stand-in, the real one, and what is the test's own of it
     ("support.py", "Keys", "keys/keychain.py", "Keychain", {"records", "looked_up", "put"}),
     ("support.py", "Listing", "roster/held.py", "Roster", {"publics", "lapsed"}),
-    ("support.py", "Log", "store/accesslog.py", "AccessLog", {"entries", "flushed"}),
+    ("support.py", "Log", "store/accesslog.py", "AccessLog", {"entries", "requests", "flushed"}),
     ("test_card.py", "Reply", "session/reply.py", "Reply", set()),
     (
         "test_enrolment.py",

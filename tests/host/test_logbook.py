@@ -58,11 +58,12 @@ def test_people_see_who_did_what_and_how_often_it_was_refused() -> None:
         an_entry(seq=9, kind="dropped", key=None, conn="", count=12),
         an_entry(seq=10, kind="boot", key=None, conn=""),
         an_entry(seq=11, kind="collision", key=None, conn="ble", count=3),
+        an_entry(seq=12, kind="gap", key=None, conn=""),
     ]
     console = Console(width=120)
     with console.capture() as captured:
         console.print(logbook.table([logbook.described(entry) for entry in entries], {"0a1b2c3d": "Ann's phone"}))
     text = captured.get()
     told = ("0a1b2c3d Ann's phone", "unlock", "UNKNOWN_KEY_ID, 40 times", "12 entries found no room", "boot")
-    for words in (*told, "no tap counted, 3 times"):
+    for words in (*told, "no tap counted, 3 times", "the chain of the log begins anew"):
         assert words in text

@@ -66,6 +66,7 @@ LATER = {  # taken as bytes, and decoded by whom it concerns, or empty
     ("ToLatchkey", "status"),
     ("ToLatchkey", "roster"),
     ("ToLatchkey", "remove"),
+    ("ToLatchkey", "head"),
 }
 KINDS = {
     FieldDescriptor.TYPE_UINT32: UINT,

@@ -139,10 +139,12 @@ class Log:
 
     def __init__(self):
         self.entries = []
+        self.requests = []  # the hashes of those that they are about
         self.flushed = 0
 
-    def append(self, kind, conn, key_id, command, outcome, detail=0):
+    def append(self, kind, conn, key_id, command, outcome, detail=0, request=b""):
         self.entries.append((KINDS[kind], key_id, command, outcome, detail))
+        self.requests.append(request)
 
     async def flush(self):
         self.flushed += 1

@@ -9,6 +9,7 @@ from binascii import crc32
 from latchkey import store
 from latchkey.store import logreader
 from latchkey.wire.schema import LogKind
+from logchain import broken, link, raws
 from ramflash import ROOT, RamFlash, flip, fresh, mount
 
 
@@ -42,6 +43,10 @@ def fill(log, count):
     for i in range(count):
         did(log, i)
         flush(log)
+
+
+def kinds(log, *args):
+    return [entry["kind"] for entry in logreader.entries(log, *args)]
 
 
 def numbers(log, *args):
@@ -346,7 +351,7 @@ def test_a_damaged_entry_is_left_out_and_never_read_as_another():
 
 
 def test_a_log_with_any_damage_at_its_end_goes_on():
-    for damage in (0, 4 * 64 + 5):  # its first, its last entry
+    for damage, gap in ((0, False), (4 * 64 + 5, True)):  # its first, its last entry
         fresh()
         fill(opened(), 5)
         flip(ROOT + "/log/0", damage)
@@ -354,7 +359,7 @@ def test_a_log_with_any_damage_at_its_end_goes_on():
         did(log, 42)
         flush(log)
         found = list(logreader.entries(opened()))
-        assert found[-1]["command"] == 42 and len(found) == 5
+        assert found[-1]["command"] == 42 and len(found) == 5 + gap
         assert opened().last == log.last
 
 
@@ -368,14 +373,15 @@ def test_a_log_cut_short_or_too_long_goes_on_in_the_next_segment():
             f.write(data[:size])
         log = opened()
         whole = min(size // 64, 5)
-        assert numbers(log) == list(range(1, whole + 1)), size
+        gap = size > 4096  # the last of its places is none that was written
+        assert numbers(log)[:whole] == list(range(1, whole + 1)), size
         did(log, 42)
         flush(log)
         did(log, 43)
         flush(log)
         found = list(logreader.entries(opened()))
         assert [entry["command"] for entry in found[-2:]] == [42, 43], size
-        assert len(found) == whole + 2
+        assert len(found) == whole + gap + 2
 
 
 def test_garbage_and_missing_segments_are_survived():
@@ -393,15 +399,79 @@ def test_garbage_and_missing_segments_are_survived():
     assert opened().last == 301
 
 
-def test_32_bytes_of_an_entry_are_left_for_a_hash_chain():
+def test_each_entry_has_the_hash_of_itself_and_of_the_hash_before_it():
     fresh()
-    fill(opened(), 1)
-    with open(ROOT + "/log/0", "rb") as f:
-        raw = f.read()
-    assert len(raw) == 64 and raw[28:60] == bytes(32) and raw[:28] != bytes(28)
+    log = opened()
+    fill(log, 2)
+    for i in range(5):
+        did(log, i)
+    flush(log)
+    found = raws()
+    before = bytes(16)
+    for number in range(1, 8):
+        raw = found[number]
+        before = link(before, raw)
+        assert raw[36:52] == before and raw[52:60] == bytes(8) and raw[27] == 3
+    assert log.chain == before
 
 
-def entry(seq, boot=1, version=2):
+def test_the_chain_goes_on_over_segments_the_rings_end_and_restarts():
+    fresh()
+    for _ in range(12):
+        fill(opened(), 61)
+    assert broken() == [] and len(raws()) > 448
+
+
+def test_what_was_counted_up_after_a_write_that_failed_is_chained_as_it_is_written():
+    flash = fresh()
+    log = opened()
+    fill(log, 2)
+    refuse(log, 6)
+    did(log, 1)
+    flash.fail_after(1, 5)
+    flush(log)
+    assert len(log.waiting()) == 2 * 64
+    refuse(log, 6)
+    flash.fail_after(0)
+    did(log, 2)
+    flush(log)
+    assert broken() == [] and [entry["count"] for entry in logreader.entries(log, 2)] == [2, 1, 1]
+
+
+def test_an_entry_has_the_first_bytes_of_its_requests_tag():
+    fresh()
+    log = opened()
+    tag = bytes(range(1, 18))
+    log.append(LogKind.COMMAND, "ble/0", b"keyA", 16, 0, 0, tag)
+    did(log, 1)
+    flush(log)
+    assert [raws()[number][28:36] for number in (1, 2)] == [tag[1:9], bytes(8)]
+    log.append(LogKind.COMMAND, "ble/0", b"keyA", 2, 0, 0, b"")
+    flush(log)
+    assert raws()[3][28:36] == bytes(8), "and nothing of the entry that waited in its place before"
+
+
+def test_of_refusals_that_are_counted_up_the_newest_requests_tag_is_kept_and_none_that_nobody_signed():
+    fresh()
+    log = opened()
+    for tag in (b"\x05first...", b"\x05second..", b""):
+        log.append(LogKind.REFUSED, "ble/0", b"keyA", 0, 6, 0, tag)
+    flush(log)
+    assert raws()[1][12:14] == b"\x03\x00" and raws()[1][28:36] == b"second.."
+
+
+def test_it_knows_whether_something_that_was_done_has_no_entry():
+    fresh()
+    log = opened()
+    for i in range(50):
+        refuse(log, i)
+    assert log.dropped and not log.lost, "a stranger's refusals are no deeds"
+    for i in range(40):
+        did(log, i)
+    assert log.lost
+
+
+def entry(seq, boot=1, version=3):
     """A sound entry with any numbers."""
     raw = bytearray(64)
     struct.pack_into("<IIIH13sB", raw, 0, seq, boot, 7, 1, bytes(13), version)

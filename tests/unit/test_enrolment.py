@@ -13,6 +13,7 @@ from latchkey.keys.enrolment import TAP_WINDOW, Enrolment
 from latchkey.keys.record import IMPERMANENT
 from latchkey.keys.report import Report
 from latchkey.session.sessions import Sessions
+from latchkey.session.verify import Verified
 from latchkey.store import calendarfile
 from latchkey.store.logreader import KINDS
 from latchkey.wire.schema import Permission
@@ -27,6 +28,7 @@ WHITELIST = "latchkey.keys.whitelist"
 class Reply:
     def __init__(self, conn=None):
         self.conn = conn or Conn()
+        self.verified = None
         self.statuses = []
         self.waited = False
         self.bench = None
@@ -400,6 +402,15 @@ async def test_no_room_for_a_plan_costs_one_request():
     assert reply.information() == 0
 
 
+async def test_a_signed_change_is_logged_with_the_hash_of_its_request():
+    friend = owner(other_key(2), role=3)
+    bench, reply = Bench(Keys(owner(), friend)), Reply()
+    reply.verified = Verified(None, b"", b"\x05the tag")
+    bench.manage(removal(friend.public), reply, owner())
+    await bench.settle()
+    assert bench.logged[0][0] == "command" and bench.logged[0][-1] == b"\x05the tag"
+
+
 async def test_a_removed_keys_session_ends():
     friend = owner(other_key(2), role=3)
     bench, reply = Bench(Keys(owner(), friend)), Reply()
@@ -583,7 +594,7 @@ async def test_who_was_too_late_is_told_so_and_logged_also_when_the_next_one_ask
     bench.clock.advance(2 * TAP_WINDOW)
     bench.pair(operation(ADD, VEHICLE_PUBLIC), Reply())
     assert late.information() == faults.KEY_NO_TAP_IN_TIME
-    assert bench.logged == [("refused", "", owner().id, 1024, 0, faults.KEY_NO_TAP_IN_TIME)]
+    assert bench.logged == [("refused", "", owner().id, 1024, 0, faults.KEY_NO_TAP_IN_TIME, b"")]
 
 
 async def test_two_on_the_air_do_not_hinder_who_asks_inside_the_car():

@@ -75,3 +75,12 @@ def test_what_was_reported_is_written_when_it_has_to_be():
     log = Log()
     asyncio.run(Report(log, None).written())
     assert log.flushed == 1
+
+
+def test_the_command_and_the_refusal_have_the_hash_of_the_request_and_what_became_of_the_key_has_none():
+    log = Log()
+    report = Report(log, None)
+    report.done(ADDED, ACTOR, 0, "", b"hash")
+    report.done(ADDED, ACTOR, 4, "full", b"hash")
+    report.done(ADDED, None, 0, "")
+    assert log.requests == [b"hash", b"", b"hash", b""]

@@ -592,6 +592,22 @@ def test_the_bench_hears_what_was_done_and_why_something_was_not():
     assert verified == 0 and events[0]["fault"] == faults.INVALID_TOKEN_OR_COUNTER and events[0]["key"] == key
 
 
+def test_an_entry_has_the_hash_of_the_request_that_was_verified_and_of_no_other():
+    car = Car(owner(commands=Permission.UNLOCK | Permission.LOCK))
+    car.vehicle.door(0, True)
+    for payload, kind in ((UNLOCK, "command"), (LOCK, "prevented"), (START, "refused"), (b"\x10\x7f", "refused")):
+        for method, how in (("gcm", 5), ("hmac", 8)):
+            fields, _ = car.command(payload, method=method)
+            signature = fields["signature_data"]
+            tag = signature["AES_GCM_Personalized_data" if method == "gcm" else "HMAC_Personalized_data"]["tag"]
+            assert car.logged[-1][0] == kind and car.log.requests[-1] == bytes([how]) + tag[:16]
+    for bent in ({"tag": bytes(16)}, {"epoch": bytes(16)}, {"sent_counter": 1}):
+        car.command(UNLOCK, **bent)
+        assert car.logged[-1][0] == "refused" and car.log.requests[-1] == b""
+    car.unsigned(encode(messages.UNSIGNED_MESSAGE, MISSING))
+    assert car.log.requests[-1] == b""
+
+
 def test_a_refusal_is_in_the_log_with_its_key_and_its_code():
     car = Car(owner())
     car.command(UNLOCK, tag=bytes(16))

@@ -93,7 +93,7 @@ class Car:
         view._task = view._task or self  # loaded before: it answers at once
         from latchkey.wire import viewmessages  # noqa: F401 - so are its messages
 
-    def _record(self, kind, conn, key_id, command, fault, detail=0):
+    def _record(self, kind, conn, key_id, command, fault, detail=0, request=b""):
         self.refused.append(fault)
 
     def handle(self, fields):

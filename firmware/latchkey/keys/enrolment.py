@@ -37,6 +37,7 @@ if TYPE_CHECKING:
         """How whoever asked is answered, now and later."""
 
         conn: Connection
+        verified: Any
 
         def payload(self, payload: bytes) -> None: ...
         def waiting(self) -> None: ...
@@ -214,7 +215,8 @@ class Enrolment:
             why = _why(error)
         self._end_sessions(change)
         signer = key_id(actor) if actor else None
-        self._report.done(change, signer, code, why)
+        verified = asked.reply.verified
+        self._report.done(change, signer, code, why, verified.request_hash if verified else b"")
         await self._report.written()  # no key is enrolled that the log does not know of (law 5)
         asked.done(code, signer)
 

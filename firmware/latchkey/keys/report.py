@@ -52,20 +52,21 @@ class Report:
         why = "two have asked: a tap approves nobody for %d s" % left
         self._emit({"event": "refused", "by": "card", "information": code, "why": why})
 
-    def done(self, change: Change, actor: bytes | None, code: int, why: str) -> None:
-        """A key operation ended: actor is the id of the key that asked for it, or None; code 0 is success."""
+    def done(self, change: Change, actor: bytes | None, code: int, why: str, request: bytes = b"") -> None:
+        """A key operation ended: actor is the id of the key that asked for it, or None, and `request` the hash of how
+        it asked; code 0 is success."""
         kind = LogKind.REFUSED if code else change.kind
         key_id = change.key_id
         told: dict[str, Any] = {"event": _WORDS[kind], "by": actor.hex() if actor else change.by}
         if key_id:
             told["key"] = key_id.hex()
         if code:
-            self._log.append(kind, "", actor or key_id, Permission.CHANGE_KEY, 0, code)
+            self._log.append(kind, "", actor or key_id, Permission.CHANGE_KEY, 0, code, request)
             told["information"] = code
             told["why"] = why
         else:
             if actor:
-                self._log.append(LogKind.COMMAND, "", actor, Permission.CHANGE_KEY, 0)
+                self._log.append(LogKind.COMMAND, "", actor, Permission.CHANGE_KEY, 0, 0, request)
             self._log.append(kind, "", key_id, 0, 0, change.detail)
         self._emit(told)
 

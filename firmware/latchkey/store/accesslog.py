@@ -5,6 +5,8 @@ Entry n has its fixed place: 8 segment files of 64 entries of 64 bytes, one flas
 `flush`. What was done is written at once. Refusals cost a stranger nothing, so they must not cost flash or push the
 rest out of the ring: equal ones are counted up, few different ones are kept for a flush, and flushes for their sake
 are rationed. What finds no room is counted, and the count is logged.
+
+Each entry has a hash of itself and of the hash before it (docs/protocol.md, "A log that proves itself").
 """
 
 import asyncio
@@ -13,7 +15,7 @@ from binascii import crc32
 
 from micropython import const
 
-from latchkey import store
+from latchkey import crypto, store
 from latchkey.wire.schema import LogKind
 
 TYPE_CHECKING = False
@@ -24,15 +26,18 @@ CONNS = ("", "serial", "ble")
 _SEGMENTS = const(8)
 _PLACES = const(64)  # a segment
 _SIZE = const(64)
-# number, boot, at, count, what, version; 32 bytes for a hash chain, and the CRC of all before it
-_LAYOUT = const("<IIIH13sB")
+# number, boot, at, count, what, version, request; then its link of the chain, 8 bytes that are 0, a CRC of all of it
+_LAYOUT = const("<IIIH13sB8s")
 # what: kind, conn, command, outcome, detail, key id, whether there is a key. Refusals alike in it are counted up.
 _WHAT = const("<BBHHH4sB")
 _COUNT = const(12)
 _WHAT_AT = const(14)
 _WHAT_END = const(27)
+_REQUEST = const(28)  # the first 8 bytes of the tag of the request that it is about
+_LINK = const(36)
+_LINK_END = const(52)
 _CRC = const(60)
-_VERSION = const(2)
+_VERSION = const(3)
 
 _WAITING = const(16)  # entries in RAM, one of them kept for the count of dropped ones
 _REFUSALS = const(4)  # different ones that wait, and one when their ration is spent
@@ -44,10 +49,11 @@ _PAUSE_MS = const(20)  # before a flush, in which an answer leaves: a flash can 
 
 
 class AccessLog:
-    """`boot` is the number of this start, `last` that of the newest entry (logreader.opened). A log that cannot be
-    written waits in RAM, and the car runs without."""
+    """`boot` is the number of this start, `last` that of the newest entry, `chain` the link of the newest in flash
+    (logreader.opened). A log that cannot be written waits in RAM, and the car runs without. `lost`: what was done in
+    this life of the board has not all got an entry."""
 
-    def __init__(self, folder: str, now: Callable[[], int], boot: int, last: int) -> None:
+    def __init__(self, folder: str, now: Callable[[], int], boot: int, last: int, chain: bytes) -> None:
         self.folder = folder
         self._now = now
         self._waiting = bytearray(_WAITING * _SIZE)
@@ -60,13 +66,25 @@ class AccessLog:
         self._ration = _RATION
         self._refilled = now()
         self.dropped = 0
+        self.lost = False
         self.boot = boot
         self.last = last
+        self.chain = chain
         self._wake = asyncio.Event()
 
-    def append(self, kind: int, conn: str, key_id: bytes | None, command: int, outcome: int, detail: int = 0) -> None:
+    def append(
+        self,
+        kind: int,
+        conn: str,
+        key_id: bytes | None,
+        command: int,
+        outcome: int,
+        detail: int = 0,
+        request: bytes = b"",
+    ) -> None:
         """One entry, to be written soon: a LogKind, the name of a connection or "", a 4-byte key id, a Permission, a
-        MessageFault, and what else a refusal has (latchkey.proto, LogEntry). Raises nothing."""
+        MessageFault, what else a refusal has (latchkey.proto, LogEntry), and the request's hash (Verified). Raises
+        nothing."""
         waiting = self._waiting
         try:
             name = conn.split("/")[0]
@@ -80,7 +98,9 @@ class AccessLog:
                 key_id or b"",
                 key_id is not None,
             )
+            request = request[1:9]
         except MemoryError:  # what finds no memory is counted, like what finds no room
+            self.lost = True
             self.dropped += 1
             self._lost += 1
             return
@@ -91,15 +111,18 @@ class AccessLog:
                 if waiting[at + _WHAT_AT : at + _WHAT_END] == what:
                     count = struct.unpack_from("<H", waiting, at + _COUNT)[0]
                     struct.pack_into("<H", waiting, at + _COUNT, min(count + 1, 0xFFFF))
+                    if request:
+                        waiting[at + _REQUEST : at + _LINK] = request
                     return
         most = _WAITING - 1 - _KEYS * (rationed or kind == LogKind.COMMAND)
         if self._n >= most or (refused and self._refusals >= (_REFUSALS if self._ration > 1 else 1)):
+            self.lost |= not rationed
             self.dropped += 1
             self._lost += 1
             return
         if not self._n:
             self._since = self._now()
-        self._put(what)
+        self._put(what, 1, request)
         if refused:
             self._refusals += 1
         elif not rationed and kind != LogKind.BOOT:
@@ -122,10 +145,10 @@ class AccessLog:
             except MemoryError:  # it keeps what it has not written, and is due again
                 await asyncio.sleep_ms(_PAUSE_MS)
 
-    def _put(self, what: bytes, count: int = 1) -> None:
+    def _put(self, what: bytes, count: int, request: bytes) -> None:
         self.last += 1
         at = self._n * _SIZE
-        struct.pack_into(_LAYOUT, self._waiting, at, self.last, self.boot, self._now(), count, what, _VERSION)
+        struct.pack_into(_LAYOUT, self._waiting, at, self.last, self.boot, self._now(), count, what, _VERSION, request)
         self._n += 1
 
     def due(self) -> bool:
@@ -147,7 +170,7 @@ class AccessLog:
                 self._ration = max(0, self._ration - 1)
             self._urgent = False
             if self._lost and self._n < _WAITING - _KEYS:
-                self._put(struct.pack(_WHAT, LogKind.DROPPED, 0, 0, 0, 0, b"", 0), min(self._lost, 0xFFFF))
+                self._put(struct.pack(_WHAT, LogKind.DROPPED, 0, 0, 0, 0, b"", 0), min(self._lost, 0xFFFF), b"")
                 self._lost = 0
             self._refusals = 0
             try:
@@ -159,11 +182,16 @@ class AccessLog:
                 self._writing = 0
 
     async def _write(self) -> None:
-        """As many as go into one segment: a block is copied and its file committed, in one close."""
+        """As many as go into one segment: a block is copied and its file committed, in one close. Until then they may
+        be counted up, so they are chained here; what fails is chained anew."""
         first = self.last - self._n
         n = min(self._n, _PLACES - first % _PLACES)
+        chain = self.chain
         for at in range(0, n * _SIZE, _SIZE):
-            struct.pack_into("<I", self._waiting, at + _CRC, crc32(memoryview(self._waiting)[at : at + _CRC]))
+            entry = memoryview(self._waiting)[at : at + _SIZE]
+            chain = crypto.sha256(chain, entry[:_LINK])[: _LINK_END - _LINK]
+            entry[_LINK:_LINK_END] = chain
+            struct.pack_into("<I", entry, _CRC, crc32(entry[:_CRC]))
         self._writing = n * _SIZE
         data = bytes(memoryview(self._waiting)[: n * _SIZE])
         place = first % _PLACES
@@ -171,6 +199,7 @@ class AccessLog:
             f.seek(place * _SIZE)
             f.write(data)
             await asyncio.sleep_ms(0)
+        self.chain = chain
         left = self._n - n
         self._waiting[: left * _SIZE] = self._waiting[n * _SIZE : self._n * _SIZE]
         self._n = left

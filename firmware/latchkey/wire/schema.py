@@ -240,6 +240,12 @@ class LogEntry:  # latchkey.proto
     raw = 11
 
 
+class LogHead:  # latchkey.proto
+    number = 1
+    chain = 2
+    signature = 3
+
+
 class LogPage:  # latchkey.proto
     entries = 1
     next = 2
@@ -309,6 +315,16 @@ class Ping:  # car_server.proto
 
 class PublicKey:  # vcsec.proto
     PublicKeyRaw = 1
+
+
+class Receipt:  # latchkey.proto
+    outcome = 1
+    number = 2
+    oldest = 3
+
+
+class ReceiptRequest:  # latchkey.proto
+    hash = 1
 
 
 class ReplaceKey:  # vcsec.proto
@@ -827,6 +843,7 @@ class LogKind:  # latchkey.proto
     DECLINED = 13
     WISH = 14
     AUTHORITY = 15
+    GAP = 16
 
 
 class LogLink:  # latchkey.proto

@@ -17,11 +17,17 @@ _KEYS_REQUEST = const((
 ))
 _LOG_REQUEST = const((
     1, _UINT,  # since
+    2, _UINT,  # raw
+))
+_RECEIPT_REQUEST = const((
+    1, _BYTES,  # hash
 ))
 TO_LATCHKEY = (
     -1, _BYTES,  # status
     -2, _KEYS_REQUEST,  # keys
     -3, _LOG_REQUEST,  # log
+    -13, _RECEIPT_REQUEST,  # receipt
+    -14, _BYTES,  # head
 )
 _PENDING_KEY = const((
     1, _BYTES,  # id
@@ -71,13 +77,27 @@ _LOG_ENTRY = const((
     8, _UINT,  # outcome
     9, _UINT,  # detail
     10, _UINT,  # count
+    11, _BYTES,  # raw
+))
+_LOG_HEAD = const((
+    1, _UINT,  # number
+    2, _BYTES,  # chain
+    3, _BYTES,  # signature
 ))
 _LOG_PAGE = const((
     1, _LOG_ENTRY,  # entries
     2, _UINT,  # next
+    3, _LOG_HEAD,  # head
+))
+_RECEIPT = const((
+    1, _UINT,  # outcome
+    2, _UINT,  # number
+    3, _UINT,  # oldest
 ))
 FROM_LATCHKEY = (
     -1, _CAR_STATUS,  # status
     -2, _KEYS_PAGE,  # keys
     -3, _LOG_PAGE,  # log
+    -13, _RECEIPT,  # receipt
+    -14, _LOG_HEAD,  # head
 )

@@ -10,6 +10,7 @@ import os
 
 from latchkey.store import logreader
 from latchkey.wire.schema import LogKind
+from logchain import broken
 from ramflash import ROOT, QuickFlash, RamFlash, fresh, mount
 
 EIO, ENOSPC = 5, 28
@@ -90,12 +91,14 @@ def fail_everywhere(name, before, first=0):
             assert same(seen(log), old + new + [2001]), "the next one, " + where
             mount(QuickFlash(flash.image()))
             assert same(seen(opened()), old + new + [2001]), "the next one, after a restart, " + where
+            assert broken() == [], "its chain, " + where
             # And had the power been cut in place of that.
             mount(QuickFlash(left))
             log = opened()
             kept = new[: log.last - before]
             assert same(seen(log), old + kept) and (kept == new or not done), "after a restart, " + where
             assert written(log, [2002]) and same(seen(log), old + kept + [2002]), "a flush then, " + where
+            assert broken() == [], "its chain then, " + where
     assert waiting
     text = (
         "note: access log, %s: %d flash errors (each operation, 1 read in %d), %d of them left it waiting; 0 violations"

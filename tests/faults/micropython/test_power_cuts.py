@@ -9,6 +9,7 @@ from latchkey import provisioning
 from latchkey.keys.record import IMPERMANENT
 from latchkey.store import identity, logreader
 from latchkey.wire.schema import LogKind
+from logchain import broken
 from ramflash import ROOT, QuickFlash, fresh, key, mount, public
 
 
@@ -169,4 +170,6 @@ def test_the_access_log_loses_what_was_not_written_and_nothing_else():
                 log.append(LogKind.COMMAND, "ble/0", b"keyA", 1, 0)
                 asyncio.run(log.flush())
                 assert next(logreader.entries(logreader.opened(ROOT, lambda: 9), log.last - 1))["command"] == 1
+                assert broken() == [], "its chain is whole, and without a gap"
+                assert not [entry for entry in found if entry["kind"] == "gap"]
     print("note: access log: %d power cuts" % count)
