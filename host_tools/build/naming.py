@@ -37,7 +37,7 @@ class Naming:
         self.keywords: set[tuple[str, str]] = set()
         """What is called, and by which keyword it gets an argument."""
         self.kept: set[str] = set()
-        """What is found by a text, or in a module of another's."""
+        """What is found by a text, or in a module of another's; modules."""
         self.beginnings: set[str] = set()
         """Of names that are found by a text with more put to it."""
         self.bases: dict[str, set[str]] = {}
@@ -93,6 +93,8 @@ class Naming:
                         self._note_texts(where, node)
                 case ast.ImportFrom(module=str(module), names=names) if module.partition(".")[0] not in modules:
                     self.kept.update(module.split("."), (each.name for each in names))
+                case ast.ImportFrom(module=module, names=names):
+                    self.kept.update(each.name for each in names if f"{module}.{each.name}" in modules)
                 case ast.Import(names=names):
                     self.kept.update(*(each.name.split(".") for each in names))
         for base in set().union(*self.bases.values()) - self.bases.keys() - BUILTINS:

@@ -31,7 +31,8 @@ _IMPORT = re.compile(r"(?m)^( *from )(\w[\w.]*)(?= import )")
 _WORD = r"(?<!\w)[^\W\d]\w*"
 _TEXT = r'"""(?s:.*?)"""|"(?:\\.|[^"\\\n])*"|' + r"'(?:\\.|[^'\\\n])*'"
 _TOKEN = re.compile(
-    rf"(?P<still>#.*|(?<!\w)[rRbB]{{0,2}}(?:{_TEXT}))|(?P<formatted>(?<!\w)[rR]?[fF][rR]?(?:{_TEXT}))|{_WORD}"
+    rf"(?P<still>#.*|(?<!\w)from [.\w]+(?= import )|(?<!\w)[rRbB]{{0,2}}(?:{_TEXT}))"
+    rf"|(?P<formatted>(?<!\w)[rR]?[fF][rR]?(?:{_TEXT}))|{_WORD}"
 )
 _FORMATTED = re.compile(r"\{\{|\{[^}:!]*")  # what is evaluated in it
 
@@ -49,7 +50,7 @@ def short_names(
     words = set().union(*(each.words for each in found.values()))
     kept = _kept(found, words, theirs) | asked
     ours = set().union(*(each.given for each in found.values())) - kept - BUILTINS
-    said = set().union(*(each.others for each in found.values()))
+    taken_already = kept.union(*(each.others for each in found.values()), *(name.split(".") for name in names))
     meets: dict[str, set[str]] = {word: set() for word in ours}
     for name, each in found.items():
         attributes = set().union(*(found[parent].attributes for parent in _lineage(name, found)))
@@ -59,7 +60,7 @@ def short_names(
     short: dict[str, str] = {}
     for word in sorted(meets, key=lambda word: (-len(meets[word]), word)):  # what meets most has the least choice
         taken = {short.get(other, other) for other in meets[word]}
-        short[word] = next(name for name in _candidates(said | kept) if name not in taken)
+        short[word] = next(name for name in _candidates(taken_already) if name not in taken)
     return short
 
 
@@ -84,8 +85,7 @@ def shorten(path: str, text: str, short: Mapping[str, str]) -> str:
 def _kept(found: Mapping[str, Naming], words: Set[str], theirs: Set[str]) -> set[str]:
     """The words that stay."""
     each = found.values()
-    kept = {part for name in found for part in name.split(".")} | {"self"}
-    kept.update(*(naming.kept for naming in each))
+    kept = {"self"}.union(*(naming.kept for naming in each))
     functions = set().union(*(naming.functions for naming in each))
     others = set().union(*(naming.others for naming in each))
     kept |= {word for word in others if word in theirs or word[0] == "_"}

@@ -121,7 +121,7 @@ def test_the_names_of_a_firmware_are_not_given_to_anything_else_in_it() -> None:
         ("Doors = namedtuple('Doors', ('left', 'right'))\nleft = right = Doors\n", "left right"),
         ("from faults import Fault\ndef Fault(faults): pass\n", "faults Fault"),
         ("import sys\ndef count(sys): pass\n", "sys"),
-        ("from latchkey import keys\ndef count(latchkey): pass\n", "keys latchkey"),
+        ("from latchkey import keys\ndef count(keys): pass\n", "keys"),
         ("_DOORS = const(4)\n", "_DOORS"),
         ("class Car:\n    def _count(self): return other._count()\n", "_count"),  # aioble has private names, too
         (
@@ -134,6 +134,13 @@ def test_the_names_of_a_firmware_are_not_given_to_anything_else_in_it() -> None:
 )
 def test_what_is_anothers_or_is_found_by_its_word_stays(text: str, stays: str) -> None:
     assert not set(stays.split()) & short_of(text).keys()
+
+
+def test_a_modules_word_is_shortened_where_it_stands_for_something_else_but_not_in_an_import() -> None:
+    text = "from latchkey.keys import find\ndef count(keys): return keys, find\n"
+    short = short_of(text)
+    assert "keys" in short and "keys" not in short.values()
+    assert shorten("latchkey/car.py", text, short).startswith(f"from .keys import {short['find']}\n")
 
 
 def test_a_constant_that_is_something_else_in_another_file_is_shortened() -> None:
@@ -323,7 +330,8 @@ def test_a_board_has_no_long_name(tmp_path: Path, firmware: dict[Path, str], sho
     texts = [
         node.value for text in firmware.values() for node in ast.walk(ast.parse(text)) if isinstance(node, ast.Constant)
     ]
-    words = [word.encode() for word in short if len(word) > 2 and word not in texts]
+    stay = {part for path in firmware for part in path.with_suffix("").parts}.union(texts)
+    words = [word.encode() for word in short if len(word) > 2 and word not in stay]
 
     def found(sources: Path | None) -> int:
         files = compiling.build(tmp_path, "xtensawin", sources=sources, small=True)
