@@ -102,10 +102,8 @@ async def _head(parts: Any) -> Fields:
 
         await publickey.prepare()
         await load("latchkey.crypto.ecdsa")
-        from latchkey.crypto import ecdsa
-
         said = crypto.sha256(b"latchkey log\0", parts.settings.vin.encode(), number.to_bytes(4, "big"), chain)
-        r, s = ecdsa.from_der(await publickey.ecdsa_sign(parts.car.desk.private, said))
+        signature = await publickey.ecdsa_sign(parts.car.desk.private, said)
         _since = parts.clock.now()
     finally:  # native code stays, as in courier.py; who else is at work has what it needs, and loads it anew
         forget(
@@ -114,5 +112,5 @@ async def _head(parts: Any) -> Fields:
     return {
         LogHead.number: number or None,
         LogHead.chain: chain,
-        LogHead.signature: r.to_bytes(32, "big") + s.to_bytes(32, "big"),
+        LogHead.signature: signature,
     }

@@ -17,16 +17,8 @@ async def verify(public, message, signature):
     await publickey.ecdsa_verify(public, crypto.sha256(message), signature)
 
 
-async def verify_raw(public, message, signature):
-    await publickey.ecdsa_verify_raw(public, crypto.sha256(message), signature)
-
-
 async def verify_digest(public, digest, signature):
     await publickey.ecdsa_verify(public, digest, signature)
-
-
-async def verify_raw_digest(public, digest, signature):
-    await publickey.ecdsa_verify_raw(public, digest, signature)
 
 
 async def point(public):

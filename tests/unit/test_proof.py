@@ -163,7 +163,7 @@ def test_what_fails_is_answered_and_the_next_request_is_served():
 
 
 def verified(said, signature):
-    asyncio.run(publickey.ecdsa_verify_raw(VEHICLE_PUBLIC, said, signature))
+    asyncio.run(publickey.ecdsa_verify(VEHICLE_PUBLIC, said, signature))
 
 
 def test_the_head_is_signed_by_the_car_over_its_vin():

@@ -52,7 +52,7 @@ def test_signatures(run_vectors: RunVectors) -> None:
         vectors.append(
             Vector(
                 number,
-                "verify_raw_digest",
+                "verify_digest",
                 (_point(fields), digest[:32].rjust(32, b"\x00"), _number(fields["R"]) + _number(fields["S"])),
                 b"" if _passes(fields) else None,
                 f"{section.split(',')[1]} {fields['Result'][:1]}",

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""ECDSA over P-256 and SHA-256 digests: nonces of RFC 6979, and signatures read as strictly as they can be."""
+"""ECDSA over P-256 and SHA-256 digests, with nonces of RFC 6979. A signature is r and s, 32 bytes each (IEEE P1363)."""
 
 from latchkey.crypto import p256
 from latchkey.crypto.base import CryptoError
@@ -49,14 +49,18 @@ def sign(private: Buffer, digest: Buffer) -> "Generator[None, None, bytes]":
         blind = p256.random_scalar()
         s = p256.inverse(k * blind % n, n) * (blind * d % n * r + blind * e) % n
         if r and s:
-            return _to_der(r, s)
+            return r.to_bytes(32, "big") + s.to_bytes(32, "big")
     raise CryptoError("no nonce")
 
 
-def verify(public: Buffer, digest: Buffer, r: int, s: int) -> "Generator[None, None, None]":
+def verify(public: Buffer, digest: Buffer, signature: Buffer) -> "Generator[None, None, None]":
     n = p256.N
     p = p256.P
     e = _digest(digest)
+    if len(signature) != 64:
+        raise BadSignature("encoding")
+    r = int.from_bytes(signature[:32], "big")
+    s = int.from_bytes(signature[32:], "big")
     x, y = p256.decode(public)
     if not (0 < r < n and 0 < s < n):
         raise BadSignature("range")
@@ -65,43 +69,3 @@ def verify(public: Buffer, digest: Buffer, r: int, s: int) -> "Generator[None, N
     zz = z * z % p
     if not z or ((r * zz - x) % p and (r + n >= p or ((r + n) * zz - x) % p)):
         raise BadSignature("mismatch")
-
-
-def _integer(value: int) -> bytes:
-    data = value.to_bytes(33, "big")
-    at = 0
-    while data[at] == 0 and data[at + 1] < 128:
-        at += 1
-    return bytes((2, 33 - at)) + data[at:]
-
-
-def _to_der(r: int, s: int) -> bytes:
-    body = _integer(r) + _integer(s)
-    return bytes((0x30, len(body))) + body
-
-
-def from_der(signature: Buffer) -> tuple[int, int]:
-    """DER and nothing else: short lengths that add up, two positive integers with no byte too many."""
-    size = len(signature)
-    if not 8 <= size <= 72 or signature[0] != 0x30 or signature[1] != size - 2:
-        raise BadSignature("encoding")
-    numbers = []
-    at = 2
-    for _ in (0, 1):
-        end = at + 2 + signature[at + 1] if at + 3 <= size else size + 1
-        if end > size or end < at + 3 or signature[at] != 2 or signature[at + 2] > 127:
-            raise BadSignature("encoding")
-        if signature[at + 2] == 0 and end > at + 3 and signature[at + 3] < 128:
-            raise BadSignature("encoding")
-        numbers.append(int.from_bytes(signature[at + 2 : end], "big"))
-        at = end
-    if at != size:
-        raise BadSignature("encoding")
-    return numbers[0], numbers[1]
-
-
-def from_raw(signature: Buffer) -> tuple[int, int]:
-    """IEEE P1363: r and s, 32 bytes each."""
-    if len(signature) != 64:
-        raise BadSignature("encoding")
-    return int.from_bytes(signature[:32], "big"), int.from_bytes(signature[32:], "big")

@@ -76,7 +76,7 @@ async def ecdh(private: Buffer, public: Buffer) -> bytes:
 
 
 async def ecdsa_sign(private: Buffer, digest: Buffer) -> bytes:
-    """DER, with the nonce of RFC 6979."""
+    """r and s, 32 bytes each, with the nonce of RFC 6979."""
     await prepare()
     from latchkey.crypto import ecdsa
 
@@ -84,16 +84,8 @@ async def ecdsa_sign(private: Buffer, digest: Buffer) -> bytes:
 
 
 async def ecdsa_verify(public: Buffer, digest: Buffer, signature: Buffer) -> None:
-    """`signature` is strict DER. Raises BadSignature, or InvalidPoint for the key."""
+    """Raises BadSignature, or InvalidPoint for the key."""
     await prepare()
     from latchkey.crypto import ecdsa
 
-    await _run(ecdsa.verify(public, digest, *ecdsa.from_der(signature)))
-
-
-async def ecdsa_verify_raw(public: Buffer, digest: Buffer, signature: Buffer) -> None:
-    """`signature` is r and s, 32 bytes each."""
-    await prepare()
-    from latchkey.crypto import ecdsa
-
-    await _run(ecdsa.verify(public, digest, *ecdsa.from_raw(signature)))
+    await _run(ecdsa.verify(public, digest, signature))

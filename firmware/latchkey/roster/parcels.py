@@ -100,6 +100,6 @@ async def verify(public: bytes, domain: bytes, body: bytes, signature: bytes | m
     from latchkey.crypto import publickey  # only for what opens
 
     try:
-        await publickey.ecdsa_verify_raw(public, crypto.sha256(domain + b"\0" + body), bytes(signature))
+        await publickey.ecdsa_verify(public, crypto.sha256(domain + b"\0" + body), bytes(signature))
     except crypto.CryptoError:
         raise Declined(Decline.SIGNATURE)

@@ -136,11 +136,7 @@ def _signed(name, domain, body, more=None):
 
 
 def _signature(name, domain, body):
-    """r and s, out of the DER."""
-    der = asyncio.run(publickey.ecdsa_sign(_KEYS[name], crypto.sha256(domain + b"\0" + body)))
-    r = der[4 : 4 + der[3]]
-    s = der[6 + der[3] :]
-    return b"".join((bytes(32) + number)[-32:] for number in (r, s))
+    return asyncio.run(publickey.ecdsa_sign(_KEYS[name], crypto.sha256(domain + b"\0" + body)))
 
 
 def _parcel(generation, version, part, plain):
