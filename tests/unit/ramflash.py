@@ -87,8 +87,8 @@ def mount(flash, fresh=False):
     return flash
 
 
-def fresh():
-    return mount(RamFlash(), fresh=True)
+def fresh(blocks=128):
+    return mount(RamFlash(blocks=blocks), fresh=True)
 
 
 def public(i):

@@ -60,9 +60,9 @@ class Board:
         return self.identity, keys, self.keys.lasting_owners(), self.keys.slot_mask(), list(self.keys.ids())
 
 
-def prepared(*records):
+def prepared(*records, blocks=128):
     """The image of a provisioned car with these keys."""
-    flash = fresh()
+    flash = fresh(blocks)
 
     async def prepare():
         await provisioning.provision(ROOT, SETTINGS, PRIVATE, CAR)

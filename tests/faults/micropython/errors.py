@@ -126,9 +126,9 @@ async def used(board):
         await board.keys.apply(None, [public(77)])
 
 
-def booted(*records):
+def booted(*records, blocks=128):
     """The image of a car that has its reserve, and has been used."""
-    board = Board(prepared(*records))
+    board = Board(prepared(*records, blocks=blocks))
     for _ in range(5):
         asyncio.run(used(board))
     return board.flash.image()
