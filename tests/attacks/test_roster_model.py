@@ -1,16 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
 """Whatever an authority, an owner, couriers and the power do to one car, and in any order: it is as a model says.
 
-After every step the owner starts, everybody else's key is as it was, the roster is no older than before, and two of its
-keys are tried: one works if it is listed and neither barred nor too late, or if the owner gave it.
+After every step the owner starts, everybody else's key is as it was, what the car says of its roster is what the model
+says, and two of its keys are tried. EXAMPLES and STEPS in the environment are for more and longer stories.
 """
 
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import itertools
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, ClassVar
 
 from hypothesis import HealthCheck, Phase, settings
@@ -24,22 +25,27 @@ from host_tools.phone import latchkey_pb2 as ours
 from host_tools.phone.client import Phone
 from host_tools.serial.bench import Bench
 from host_tools.sim.board import SimulatedBoard
-from tests.bench.authority import PAUSE, bring, deliver, install, remove, status
+from tests.attacks.authority_model import CHARGING, DAY, DRIVER, GUEST, MONITOR, OWNER, Content, File, Model
+from tests.bench.authority import PAUSE, bring, install, remove, status
 from tests.bench.cuts import settle
 from tests.bench.support import VIN, Property, rest
 from tests.host import rosters
-from tests.host.rosters import DRIVER, private, public
+from tests.host.rosters import private, public
 
-EXAMPLES, STEPS = 8, 14
-DAY = 86400
+EXAMPLES, STEPS = 12, 20
 POOL = 6  # keys that a roster may list
-KEYS = st.frozensets(st.integers(1, POOL))
+SEALS = 2  # authorities in a story
+ROLES = st.sampled_from((DRIVER, DRIVER, GUEST, OWNER, CHARGING, MONITOR))
 WHICH = st.integers(1, POOL)
-Content = tuple[tuple[int, int], frozenset[int]]  # a roster's order, and whom it lists
+KEYS = st.dictionaries(WHICH, ROLES).map(lambda keys: frozenset(keys.items()))
+OTHERS = st.sampled_from((0, 0, 5, 20))  # others on it, who never come: with them it has more parts than one
+LATE = st.sampled_from((0, 0, 0, 0, -40 * DAY, 20 * 366 * DAY))  # a clock that is wrong, or a thief's
+MOST = st.sampled_from((DRIVER, OWNER, GUEST))
+SEAL = st.integers(0, SEALS - 1)
 
 
 class Car(RuleBasedStateMachine):
-    """One car, which goes on from example to example: each has an authority and keys that it never had before."""
+    """One car, which goes on from example to example: each has authorities and keys that it never had before."""
 
     car: ClassVar[Bench]
     owner: ClassVar[Phone]
@@ -47,157 +53,236 @@ class Car(RuleBasedStateMachine):
     numbers: ClassVar[Iterator[int]] = itertools.count(1000, POOL)
     steps: ClassVar[int] = 0
     tried: ClassVar[int] = 0
+    brought: ClassVar[int] = 0
 
     @initialize(keys=KEYS)
-    def begin(self, keys: frozenset[int]) -> None:
+    def begin(self, keys: frozenset[tuple[int, int]]) -> None:
         rest(self.car, self.owner)
         self.first = next(self.numbers)
-        self.seal = Seal(os.urandom(16))
-        assert install(self.car, self.owner, seal=self.seal.secret) == 0
-        self.generation = 0  # of the delegation
-        self.now: Content = ((0, 0), frozenset())  # in force
-        self.coming: Content | None = None
-        self.known: set[int] = set()  # those whose phones have been here
-        self.given: set[int] = set()  # by the owner
-        self.barred: set[int] = set()  # by the owner
-        self.publish(1, 10, keys)
-        assert self.now == ((1, 10), keys)
+        self.seals = [Seal(os.urandom(16)) for _ in range(SEALS)]
+        self.model = Model(lambda: self.car.clock(0))
+        self.files: list[File] = []
+        self.install(0, DRIVER)
+        self.publish(1, 10, keys, 0, 0)
 
     def teardown(self) -> None:
         remove(self.owner)
 
-    @rule(newer=st.sampled_from((-1, 0, 0, 0, 1)), version=st.integers(9, 14), keys=KEYS)
-    def publish(self, newer: int, version: int, keys: frozenset[int]) -> None:
-        """Somebody brings a whole file: newer, older, the same, or another of the same version."""
-        generation = newer if not self.generation else max(1, self.generation + newer)
-        self.expect(((generation, version), keys))
-        with self.courier() as courier:
-            told = deliver(courier, self.file(((generation, version), keys)))
-        assert (told.generation, told.version) == self.now[0]
-        self.check(keys)
+    # The owner
 
-    @rule(version=st.integers(11, 14), keys=KEYS)
-    def begin_to_publish(self, version: int, keys: frozenset[int]) -> None:
-        """A courier leaves when its head is there; only one that lists nobody is in force with that."""
-        content = ((self.generation, version), keys)
-        if keys:
-            if self.takes(content):
-                self.coming = content
-        else:
-            self.expect(content)
+    @rule(seal=SEAL, most=MOST)
+    def install(self, seal: int, most: int) -> None:
+        """One authority, in place of the other or of itself."""
+        assert install(self.car, self.owner, seal=self.seals[seal].secret, role=most) == 0
+        self.model.install(seal, most)
+        self.check()
+
+    @precondition(lambda self: self.model.seal is not None)
+    @rule()
+    def remove(self) -> None:
+        assert remove(self.owner) == 0
+        self.model.remove()
+        self.check()
+
+    @rule(which=WHICH)
+    def owner_adds(self, which: int) -> None:
+        if which not in self.model.given:
+            self.owner.change_keys(messages.add_key(self.public(which), "driver", "by owner"))
+            self.model.give(which, DRIVER)
+        self.check(which)
+
+    @precondition(lambda self: self.here())
+    @rule(data=st.data(), role=st.sampled_from((DRIVER, GUEST)))
+    def owner_changes(self, data: st.DataObject, role: int) -> None:
+        """It is the owner's from then on."""
+        which = data.draw(st.sampled_from(self.here()))
+        self.owner.change_keys(messages.update_key(self.public(which), messages.role_name(role)))
+        self.model.give(which, role)
+        self.check(which)
+
+    @precondition(lambda self: self.removable())
+    @rule(data=st.data())
+    def owner_removes(self, data: st.DataObject) -> None:
+        which = data.draw(st.sampled_from(self.removable()))
+        self.owner.change_keys(messages.remove_key(self.public(which)))
+        self.model.take_away(which)
+        self.check(which)
+
+    def here(self) -> list[int]:
+        """Keys that are enrolled and usable."""
+        model = self.model
+        return sorted({which for which in model.known if model.listed(which)} | set(model.given))
+
+    def removable(self) -> list[int]:
+        """Those, and who is listed and was never here."""
+        model = self.model
+        return sorted({which for which in range(1, POOL + 1) if model.listed(which)} | set(model.given))
+
+    # Authority and couriers
+
+    @rule(newer=st.sampled_from((-1, 0, 0, 0, 1)), version=st.integers(9, 14), keys=KEYS, others=OTHERS, late=LATE)
+    def publish(self, newer: int, version: int, keys: frozenset[tuple[int, int]], others: int, late: int) -> None:
+        """Somebody brings a whole file: newer, older, the same, or another of the same version."""
+        generation = max(1, self.model.generation + newer) if self.model.generation else max(1, newer)
+        file = self.file(self.seal(), Content((generation, version), keys, others, late))
         with self.courier() as courier:
-            told = bring(courier, parcelfile.head(parcelfile.split(self.file(content))))
-        assert (told.generation, told.version) == self.now[0]
-        assert bool(told.wanted) == bool(self.coming)
-        self.check(keys)
+            for parcel in file.parcels:
+                if not parcel.part or parcel.part == self.wanted():
+                    self.bring(courier, file, parcel)
+        self.check(*dict(keys))
 
     @rule()
     def rotate(self) -> None:
         """Another root and signer, and no roster of theirs yet."""
-        self.generation += 1
-        self.coming = None
+        generation = self.model.generation + 1
+        file = self.file(self.seal(), Content((generation, 1), frozenset()))
         with self.courier() as courier:
-            for generation, signed in rosters.delegations(self.generation):
-                told = bring(courier, ours.Parcel.FromString(self.seal.close(generation, 0, 0, signed)))
-        assert told.why == "taken" and (told.generation, told.version) == self.now[0]
-        self.check(frozenset())
+            for parcel in file.parcels:
+                if not parcel.version:
+                    self.bring(courier, file, parcel)
+        self.check()
+
+    @rule(data=st.data())
+    def couriers(self, data: st.DataObject) -> None:
+        """Several at once, with parcels of whatever was ever made, in any order; some with what is wanted just now."""
+        for _ in range(data.draw(st.integers(1, 3))):
+            with self.courier() as courier:
+                for _ in range(data.draw(st.integers(1, 5))):
+                    coming = self.model.coming
+                    file = coming if coming and data.draw(st.booleans()) else data.draw(st.sampled_from(self.files))
+                    wanted = [parcel for parcel in file.parcels if parcel.part and parcel.part == self.wanted()]
+                    self.bring(courier, file, wanted[0] if wanted else data.draw(st.sampled_from(file.parcels)))
+        self.check()
+
+    def bring(self, courier: Phone, file: File, parcel: ours.Parcel) -> None:
+        """The car says what the model says."""
+        why = self.model.bring(file, parcel)
+        told = bring(courier, parcel)
+        assert told.why == why, (parcel.generation, parcel.version, parcel.part)
+        if why not in ("NO_AUTHORITY", "ADDRESS"):
+            assert (told.generation, told.version, told.wanted) == (*self.model.now.order, self.wanted())
+        type(self).brought += 1
+
+    def wanted(self) -> int:
+        return self.model.part if self.model.coming else 0
+
+    def seal(self) -> int:
+        """Of the authority that is there; without one, of one that was."""
+        return self.model.seal or 0
+
+    # Time and power
+
+    @rule(days=st.sampled_from((1, 10, 40)))
+    def time_passes(self, days: int) -> None:
+        self.car.clock(days * DAY)
+        self.check()
 
     @rule(which=WHICH)
     def tap(self, which: int) -> None:
         """A phone comes and unlocks."""
-        self.check(frozenset((which,)))
-
-    @rule(which=WHICH)
-    def owner_adds(self, which: int) -> None:
-        if which not in self.given:
-            self.owner.change_keys(messages.add_key(self.public(which), "driver", "by owner"))
-            self.given.add(which)
-            self.barred.discard(which)
-        self.check(frozenset((which,)))
-
-    @precondition(lambda self: bool(self.now[1] - self.barred | self.given))
-    @rule(data=st.data())
-    def owner_removes(self, data: st.DataObject) -> None:
-        which = data.draw(st.sampled_from(sorted(self.now[1] - self.barred | self.given)))
-        self.owner.change_keys(messages.remove_key(self.public(which)))
-        self.given.discard(which)
-        self.known.discard(which)
-        if which in self.now[1]:
-            self.barred.add(which)
-        self.check(frozenset((which,)))
-
-    @rule(days=st.sampled_from((1, 10)))
-    def time_passes(self, days: int) -> None:
-        self.car.clock(days * DAY)
-        self.check(self.now[1])
+        self.check(which)
 
     @rule()
     def power_cut(self) -> None:
         boot = self.car.boot
         self.board.power_cycle()
         self.up(boot)
-        self.check(self.now[1])
+        self.check()
 
-    @rule(at=st.integers(1, 20), keys=KEYS)
-    def power_cut_while_publishing(self, at: int, keys: frozenset[int]) -> None:
+    @rule(at=st.integers(1, 20), keys=KEYS, others=OTHERS)
+    def power_cut_while_publishing(self, at: int, keys: frozenset[tuple[int, int]], others: int) -> None:
         """At some flash operation: the old one is in force, or the new."""
-        content = ((self.generation, max(self.now[0][1], 14) + 1), keys)
+        model = self.model
+        if not model.generation:
+            return
+        content = Content((model.generation, max(model.floor[1], 14) + 1), keys, others)
+        file = self.file(self.seal(), content)
+
+        def act() -> None:
+            with self.courier() as courier:
+                for parcel in file.parcels:
+                    bring(courier, parcel)
+
+        def done() -> None:
+            for parcel in file.parcels:
+                model.bring(file, parcel)
+
+        self.cut(at, act, done, lambda: status(self.owner).version == content.order[1])
+
+    @rule(at=st.integers(1, 16), seal=SEAL, most=MOST)
+    def power_cut_while_installing(self, at: int, seal: int, most: int) -> None:
+        address = self.seals[seal].address
+        again = self.model.seal == seal and self.model.generation  # it has no generation yet, if it is there
+
+        def there() -> bool:
+            told = status(self.owner)
+            return told.address == address and told.role == most and not (again and told.generation)
+
+        def act() -> None:
+            install(self.car, self.owner, seal=self.seals[seal].secret, role=most)
+
+        self.cut(at, act, lambda: self.model.install(seal, most), there)
+
+    @precondition(lambda self: self.model.seal is not None)
+    @rule(at=st.integers(1, 16))
+    def power_cut_while_removing(self, at: int) -> None:
+        self.cut(at, lambda: remove(self.owner), self.model.remove, lambda: not status(self.owner).address)
+
+    def cut(self, at: int, act: Callable[[], Any], done: Callable[[], None], there: Callable[[], bool]) -> None:
+        """The power fails at that flash operation of an act, if there are so many. `done` tells the model of it."""
         settle(self.car)
-        boot = self.car.boot
+        boot, clock, model = self.car.boot, self.car.clock(0), self.model
         self.car.request("power_cut", after=at)
-        with contextlib.suppress(NoAnswer), self.courier() as courier:
-            deliver(courier, self.file(content))
+        with contextlib.suppress(NoAnswer):
+            act()
         try:
             settle(self.car)
             self.car.request("power_cut", after=0)
             survived = self.car.boot == boot
         except NoAnswer:
             survived = False
-        if not survived:
-            self.up(boot)
-        if survived or status(self.owner).version == content[0][1]:
-            self.expect(content)
-        self.check(keys)
+        if survived:
+            done()
+        else:
+            self.car.wait_boot(boot)
+            type(self).owner.connection = self.car.connect()
+            if there():
+                ticking, model.clock = model.clock, lambda: clock
+                done()
+                model.clock = ticking
+            model.restart()
+        self.check()
 
     def up(self, boot: str) -> None:
         """The car has lost its power, and what was half delivered with it."""
         self.car.wait_boot(boot)
         type(self).owner.connection = self.car.connect()
-        self.coming = None
+        self.model.restart()
 
-    def takes(self, content: Content) -> bool:
-        """Whether a head of the delegated signer's is taken."""
-        order = content[0]
-        if order[0] != self.generation or order <= self.now[0]:
-            return False
-        return self.coming is None or order > self.coming[0] or content == self.coming
+    # What is so after every step
 
-    def expect(self, content: Content) -> None:
-        """What a whole file comes to."""
-        if content[0][0] > self.generation:
-            self.generation = content[0][0]
-            self.coming = None
-        if self.takes(content):
-            self.now, self.coming = content, None
-
-    def check(self, about: frozenset[int]) -> None:
-        """The car is as this says. One key of those, and one of all, are tried."""
+    def check(self, *about: int) -> None:
+        """The car is as the model says. One key of those, and one of all, are tried."""
         type(self).steps += 1
+        model = self.model
         self.owner.start()
         told = status(self.owner)
-        assert (told.generation, told.version, told.keys) == (self.generation, self.now[0][1], len(self.now[1]))
+        assert told.address == (b"" if model.seal is None else self.seals[model.seal].address)
+        if model.seal is not None:
+            now = model.now
+            assert (told.generation, told.version, told.keys) == (model.generation, now.order[1], now.count)
+            assert (told.role, told.wishes) == (model.most, model.wishes)
+            assert abs(told.time - model.time) <= 10
+        for which in {*sorted(about)[:1], 1 + self.steps % POOL}:
+            assert self.drives(which) == model.unlocks(which), f"key {which}"
+            type(self).tried += 1
         told_keys = self.car.keys()
         enrolled = {key["key"]: key["role"] for key in told_keys}
-        assert {keyfile.key_id(self.public(which)) for which in self.given} <= set(enrolled)
-        assert enrolled[self.owner.key.id] == 2
-        for which in {*sorted(about)[:1], 1 + self.steps % POOL}:
-            listed = which in self.now[1] and which not in self.barred
-            welcome = which in self.known or told.time < told.expires
-            works = which in self.given or (listed and welcome)
-            assert self.drives(which) == works, f"key {which}"
-            type(self).tried += 1
-            if works and which not in self.given:
-                self.known.add(which)
+        assert enrolled[self.owner.key.id] == OWNER
+        for which in range(1, POOL + 1):
+            role = model.given.get(which) or (which in model.known and model.listed(which))
+            if role:
+                assert enrolled[keyfile.key_id(self.public(which))] == role, f"key {which}"
 
     def drives(self, which: int) -> bool:
         self.car.clock(PAUSE)
@@ -216,20 +301,26 @@ class Car(RuleBasedStateMachine):
     def public(self, which: int) -> bytes:
         return public(self.first + which)
 
-    def file(self, content: Content) -> bytes:
-        (generation, version), keys = content
-        listed = [Entry(self.public(which), DRIVER) for which in sorted(keys)]
-        issued = rosters.ISSUED + (generation * 100 + version) * DAY
-        return rosters.roster_file(listed, version, generation, self.seal, issued=issued, expires=issued + rosters.LIFE)
+    def file(self, seal: int, content: Content) -> File:
+        """That roster as couriers carry it, from then on."""
+        listed = [Entry(self.public(which), role) for which, role in content.keys]
+        listed += [Entry(b"\x04" + hashlib.sha512(b"%d" % n).digest(), DRIVER) for n in range(content.others)]
+        generation, version = content.order
+        times = {"issued": content.issued, "expires": content.expires}
+        made = rosters.roster_file(listed, version, generation, self.seals[seal], **times)
+        file = File(seal, content, tuple(parcelfile.split(made)))
+        self.files.append(file)
+        return file
 
 
 def test_a_car_is_as_its_model_says(
     car: Bench, owner: Phone, simulated: SimulatedBoard, record_property: Property
 ) -> None:
     Car.car, Car.owner, Car.board = car, owner, simulated
+    examples, steps = (int(os.getenv(name, usual)) for name, usual in (("EXAMPLES", EXAMPLES), ("STEPS", STEPS)))
     how: dict[str, Any] = {
-        "max_examples": EXAMPLES,
-        "stateful_step_count": STEPS,
+        "max_examples": examples,
+        "stateful_step_count": steps,
         "deadline": None,
         "derandomize": True,
         "database": None,
@@ -237,6 +328,5 @@ def test_a_car_is_as_its_model_says(
         "suppress_health_check": list(HealthCheck),
     }
     run_state_machine_as_test(Car, settings=settings(**how))
-    record_property(
-        "note", f"{EXAMPLES} stories of a car: {Car.steps} steps, {Car.tried} keys tried; as the model says"
-    )
+    what = f"{Car.steps} steps, {Car.brought} parcels, {Car.tried} keys tried"
+    record_property("note", f"{examples} stories of a car: {what}; as the model says")

@@ -537,6 +537,18 @@ def test_r24_time_is_at_least_what_was_told_and_never_goes_back(desk: Desk) -> N
     assert status(desk.owner).time >= rosters.ISSUED + 1000
 
 
+def test_r24_a_new_signer_takes_no_time_back(desk: Desk) -> None:
+    """What had expired was good again."""
+    desk.publish(entries(2))
+    assert drives(desk.car, 1)
+    desk.car.clock(rosters.LIFE)
+    assert not drives(desk.car, 2)
+    for generation, signed in rosters.delegations(2):
+        assert bring(desk.courier, ours.Parcel.FromString(desk.seal.close(generation, 0, 0, signed))).why == "taken"
+    assert status(desk.owner).time >= rosters.ISSUED + rosters.LIFE
+    assert not drives(desk.car, 2)
+
+
 def test_r24_a_thiefs_time_ends_with_his_key(desk: Desk) -> None:
     """Far ahead, it would expire every roster after it, for ever."""
     desk.publish(entries(1), issued=2**32 - YEAR)

@@ -122,6 +122,7 @@ class Intake:
         changed.generation = generation
         changed.delegation = formats.digest(body)
         changed.signers = signers
+        changed.time = self._roster.time
         self._forget()  # it was signed by who may not count any more
         await self._put(changed)
         self._log.append(LogKind.AUTHORITY, "", None, 0, 0, AuthorityChange.DELEGATED)
