@@ -79,7 +79,7 @@ ALSO: dict[str, tuple[str, ...]] = {
     "keys/answers.py": ("router",),
     "keys/desk.py": ("loading",),
     "keys/enrolment.py": ("listed",),
-    "keys/policy.py": ("router", "verify"),
+    "keys/policy.py": ("router", "verify", "whitelist"),
     "keys/whitelist.py": ("listed",),
     "store/files.py": ("journal", "boots", "provisioning"),
     "store/formats.py": ("files", "journal", "record"),

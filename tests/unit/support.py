@@ -40,7 +40,7 @@ class Keys:
 
     CAPACITY = 4096
     roster = None
-    root = "/nowhere"
+    root = "/nowhere/at/all"  # where nothing can be made, by another run either
 
     def __init__(self, *records):
         self.clock = Clock()

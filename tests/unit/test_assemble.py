@@ -9,12 +9,13 @@ import authority_vectors as vectors
 import codes as faults
 import named as messages
 from latchkey import assemble, forget, provisioning
+from latchkey.clock import Clock
 from latchkey.crypto import random
 from latchkey.faults import KeyRefused
 from latchkey.roster import kept
 from latchkey.session.barereply import BareReply
 from latchkey.start import Start
-from latchkey.store import files, logreader
+from latchkey.store import calendarfile, files, logreader
 from latchkey.tasks import Tasks
 from latchkey.vehicle.pins import Pins
 from named import decode
@@ -200,6 +201,18 @@ def test_a_car_has_the_roster_of_the_authority_that_it_keeps_where_one_of_two_pl
             os.remove(ROOT + name)
         made = Made(flash=flash)
         assert made.parts.car.desk.keychain.roster.address.hex() == vectors.ADDRESS, lost
+
+
+def test_a_car_goes_by_the_time_and_the_powered_seconds_that_it_has_kept():
+    clock, late = Clock(), 1_900_000_000
+    made = Made()
+    clock.base = clock.ahead = 1000
+    calendarfile.tell(clock, late)
+    calendarfile.write(clock, ROOT, 1600)
+    made = Made(flash=made.flash)
+    assert late <= made.parts.clock.time() < late + 100
+    assert made.parts.clock.until == 1600 and 1000 < made.parts.clock.powered() < 1600
+    assert made.parts.car.desk.keychain.clock is made.parts.clock, "as its keys do"
 
 
 def test_a_damaged_keychain_makes_a_car_of_the_keys_that_can_be_read():

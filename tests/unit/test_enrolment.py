@@ -2,12 +2,14 @@
 """Enrolment: one named key, one tap, thirty seconds; and the worker that carries changes out."""
 
 import asyncio
+import sys
 
 import codes as faults
 import named as messages
 from latchkey.clock import Clock
 from latchkey.faults import Fault, KeyRefused
-from latchkey.keys import limits
+from latchkey.keys import enrolment, limits
+from latchkey.keys.asked import NO_KEY, Asked, Change
 from latchkey.keys.changes import KeychainFull
 from latchkey.keys.enrolment import TAP_WINDOW, Enrolment
 from latchkey.keys.record import IMPERMANENT
@@ -16,7 +18,7 @@ from latchkey.session.sessions import Sessions
 from latchkey.session.verify import Verified
 from latchkey.store import calendarfile
 from latchkey.store.logreader import KINDS
-from latchkey.wire.schema import Permission
+from latchkey.wire.schema import LogKind, Origin, Permission
 from named import decode
 from ramflash import ROOT, fresh
 from support import CLIENT_PUBLIC, OWNER, VEHICLE_PRIVATE, VEHICLE_PUBLIC, Conn, K, Keys, other_key, owner
@@ -444,6 +446,69 @@ async def test_the_powered_seconds_of_a_timed_key_start_with_its_enrolment_and_a
     again = Clock()
     calendarfile.opened(again, ROOT, print)
     assert again.until == record.powered and limits.left(record, again) == 0, "a minute is spent ahead"
+
+
+class Given(Asked):
+    """Enrols a key as it was given; it is the module of its kind, too."""
+
+    def __init__(self, record):
+        super().__init__(b"", Reply(), None)
+        self.record = record
+
+    def asked(self, operation, reply, actor):
+        return self
+
+    def plan(self, keychain):
+        return Change(LogKind.ENROLLED, self.record)
+
+    def done(self, code, signer):
+        assert code == 0
+
+
+async def enrolled(**more):
+    """A new key with these fields, as the keychain has it then."""
+    bench = Bench(Keys())
+    origin = more.pop("origin")
+    record = owner(shared=NO_KEY, **more)
+    record.origin = origin
+    sys.modules["given"] = asked = Given(record)
+    try:
+        bench.enrolment.ask(b"", asked.reply, None, "given")
+        await bench.settle()
+    finally:
+        del sys.modules["given"]
+    return bench.keys.find(CLIENT_PUBLIC)
+
+
+async def test_a_new_key_has_a_salt_for_its_grants_and_one_that_came_by_a_grant_keeps_that_ones_number():
+    first, second = await enrolled(origin=Origin.CARD_TAP), await enrolled(origin=Origin.OWNER_COMMAND)
+    assert first.number != second.number and first.number and second.number
+    record = await enrolled(origin=Origin.GRANT, number=7)
+    assert record.number == 7 and record.shared == K
+
+
+async def test_powered_seconds_that_have_begun_go_on_and_cost_no_flash():
+    """Nothing could be written here."""
+    assert (await enrolled(origin=Origin.GRANT, seconds=60, powered=90)).powered == 90
+
+
+async def test_what_counts_powered_seconds_is_loaded_a_module_in_a_stretch():
+    names = ("latchkey.store.calendarfile", "latchkey.keys.charging")
+    bench, reply, loaded = Bench(Keys(owner(other_key(1)))), Reply(), []
+
+    async def load(*names):
+        loaded.extend(names)
+        await real(*names)
+
+    real, enrolment.load = enrolment.load, load
+    try:
+        for more, wanted in (({}, []), ({"secondsToBeActive": 60}, list(names))):
+            bench.manage(operation(ADD, **more), reply, owner(other_key(1)))
+            await bench.settle()
+            assert loaded == wanted
+            bench.keys.records = [record for record in bench.keys.records if record.public != CLIENT_PUBLIC]
+    finally:
+        enrolment.load = real
 
 
 async def test_a_timed_key_whose_seconds_cannot_be_counted_is_not_enrolled():

@@ -230,6 +230,47 @@ def test_an_update_keeps_the_key_and_changes_its_role():
     assert code(whitelist.plan, by_driver, friend, keys) == wanted
 
 
+def granted(**more):
+    limits = dict({"role": GUEST, "commands": 2, "not_before": 3, "not_after": 4, "uses": 5, "number": 7}, **more)
+    record = owner(other_key(2), seconds=60, powered=90, **limits)
+    record.origin = Origin.GRANT
+    return record
+
+
+def limits_of(record):
+    return record.commands, record.not_before, record.not_after, record.uses
+
+
+def test_a_key_that_came_by_a_grant_keeps_its_limits_whatever_it_is_called_and_may_be_but_an_owner():
+    actor = owner(other_key(1))
+    keys = Keys(actor, granted())
+    update = "updateKeyAndPermissions"
+    for role in (GUEST, DRIVER):
+        record = whitelist.plan(operation(update, other_key(2), role, label=b"Bo"), actor, keys).record
+        assert (record.origin, record.role, record.label) == (Origin.GRANT, role, "Bo")
+        assert limits_of(record) == (2, 3, 4, 5) and record.number == 7
+        assert (record.seconds, record.powered) == (60, 90), "they have begun"
+    record = whitelist.plan(operation(update, other_key(2), GUEST, secondsToBeActive=30), actor, keys).record
+    assert (record.seconds, record.powered) == (30, 0), "and begin anew where an owner says so"
+    record = whitelist.plan(operation(update, other_key(2), OWNER), actor, keys).record
+    assert (record.origin, limits_of(record)) == (Origin.OWNER_COMMAND, (0, 0, 0, 0))
+    assert (record.seconds, record.powered) == (0, 0)
+
+
+def test_who_becomes_an_owner_begins_anew_with_its_grants_and_nobody_else_does():
+    """What it granted as an owner before would work again with the same number."""
+    actor = owner(other_key(1), number=5)
+    for record, role, kept in (
+        (granted(), OWNER, False),
+        (owner(other_key(2), role=DRIVER, number=7), OWNER, False),
+        (owner(other_key(2), number=7), OWNER, True),
+        (owner(other_key(2), number=7), DRIVER, True),
+        (owner(other_key(2), role=DRIVER, number=7), GUEST, True),
+    ):
+        change = whitelist.plan(operation("updateKeyAndPermissions", record.public, role), actor, Keys(actor, record))
+        assert (change.record.number == 7) is kept, (record.role, role)
+
+
 def replacement(old, role=OWNER, **more):
     fields = {"keyToAdd": {"PublicKeyRaw": CLIENT_PUBLIC}, "keyRole": role}
     if isinstance(old, int):
