@@ -72,11 +72,14 @@ def rotate(
 
 
 def add_cars(database: Database, vins: Iterable[str], role: int) -> list[CarFile]:
-    """Their car files, in the order of the VINs. One that is there already keeps its seal and the role it has."""
+    """Their car files, in the order of the VINs. One that is there already keeps its seal, and the role it has, unless
+    it was removed."""
     wanted = list(dict.fromkeys(vins))
     with database.writing() as session:
         authority, generation = session.get_one(Authority, 1), newest(session).generation
-        there = {car.vin for car in _cars(session, wanted)}
+        there = {car.vin: car for car in _cars(session, wanted)}
+        for car in there.values():
+            car.role = car.role or role
         session.add_all(
             Car(vin=vin, seal=os.urandom(SEAL_BYTES), role=role, added=generation) for vin in wanted if vin not in there
         )
@@ -84,6 +87,22 @@ def add_cars(database: Database, vins: Iterable[str], role: int) -> list[CarFile
         roots = dict(session.execute(sa.select(Delegation.generation, Delegation.root)).all())
         cars = {car.vin: car for car in _cars(session, wanted)}
         return [CarFile(vin, roots[cars[vin].added], cars[vin].seal, cars[vin].role, authority.url) for vin in wanted]
+
+
+def remove_cars(database: Database, vins: Sequence[str]) -> int:
+    """Take cars away, and what is listed for them alone. One that was told something is told once more, of nobody, and
+    is there until that has expired. How many are. Raises Misuse for one that is not there: nothing has changed."""
+    with database.writing() as session:
+        leaving = _known(session, list(dict.fromkeys(vins)))
+        for at in range(0, len(leaving), _CHUNK):
+            own = Listing.car_id.in_([car.id for car in leaving[at : at + _CHUNK]])
+            session.execute(sa.delete(Listing).where(own))
+        session.execute(sa.delete(Key).where(Key.id.not_in(sa.select(Listing.key_id))))
+        for car in leaving:
+            car.role = 0
+            if not car.version:
+                session.delete(car)
+        return sum(bool(car.version) for car in leaving)
 
 
 def add_key(
@@ -190,7 +209,7 @@ def _cars(session: Session, vins: Sequence[str]) -> list[Car]:
 
 
 def _known(session: Session, vins: Sequence[str]) -> list[Car]:
-    found = _cars(session, vins)
+    found = [car for car in _cars(session, vins) if car.role]
     missing = sorted(set(vins) - {car.vin for car in found})
     if missing:
         raise Misuse(f"there is no car {missing[0]} here", "add it first: `latchkey authority car add VIN`")

@@ -55,7 +55,7 @@ class Car(Base):
     id: Mapped[int] = mapped_column(primary_key=True)
     vin: Mapped[str] = mapped_column(String(17), unique=True)
     seal: Mapped[bytes]  # 16 bytes
-    role: Mapped[int]  # the most that its owner is asked to allow
+    role: Mapped[int]  # the most that its owner is asked to allow; 0: it was removed, and is told so
     added: Mapped[int]  # the generation when it was added: its car file names that one's root
 
     version: Mapped[int] = mapped_column(BigInteger, default=0)  # 0: nothing was said yet

@@ -29,6 +29,7 @@ class Why(StrEnum):
     CHANGED = "changed"
     UNFINISHED = "not stored yet"
     AGED = "will expire"
+    GONE = "removed"
     NOTHING = ""
 
 
@@ -45,6 +46,7 @@ class Plan:
     version: int  # what was said last, when, and until when; 0: nothing
     issued: int
     expires: int
+    leaves: bool  # it was removed: its roster lists nobody, and is the last one
 
 
 @dataclass(frozen=True)
@@ -115,22 +117,25 @@ def _entries(session: Session, which: sa.ColumnElement[bool]) -> Iterator[tuple[
 
 
 def _plan(rules: Rules, car: Car, own: dict[bytes, Entry], now: int) -> Plan:
-    listed = [entry for _, entry in sorted({**rules.shared, **own}.items())]
+    listed = [entry for _, entry in sorted({**rules.shared, **own}.items())] if car.role else []
     digest = _digest(rules, listed)
     roster = Roster(car.vin, rules.generation, car.version, car.issued, car.expires, listed, rules.interval)
     if not car.version:
         why = Why.NEW
     elif car.digest != digest:
         why = Why.CHANGED
-    elif car.expires - now < rules.life // 2:
+    elif car.role and car.expires - now < rules.life // 2:
         why = Why.AGED
+    elif not car.role and car.stored and now >= car.expires:
+        why = Why.GONE
     else:
         why = Why.NOTHING if car.stored else Why.UNFINISHED
     if why in (Why.NEW, Why.CHANGED, Why.AGED):
         # Time never goes back in what a car is told, whatever this computer's clock says.
         issued = max(now, car.issued)
         roster = replace(roster, version=car.version + 1, issued=issued, expires=issued + rules.life)
-    return Plan(car.id, Seal(car.seal), car.added, roster, digest, why, car.version, car.issued, car.expires)
+    said = car.version, car.issued, car.expires
+    return Plan(car.id, Seal(car.seal), car.added, roster, digest, why, *said, leaves=not car.role)
 
 
 def _digest(rules: Rules, listed: list[Entry]) -> bytes:

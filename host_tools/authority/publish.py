@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Write what changed, many files at a time.
+"""Write what changed, and take away what is over, many files at a time.
 
 What a version says is put down before anybody can see it, and that the store has it afterwards. So a publication that
 was cut off or half refused is completed by the next one, with the very same bytes: a car never sees one version twice.
@@ -57,7 +57,7 @@ class Publication:
             for rules, plans in plan.batches(self._database, now):
                 key = key or self._signer(rules.signer)
                 wanted = [it for it in plans if it.why]
-                self._intend(it for it in wanted if it.why is not Why.UNFINISHED)
+                self._intend(it for it in wanted if it.why not in (Why.UNFINISHED, Why.GONE))
                 stored = [it for it in threads.map(partial(self._write, rules, key), wanted) if it]
                 if stored:
                     self._store.settle()
@@ -82,7 +82,11 @@ class Publication:
         ])
 
     def _keep(self, plans: Iterable[Plan]) -> None:
-        self._update([{"id": it.car, "stored": True} for it in plans])
+        self._update([{"id": it.car, "stored": True} for it in plans if it.why is not Why.GONE])
+        gone = [it.car for it in plans if it.why is Why.GONE]
+        if gone:
+            with self._database.writing() as session:
+                session.execute(sa.delete(Car).where(Car.id.in_(gone), Car.role == 0))
 
     def _update(self, rows: list[dict[str, object]]) -> None:
         if rows:
@@ -90,12 +94,16 @@ class Publication:
                 session.execute(sa.update(Car), rows)
 
     def _write(self, rules: Rules, key: ec.EllipticCurvePrivateKey, it: Plan) -> Plan | None:
-        """Make one file and store it; None when the store refuses. In one of several threads."""
+        """Make one file and store it, or remove one; None when the store refuses. In one of several threads."""
         if self.done.given_up:
             return None
-        file = parcels.roster_file(it.seal, rules.delegations_for(it.added), it.roster, key)
+        name, file = parcelfile.name_of(it.seal.address), b""
         try:
-            self._store.put(parcelfile.name_of(it.seal.address), file)
+            if it.why is Why.GONE:
+                self._store.remove(name)
+            else:
+                file = parcels.roster_file(it.seal, rules.delegations_for(it.added), it.roster, key)
+                self._store.put(name, file)
         except Exception as error:  # noqa: BLE001 - each store's library has its own
             with self._lock:
                 self.done.refused += 1

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import tempfile
 from pathlib import Path
@@ -26,8 +27,11 @@ class Store(Protocol):
     def put(self, name: str, data: bytes) -> None:
         """Keep that under this name, in place of what was there. Raises whatever its library raises."""
 
+    def remove(self, name: str) -> None:
+        """Have nothing under this name any more. Raises what `put` does."""
+
     def settle(self) -> None:
-        """Return when what was put would survive a power cut."""
+        """Return when what was done would survive a power cut."""
 
 
 class Folder:
@@ -54,6 +58,10 @@ class Folder:
             beside.unlink(missing_ok=True)
             raise
 
+    def remove(self, name: str) -> None:
+        """Remove it, if it is there."""
+        (self._path / name).unlink(missing_ok=True)
+
     def settle(self) -> None:
         """Once for many files."""
         os.sync()
@@ -79,6 +87,11 @@ class Objects:
     def put(self, name: str, data: bytes) -> None:
         """In one request."""
         self._files.pipe_file(f"{self._path}/{name}", data)
+
+    def remove(self, name: str) -> None:
+        """In one request; a store may say that it is not there."""
+        with contextlib.suppress(FileNotFoundError):
+            self._files.rm_file(f"{self._path}/{name}")
 
     def settle(self) -> None:
         """An object that was taken is kept."""

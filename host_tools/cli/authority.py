@@ -126,6 +126,24 @@ def car_add(
         )
 
 
+@car_app.command("remove")
+def car_remove(
+    vins: Annotated[list[str], typer.Argument(metavar="VIN", help="The cars.")],
+    at: At = publishing.AT,
+    database: DatabaseUrl = None,
+    as_json: Json = False,
+) -> None:
+    """Remove cars. `publish` tells each, with a last roster, that no key from here counts any more; once that has
+    expired it removes the car's file. `car add` before then takes it back."""
+    with Answer(as_json) as answer:
+        where = database_at(at, database)
+        told = desk.remove_cars(where, vins)
+        count = len(set(vins))
+        what = vins[0] if count == 1 else f"{count} cars"
+        then = "`latchkey authority publish` tells it to them." if told else "Nothing was ever published for them."
+        answer.done(f"Removed {what}, and all keys from here. {then}", did="car remove", count=count, to_be_told=told)
+
+
 @key_app.command("add")
 def key_add(
     key: Key,

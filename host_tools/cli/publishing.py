@@ -64,7 +64,8 @@ def database_at(at: Path, url: str | None) -> Database:
 
 
 def publish(at: At = AT, database: DatabaseUrl = None, store: Place = None, as_json: Json = False) -> None:
-    """Write what changed, and what would expire: a file a car. What a store refuses, the next one completes."""
+    """Write what changed, and what would expire: a file a car; and remove those of cars that were removed. What a store
+    refuses, the next one completes."""
     with Answer(as_json) as answer:
         where = database_at(at, database)
         place, count = _place(where, at)
@@ -78,11 +79,13 @@ def publish(at: At = AT, database: DatabaseUrl = None, store: Place = None, as_j
         with _bar(as_json, count) as step:
             done = work.run(int(time.time()), step)
         took = time.monotonic() - began
-        written = sum(done.written.values())
+        gone = done.written[Why.GONE]
+        written = done.written.total() - gone
         result = {
             "did": "publish",
             "cars": done.cars,
             "written": written,
+            "removed": gone,
             "why": {why.name.lower(): number for why, number in done.written.items()},
             "bytes": done.bytes,
             "refused": done.refused,
@@ -92,11 +95,12 @@ def publish(at: At = AT, database: DatabaseUrl = None, store: Place = None, as_j
         if done.refused:
             error = Incomplete(
                 f"{place} took {written} files and refused {done.refused}: {done.reason}",
-                "publish again: it goes on with those" if written else "check --store, and who may write there",
+                "publish again: it goes on with those" if written + gone else "check --store, and who may write there",
             )
             error.details = result
             raise error
-        answer.done(f"Wrote {written} of {done.cars} cars' files to {place}.", **result)
+        more = f", and removed {gone}" if gone else ""
+        answer.done(f"Wrote {written} of {done.cars} cars' files to {place}{more}.", **result)
 
 
 def serve(
@@ -139,10 +143,13 @@ def status(
                 step(len(plans))
         with where.reading() as session:
             rules = plan.Rules.read(session)
+        gone = why.pop(Why.GONE, 0)
         wanted = {it.name.lower(): number for it, number in why.items() if it}
+        total = why.total() + gone
         told = {
-            "cars": why.total(),
+            "cars": total,
             "would_write": wanted,
+            "would_remove": gone,
             "generation": rules.generation,
             "root": keyfile.key_id(rules.root),
             "signer": keyfile.key_id(rules.signer),
@@ -151,11 +158,12 @@ def status(
         }
         cars = [_described(it, now) for it in shown]
         if cars:
-            answer.show(_table(cars, why.total()))
+            answer.show(_table(cars, total))
         what = ", ".join(f"{number} {it.value}" for it, number in why.items() if it)
         answer.done(
             f"Generation {rules.generation}, signed by {told['signer']}. `publish` would write "
-            + (f"{sum(wanted.values())} of {why.total()} cars' files: {what}." if what else "nothing."),
+            + (f"{sum(wanted.values())} of {total} cars' files: {what}" if what else "nothing")
+            + (f", and remove {gone}." if gone else "."),
             **told,
             shown=cars,
         )
@@ -174,6 +182,7 @@ def _described(it: Plan, now: int) -> dict[str, Any]:
         "version": it.version,
         "age": now - it.issued if it.version else None,
         "left": it.expires - now if it.version else None,
+        "leaves": it.leaves,
         "why": it.why.name.lower() if it.why else None,
     }
 
@@ -183,7 +192,8 @@ def _table(cars: list[dict[str, Any]], count: int) -> Table:
     table = Table("car", "keys", "version", "age", "expires in", "to be written", title=title)
     for car in cars:
         words = Why[car["why"].upper()].value if car["why"] else ""
-        table.add_row(car["vin"], str(car["keys"]), str(car["version"]), _days(car["age"]), _days(car["left"]), words)
+        vin = f"{car['vin']}, removed" if car["leaves"] else car["vin"]
+        table.add_row(vin, str(car["keys"]), str(car["version"]), _days(car["age"]), _days(car["left"]), words)
     return table
 
 

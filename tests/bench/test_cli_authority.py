@@ -81,3 +81,16 @@ def test_a_car_follows_its_authoritys_keys(desk: Path) -> None:
     Path("first").write_bytes(first)
     assert not command("deliver", "first")["taken"]
     assert command("roster", "--key", "owner.pem")["roster"]["generation"] == 5
+
+
+def test_a_car_that_was_removed_is_nobodys_but_its_owners(desk: Path) -> None:
+    keyfile.create(Path("renter.pem"))
+    command("authority", "key", "add", "renter.pem", "--all")
+    publish()
+    command("deliver", desk)
+    command("unlock", "--key", "renter.pem")
+    assert command("authority", "car", "remove", VIN)["to_be_told"] == 1
+    publish()
+    assert command("deliver", desk)["taken"]
+    assert command("unlock", "--key", "renter.pem", code=1)["error"]["name"] == "UNKNOWN_KEY_ID"
+    command("lock", "--key", "owner.pem")

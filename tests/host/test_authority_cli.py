@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 import stat
 import threading
+import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -103,6 +104,31 @@ def test_a_new_store_gets_all_of_it_and_is_the_one_from_then_on(phone: str) -> N
     assert (roster("elsewhere").version, roster().version) == (2, 1)
 
 
+def test_a_car_is_removed_and_told_so(phone: str) -> None:
+    authority("init")
+    authority("car", "add", VIN, OTHER)
+    authority("key", "add", phone, "--all")
+    assert authority("car", "remove", OTHER)["to_be_told"] == 0
+    assert authority("status")["cars"] == 1
+    authority("publish")
+    assert authority("car", "remove", VIN, VIN)["to_be_told"] == 1
+    assert authority("status")["would_write"] == {"changed": 1}
+    assert (authority("publish")["written"], roster().entries) == (1, [])
+    told = authority("status")
+    assert told["would_remove"] == 0 and told["shown"][0]["leaves"]
+    assert "removed" in run("authority", "status").output
+
+    month = time.time() + 30 * 86400
+    with pytest.MonkeyPatch.context() as later:
+        later.setattr(time, "time", lambda: month)
+        assert authority("status")["would_remove"] == 1
+        assert "and remove 1." in run("authority", "status").output
+        said = authority("publish")
+        assert (said["written"], said["removed"]) == (0, 1)
+        assert authority("status")["cars"] == 0
+    assert not [path for path in Path("authority/public").rglob("*") if path.is_file()]
+
+
 def test_what_is_secret_is_its_owners_alone(phone: str) -> None:
     authority("init")
     authority("car", "add", VIN)
@@ -137,6 +163,9 @@ def test_setting_up_twice_changes_nothing() -> None:
         (["key", "add", "phone.pem", "--all", "--label", "a\u202eb"], "USAGE"),
         (["key", "add", "phone.pem", "--all", "--may", "fly"], "USAGE"),
         (["key", "revoke", "phone.pem"], "USAGE"),
+        (["car", "remove", VIN], "USAGE"),
+        (["car", "remove", VIN, "--at", "elsewhere"], "DATABASE"),
+        (["car", "remove", VIN, "--database", "nosuch://x/y"], "DATABASE"),
         (["publish", "--store", "nosuch://x/y"], "STORE"),
         (["publish", "--store", "phone.pem"], "STORE"),
         (["publish", "--database", "sqlite:///nosuch.db"], "DATABASE"),

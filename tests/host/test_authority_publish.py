@@ -17,6 +17,7 @@ from host_tools.authority.keys import WrongKey
 from host_tools.authority.models import Car
 from host_tools.authority.plan import DAY, Why
 from host_tools.authority.store import BadStore, open_store
+from host_tools.faults import Misuse
 from host_tools.phone import keyfile, parcelfile
 from tests.host.desks import DRIVER, Desk, vins
 from tests.host.rosters import public
@@ -41,8 +42,25 @@ class Refusing:
                 raise PermissionError("not now")
             self.files[name] = data
 
+    def remove(self, name: str) -> None:
+        with self._lock:
+            if self.refused:
+                self.refused -= 1
+                raise PermissionError("not now")
+            del self.files[name]
+
     def settle(self) -> None:
         """Nothing gets lost."""
+
+
+class Folderless(Refusing):
+    """A store that takes everything, and gives nothing away."""
+
+    def __init__(self, at_desk: Desk) -> None:
+        super().__init__(refuse=1)
+
+    def put(self, name: str, data: bytes) -> None:
+        self.files[name] = data
 
 
 @pytest.fixture
@@ -84,6 +102,66 @@ def test_a_roster_is_renewed_before_it_expires(at_desk: Desk) -> None:
     assert not at_desk.publish(now=NOW + 15 * DAY).written
     assert at_desk.publish(now=NOW + 15 * DAY + 1).written == {Why.AGED: 1}
     assert at_desk.roster(car).expires == NOW + 45 * DAY + 1
+
+
+def test_a_car_that_was_removed_is_told_that_nobody_is_listed_and_then_its_file_goes(at_desk: Desk) -> None:
+    one, other, unheard = vins(3)
+    cars = at_desk.cars([one, other])
+    desk.add_key(at_desk.database, public(1), "Ann", DRIVER)
+    desk.add_key(at_desk.database, public(2), "Bo", DRIVER, 0, [one])
+    at_desk.publish(now=NOW)
+    at_desk.cars([unheard])
+    assert desk.remove_cars(at_desk.database, [one, unheard]) == 1, "the other was told nothing, and is just gone"
+    assert at_desk.publish(now=NOW + DAY).written == {Why.CHANGED: 1}
+    assert (at_desk.roster(cars[one]).version, at_desk.roster(cars[one]).entries) == (2, [])
+    assert len(at_desk.roster(cars[other]).entries) == 1
+    assert not desk.publics(at_desk.database, keyfile.key_id(public(2))), "nobody else had it"
+
+    for after in (2, 30):
+        at_desk.publish(now=NOW + after * DAY)
+    assert at_desk.roster(cars[one]).expires == NOW + 31 * DAY, "it is not renewed"
+    store = Folderless(at_desk)
+    assert at_desk.publish(store, now=NOW + 31 * DAY).refused == 1
+    assert at_desk.file(cars[one]).exists()
+    done = at_desk.publish(now=NOW + 31 * DAY)
+    assert done.written[Why.GONE] == 1 and done.cars == 2
+    assert not at_desk.file(cars[one]).exists() and at_desk.file(cars[other]).exists()
+    assert at_desk.publish(now=NOW + 31 * DAY).cars == 1
+    assert at_desk.cars([one])[one].seal != cars[one].seal
+
+
+def test_a_car_that_was_removed_can_come_back_until_its_file_is_gone(at_desk: Desk) -> None:
+    [vin] = vins(1)
+    car = at_desk.cars([vin])[vin]
+    desk.add_key(at_desk.database, public(1), "Ann", DRIVER)
+    at_desk.publish(now=NOW)
+    desk.remove_cars(at_desk.database, [vin])
+    at_desk.publish(now=NOW)
+    with pytest.raises(Misuse, match="no car"):
+        desk.add_key(at_desk.database, public(2), "Bo", DRIVER, 0, [vin])
+    with pytest.raises(Misuse, match="no car"):
+        desk.remove_cars(at_desk.database, [vin])
+    assert at_desk.cars([vin])[vin] == car
+    assert at_desk.publish(now=NOW + 40 * DAY).written == {Why.CHANGED: 1}
+    assert len(at_desk.roster(car).entries) == 1
+
+
+def test_of_several_cars_all_are_removed_or_none(at_desk: Desk) -> None:
+    one, other = vins(2)
+    at_desk.cars([one])
+    at_desk.publish(now=NOW)
+    with pytest.raises(Misuse, match=other):
+        desk.remove_cars(at_desk.database, [one, other])
+    assert not at_desk.publish(now=NOW).written
+
+
+def test_a_store_that_has_lost_the_file_already_is_no_failure(at_desk: Desk) -> None:
+    [vin] = vins(1)
+    car = at_desk.cars([vin])[vin]
+    at_desk.publish(now=NOW)
+    desk.remove_cars(at_desk.database, [vin])
+    at_desk.file(car).unlink()
+    assert at_desk.publish(now=NOW + 30 * DAY).written == {Why.GONE: 1}
 
 
 def test_times_never_go_back_when_this_computers_clock_does(at_desk: Desk) -> None:
@@ -232,4 +310,8 @@ def test_files_go_to_an_object_store_of_fsspec(at_desk: Desk) -> None:
     at_desk.publish(open_store("memory://keys/of/cars"), now=NOW)
     at_desk.publish(now=NOW)
     name = at_desk.file(car).relative_to(at_desk.public)
-    assert len(parcelfile.split(fsspec.filesystem("memory").cat_file(f"/keys/of/cars/{name}"))) == 2
+    store = fsspec.filesystem("memory")
+    assert len(parcelfile.split(store.cat_file(f"/keys/of/cars/{name}"))) == 2
+    for _ in range(2):
+        open_store("memory://keys/of/cars").remove(str(name))
+        assert not store.exists(f"/keys/of/cars/{name}")
