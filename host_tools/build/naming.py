@@ -48,8 +48,15 @@ class Naming:
         """What MicroPython puts the values for: private ones are in no compiled file."""
         tree = ast.parse(text)
         self._read(where, tree, modules)
+        values = {
+            id(node.value.func)
+            for node in tree.body
+            if isinstance(node, ast.Assign) and isinstance(node.value, ast.Call)
+        }
         for each in ast.walk(tree):
             _refuse(where, each)
+            if isinstance(each, ast.Name) and each.id == "const" and id(each) not in values:
+                raise StageError(f"{where}:{each.lineno}: const is called where a module gives a name to a value only")
 
     @property
     def words(self) -> set[str]:

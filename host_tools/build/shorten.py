@@ -5,7 +5,8 @@ Two words get one short name where no look-up meets both (naming.py): not in a f
 in an object, whose words are the attributes that its class's file says and those of the files that it inherits from.
 What may be another's keeps its name, as do modules, exceptions, and what is asked for from outside.
 
-An import says which module from where it stands (`from .record import`) if one word does: a board has that anyway.
+An import says which module from where it stands (`from .record import`) if one word does: a board has that anyway. That
+of `const` goes: a compiler puts values in place of it.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ _COST_NOTHING = """
     repr reverse rfind rindex round rsplit rstrip send sep set setattr setdefault sort sorted split start startswith
     staticmethod step stop str strip sum super throw to_bytes tuple type update upper value values write zip
 """
+_CONST = re.compile(r"(?m)^from micropython import const$")
 _IMPORT = re.compile(r"(?m)^( *from )(\w[\w.]*)(?= import )")
 _WORD = r"(?<!\w)[^\W\d]\w*"
 _TEXT = r'"""(?s:.*?)"""|"(?:\\.|[^"\\\n])*"|' + r"'(?:\\.|[^'\\\n])*'"
@@ -78,6 +80,7 @@ def shorten(path: str, text: str, short: Mapping[str, str]) -> str:
             return _FORMATTED.sub(lambda inner: re.sub(_WORD, word, inner[0]), found[0])
         return word(found)
 
+    text = _CONST.sub("", text)
     text = _IMPORT.sub(lambda found: found[1] + _from_there(package, found[2]), text)
     return _TOKEN.sub(token, text)
 
