@@ -46,7 +46,7 @@ async def provision(root: str, settings: bytes, private: bytes, public: bytes) -
     """Replace identity and settings (config.json) and wipe the keys. Raises OSError: nothing has changed."""
     from latchkey.store import reserve
 
-    async with store.lock:
+    with await store.alone():
         body = private + public + settings
         await files.pace(journal.commit(root, journal.PROVISION, body, True))
         try:

@@ -115,7 +115,7 @@ def prepare(keychain: Keychain) -> None:
 async def settle(keychain: Keychain) -> None:
     """Keychain.settle."""
     try:
-        async with store.lock:
+        with await store.alone():
             await files.pace(recover(keychain))
     except formats.StoreError as e:
         raise OSError(_EROFS, str(e))
@@ -124,7 +124,7 @@ async def settle(keychain: Keychain) -> None:
 async def apply(keychain: Keychain, add: Record | None, remove: Iterable[bytes], drop: bool) -> None:
     """Keychain.apply."""
     try:
-        async with store.lock:
+        with await store.alone():
             await files.pace(recover(keychain))
             await _apply(keychain, add, [bytes(public) for public in remove if len(public) == _PUBLIC], drop)
     except formats.StoreError as e:

@@ -34,6 +34,6 @@ async def lease(keychain: Keychain, seconds: int) -> int:
         clock.base = highest - clock.now()
         clock.ahead = highest
     until: int = min(clock.powered() + seconds, _LAST - 1)
-    async with store.lock:
+    with await store.alone():
         calendarfile.write(clock, keychain.root, until)
     return until

@@ -47,7 +47,7 @@ class Installed(Change):
         nobody = kept.nobody()
         state = self._state or nobody
         roster = held.Roster(keychain.root, clock, state, kept.floor(state)) if self._state else None
-        async with store.lock:
+        with await store.alone():
             await kept.keep(keychain.root, state, keychain.roster.state if keychain.roster else nobody)
             before, keychain.roster = keychain.roster, roster
             if before:

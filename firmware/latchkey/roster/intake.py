@@ -159,7 +159,7 @@ class Intake:
         if not coming.keys:
             await self._finish(coming)
             return
-        async with store.lock:
+        with await store.alone():
             if not store.room:
                 raise OSError  # what is free is kept for the keys
             files.make_folder(self._roster.root + "/roster")
@@ -186,7 +186,7 @@ class Intake:
             for at in range(0, len(entries), lookup.ENTRY):
                 self._entry(entries[at : at + lookup.ENTRY], coming)
             if not coming.hash or len(self._batch) > _BATCH - _MOST_IN_PART * lookup.SIZE:
-                async with store.lock:
+                with await store.alone():
                     self._write()
                 await asyncio.sleep_ms(0)
             if not coming.hash:
@@ -248,7 +248,7 @@ class Intake:
 
     async def _put(self, state: State) -> None:
         roster = self._roster
-        async with store.lock:
+        with await store.alone():
             if self._keychain.roster is not roster:
                 raise Declined(Decline.NO_AUTHORITY)  # its owner has meanwhile chosen another one
             await kept.keep(roster.root, state, roster.state)

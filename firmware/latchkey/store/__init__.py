@@ -13,6 +13,24 @@ them at boot, `files.pace` in the running loop. All but `formats` and `accesslog
 
 import asyncio
 
-lock = asyncio.Lock()  # one writer at a time: what one sets free is not another's
+lock = asyncio.Lock()
 room = True  # False: the reserve is not whole, and what is free belongs to it
 owners: dict[int, str] = {}  # of the kinds of changes that the journal may hold (journal.register)
+
+
+class _Held:
+    def __enter__(self) -> None:
+        """It is held already."""
+
+    def __exit__(self, *_: object) -> None:
+        lock.release()
+
+
+_held = _Held()
+
+
+async def alone() -> _Held:
+    """One writer at a time, as what one sets free is not another's: `with await store.alone():`, which takes a third of
+    the bytes of `async with`."""
+    await lock.acquire()
+    return _held

@@ -163,7 +163,7 @@ class AccessLog:
 
     async def flush(self) -> None:
         """Write what waits. A flash that fails is told of, and tried again when there is more to write."""
-        async with store.lock:
+        with await store.alone():
             if not store.room:
                 return  # what is free is kept for the keys
             if not self._urgent:

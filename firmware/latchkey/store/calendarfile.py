@@ -68,7 +68,7 @@ def start(clock: Clock, root: str) -> None:
 
 async def _keep(clock: Clock, root: str) -> None:
     try:
-        async with store.lock:
+        with await store.alone():
             write(clock, root, clock.until)
         forget("latchkey.store.calendarfile")
     except (OSError, MemoryError) as error:  # it is due again

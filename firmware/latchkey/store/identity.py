@@ -78,7 +78,7 @@ async def set_identity(root: str, private: bytes, public: bytes) -> tuple[bytes,
 
     Returns the identity that the board has now: one that can be read after all stays, as every key was agreed with it.
     """
-    async with store.lock:
+    with await store.alone():
         identity = files.load(root, _NAME, _VERSION, print)
         if not identity or len(identity) != _IDENTITY:
             identity = private + public
