@@ -11,6 +11,7 @@ of `const` goes: a compiler puts values in place of it.
 
 from __future__ import annotations
 
+import ast
 import itertools
 import re
 import string
@@ -83,6 +84,30 @@ def shorten(path: str, text: str, short: Mapping[str, str]) -> str:
     text = _CONST.sub("", text)
     text = _IMPORT.sub(lambda found: found[1] + _from_there(package, found[2]), text)
     return _TOKEN.sub(token, text)
+
+
+def translated(program: str, short: Mapping[str, str]) -> str:
+    """A program in words, as the firmware with these names understands what it is asked for: attributes, what is
+    imported, keywords, and what a class has. The program's own variables keep their words."""
+    tree = ast.parse(program)
+    for node in ast.walk(tree):
+        match node:
+            case ast.ImportFrom(names=names):
+                node.names = [ast.alias(short.get(each.name, each.name), each.asname or each.name) for each in names]
+            case ast.Attribute(attr=word):
+                node.attr = short.get(word, word)
+            case ast.keyword(arg=str(word)):
+                node.arg = short.get(word, word)
+            case ast.ClassDef(body=body):
+                for inner in [
+                    *body,
+                    *(name for line in body for name in ast.walk(line) if isinstance(line, ast.Assign)),
+                ]:
+                    if isinstance(inner, ast.FunctionDef | ast.AsyncFunctionDef):
+                        inner.name = short.get(inner.name, inner.name)
+                    elif isinstance(inner, ast.Name) and isinstance(inner.ctx, ast.Store):
+                        inner.id = short.get(inner.id, inner.id)
+    return ast.unparse(tree) + "\n"
 
 
 def _kept(found: Mapping[str, Naming], words: Set[str], theirs: Set[str]) -> set[str]:

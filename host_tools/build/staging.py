@@ -5,6 +5,7 @@ And the same with short names: what is compiled, or goes onto a board as text.
 """
 
 import fcntl
+import json
 import os
 import shutil
 from collections.abc import Iterator
@@ -21,6 +22,7 @@ STAGE = places.ROOT / "build" / "stage"
 SHORT = STAGE.with_name("stage-short")
 # MicroPython runs these two by name, so they stay text, with all their words; they hold a few lines each.
 ENTRY_POINTS = ("boot.py", "main.py")
+NAMES = "names.json"
 SCHEMA = "latchkey/wire/schema.py"  # the names that the stage puts numbers for: staged for tests, never on a board
 # The harness's hand inside the board, and the prompt: a car on the road is built without them.
 BENCH_ONLY = (
@@ -64,7 +66,8 @@ def staged(out: Path = STAGE, sources: Path = SOURCES) -> Path:
 
 
 def shortened(out: Path = SHORT, stage: Path | None = None) -> Path:
-    """The folder of what is staged with short names (shorten.py), made anew where something has changed.
+    """The folder of what is staged with short names (shorten.py), made anew where something has changed; names.json in
+    it has the name of each word.
 
     Raises CompileError.
     """
@@ -85,6 +88,7 @@ def shortened(out: Path = SHORT, stage: Path | None = None) -> Path:
             if not target.exists() or target.read_bytes() != content:
                 target.parent.mkdir(parents=True, exist_ok=True)
                 replace(target, content)
+        replace(out / NAMES, json.dumps(short, indent=1, sort_keys=True).encode())
         for target in set(out.rglob("*.py")) - {out / name for name in texts}:
             target.unlink(missing_ok=True)
     return out

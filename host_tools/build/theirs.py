@@ -24,12 +24,11 @@ _BOARDS = places.ROOT / "boards"
 _FIRMWARE = places.ROOT / "firmware"
 # Of MicroPython's asyncio, where the stubs tell CPython's.
 _NOT_IN_STUBS = "s wait_io_event"
-# What tools and tests say to a board that has the compiled firmware: host_tools/flash, and the car of
-# tests/bench/roster_server.py.
+# What host_tools/flash says at the prompt of a board, whatever firmware that has; and what boards/UNIX/heap.py does.
 _ASKED = """
     VERSION parse gcm_encrypt gcm_decrypt hmac_sha256 random_bytes sha256
     ecdh ecdsa_sign ecdsa_verify generate_private public_key
-    Sync address interval parts settings start sync tasks url wifi
+    Agent run provision
 """
 
 
@@ -40,16 +39,21 @@ def names() -> frozenset[str]:
 
 
 def asked(programs: Iterable[str]) -> set[str]:
-    """What of the firmware is asked for from outside: by these programs' texts, and by those that are known here."""
+    """What of the firmware is asked for from outside: of its modules by these programs, and what is known here."""
     found = set(_ASKED.split())
-    for tree in (*map(ast.parse, programs), *map(_tree, _boards())):
-        nodes = list(ast.walk(tree))
-        imported = [
-            node for node in nodes if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("latchkey")
-        ]
-        if imported:
-            found.update(each.name for node in imported for each in node.names)
-            found.update(node.attr for node in nodes if isinstance(node, ast.Attribute))
+    for program in programs:
+        nodes = list(ast.walk(ast.parse(program)))
+        imported = {
+            each.name
+            for node in nodes if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("latchkey")
+            for each in node.names
+        }  # fmt: skip
+        found |= imported
+        found.update(
+            node.attr
+            for node in nodes
+            if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id in imported
+        )
     return found
 
 

@@ -23,7 +23,7 @@ from pathlib import Path
 from rich.table import Table
 
 from host_tools import places, words
-from host_tools.build import compiling, staging
+from host_tools.build import compiling, shorten, staging
 from host_tools.phone import keyfile, messages
 from host_tools.sim.interpreter import WIDER, ask, find_micropython
 
@@ -32,6 +32,7 @@ BOARD = 134 * 1024
 ROOMY = 164 * 1024
 """The same of MicroPython 1.26.1's build, as it was seen."""
 _SCRIPT = places.ROOT / "boards" / "UNIX" / "heap.py"
+_KEY = _SCRIPT.with_name("heap_key.py")  # in words: it asks the running car
 _STAGES = ("booted", "key operation", "after it")
 _TIMEOUT = 60.0
 _FURTHER = (0, 1040, 2096, 4144)  # bytes of space before everything
@@ -98,7 +99,10 @@ def measure(
     settings = json.dumps({"vin": "5YJ30123456789ABC", "radio": radio, "bench": bench} | (_SYNC if sync else {}))
     with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor() as pool:
         if not frozen(interpreter):
+            sources = sources or staging.shortened()
             compiling.build(Path(folder), march, sources=sources, small=True)
+            short = json.loads((sources / staging.NAMES).read_text())
+            Path(folder, _KEY.name).write_text(shorten.translated(_KEY.read_text(), short))
         # A number that looks like a reference keeps what was freed: the smallest of several, which lie elsewhere.
         starts = list(pool.map(lambda further: _start(interpreter, bits, folder, settings, further), _FURTHER))
     return {stage: min((start[stage] for start in starts), key=lambda heap: heap.used) for stage in _STAGES}

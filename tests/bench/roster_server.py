@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import socket
 import ssl
@@ -12,6 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Self
 
+from host_tools.build import shorten, staging
 from host_tools.serial.bench import Bench
 from host_tools.sim.board import SimulatedBoard
 from host_tools.sim.interpreter import build_firmware, find_micropython
@@ -124,7 +126,8 @@ def asking(image: Path, url: str, more: str = "", radio: str | None = None) -> S
     firmware = image.parent / "firmware"
     shutil.copytree(build_firmware(find_micropython()), firmware, dirs_exist_ok=True)
     main = _MAIN.format(address=ADDRESS, url=url.encode(), gone=_GONE, more=more)
-    (firmware / "main.py").write_text(main)
+    short = json.loads((staging.shortened() / staging.NAMES).read_text())
+    (firmware / "main.py").write_text(shorten.translated(main, short))
     return SimulatedBoard(image, "256K" if radio else "160K", firmware_dir=firmware, radio=radio)
 
 

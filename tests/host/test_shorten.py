@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from host_tools.build import compiling, staging, theirs
-from host_tools.build.shorten import short_names, shorten
+from host_tools.build.shorten import short_names, shorten, translated
 from host_tools.build.stage import StageError
 
 CAR = "class Car:\n    def __init__(self):\n        self._doors = self.locks = 4\n"
@@ -221,7 +221,7 @@ def test_a_changed_file_is_shortened_again_and_one_without_a_source_goes(tmp_pat
     (stage / "car.py").write_text("doors = 5\n")
     (stage / "keys.py").unlink()
     staging.shortened(out, stage)
-    assert {path.name: path.read_text() for path in out.glob("*.py")} == {"car.py": "args = 5\n"}
+    assert {path.name: path.read_text() for path in out.glob("*.py")} == {"car.py": "append = 5\n"}
 
 
 def test_what_stays_text_keeps_its_words_and_those_that_it_asks_for(tmp_path: Path) -> None:
@@ -232,6 +232,25 @@ def test_what_stays_text_keeps_its_words_and_those_that_it_asks_for(tmp_path: Pa
     out = staging.shortened(tmp_path / "out", tmp_path / "stage")
     assert (out / "main.py").read_text() == main
     assert re.fullmatch(r"def count\((?!doors)(\w+)=4\): return \1\n", (out / "latchkey" / "car.py").read_text())
+
+
+def test_a_program_in_words_asks_for_short_names_and_keeps_its_own() -> None:
+    program = (
+        "from latchkey.car import Car\n"
+        "class Door:\n    open, left = 1, doors\n    def lock(self): self.open = doors\n"
+        "doors = Car(open=1).doors\n"
+    )
+    short = {"Car": "append", "doors": "args", "open": "chr", "lock": "dir"}
+    assert translated(program, short).splitlines() == [
+        "from latchkey.car import append as Car",
+        "",
+        "class Door:",
+        "    chr, left = (1, doors)",
+        "",
+        "    def dir(self):",
+        "        self.chr = doors",
+        "doors = Car(chr=1).args",
+    ]
 
 
 def test_what_cannot_be_shortened_is_told_as_what_cannot_be_compiled(tmp_path: Path) -> None:
