@@ -182,12 +182,16 @@ class Model:
         self.given[which] = role
         self.barred.discard(which)
 
-    def take_away(self, which: int) -> None:
-        """The owner removes a key. One that is listed stays out."""
+    def take_away(self, which: int) -> bool:
+        """The owner removes a key: whether there is one. One that is listed stays out, until nobody lists it and it is
+        removed again."""
+        here = which in self.given or which in self.known | self.barred or bool(self.now.role(which))
         self.given.pop(which, None)
-        self.known.discard(which)
+        for kept in (self.known, self.barred):
+            kept.discard(which)
         if self.now.role(which):
             self.barred.add(which)
+        return here
 
     def listed(self, which: int) -> int:
         """The role that the roster gives it, as far as the owner allowed; 0: none."""

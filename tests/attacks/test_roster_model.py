@@ -11,12 +11,14 @@ import contextlib
 import hashlib
 import itertools
 import os
+import time
 from collections.abc import Callable, Iterator
 from typing import Any, ClassVar
 
+import pytest
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule, run_state_machine_as_test
+from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_state_machine_as_test
 
 from host_tools.authority.parcels import Entry, Seal
 from host_tools.faults import NoAnswer, Refused
@@ -42,6 +44,9 @@ OTHERS = st.sampled_from((0, 0, 5, 20))  # others on it, who never come: with th
 LATE = st.sampled_from((0, 0, 0, 0, -40 * DAY, 20 * 366 * DAY))  # a clock that is wrong, or a thief's
 MOST = st.sampled_from((DRIVER, OWNER, GUEST))
 SEAL = st.integers(0, SEALS - 1)
+# Parcels: whether it is what is wanted, else which of which file. Nothing is drawn by what the car did: the power's
+# timing is its own, and a story has to be told twice in the same words.
+BAG = st.lists(st.tuples(st.booleans(), st.integers(0, 999), st.integers(0, 999)), min_size=1, max_size=5)
 
 
 class Car(RuleBasedStateMachine):
@@ -62,6 +67,7 @@ class Car(RuleBasedStateMachine):
         self.seals = [Seal(os.urandom(16)) for _ in range(SEALS)]
         self.model = Model(lambda: self.car.clock(0))
         self.files: list[File] = []
+        self.turn = 0
         self.install(0, DRIVER)
         self.publish(1, 10, keys, 0, 0)
 
@@ -77,10 +83,10 @@ class Car(RuleBasedStateMachine):
         self.model.install(seal, most)
         self.check()
 
-    @precondition(lambda self: self.model.seal is not None)
     @rule()
     def remove(self) -> None:
-        assert remove(self.owner) == 0
+        """What there is not, the car says so."""
+        assert bool(remove(self.owner)) == (self.model.seal is None)
         self.model.remove()
         self.check()
 
@@ -91,32 +97,24 @@ class Car(RuleBasedStateMachine):
             self.model.give(which, DRIVER)
         self.check(which)
 
-    @precondition(lambda self: self.here())
-    @rule(data=st.data(), role=st.sampled_from((DRIVER, GUEST)))
-    def owner_changes(self, data: st.DataObject, role: int) -> None:
-        """It is the owner's from then on."""
-        which = data.draw(st.sampled_from(self.here()))
-        self.owner.change_keys(messages.update_key(self.public(which), messages.role_name(role)))
-        self.model.give(which, role)
+    @rule(which=WHICH, role=st.sampled_from((DRIVER, GUEST)))
+    def owner_changes(self, which: int, role: int) -> None:
+        """It is the owner's from then on. One that is not enrolled is not changed."""
+        model = self.model
+        here = which in model.given or (which in model.known and model.listed(which))
+        change = messages.update_key(self.public(which), messages.role_name(role))
+        with contextlib.nullcontext() if here else pytest.raises(Refused):
+            self.owner.change_keys(change)
+        if here:
+            model.give(which, role)
         self.check(which)
 
-    @precondition(lambda self: self.removable())
-    @rule(data=st.data())
-    def owner_removes(self, data: st.DataObject) -> None:
-        which = data.draw(st.sampled_from(self.removable()))
-        self.owner.change_keys(messages.remove_key(self.public(which)))
-        self.model.take_away(which)
+    @rule(which=WHICH)
+    def owner_removes(self, which: int) -> None:
+        """Also who is listed and was never here, or was here and is not listed."""
+        with contextlib.nullcontext() if self.model.take_away(which) else pytest.raises(Refused):
+            self.owner.change_keys(messages.remove_key(self.public(which)))
         self.check(which)
-
-    def here(self) -> list[int]:
-        """Keys that are enrolled and usable."""
-        model = self.model
-        return sorted({which for which in model.known if model.listed(which)} | set(model.given))
-
-    def removable(self) -> list[int]:
-        """Those, and who is listed and was never here."""
-        model = self.model
-        return sorted({which for which in range(1, POOL + 1) if model.listed(which)} | set(model.given))
 
     # Authority and couriers
 
@@ -142,16 +140,16 @@ class Car(RuleBasedStateMachine):
                     self.bring(courier, file, parcel)
         self.check()
 
-    @rule(data=st.data())
-    def couriers(self, data: st.DataObject) -> None:
-        """Several at once, with parcels of whatever was ever made, in any order; some with what is wanted just now."""
-        for _ in range(data.draw(st.integers(1, 3))):
+    @rule(bags=st.lists(BAG, min_size=1, max_size=3))
+    def couriers(self, bags: list[list[tuple[bool, int, int]]]) -> None:
+        """Several, with parcels of whatever was ever made, in any order; some bring what is wanted just now."""
+        for bag in bags:
             with self.courier() as courier:
-                for _ in range(data.draw(st.integers(1, 5))):
+                for wanted, some, number in bag:
                     coming = self.model.coming
-                    file = coming if coming and data.draw(st.booleans()) else data.draw(st.sampled_from(self.files))
-                    wanted = [parcel for parcel in file.parcels if parcel.part and parcel.part == self.wanted()]
-                    self.bring(courier, file, wanted[0] if wanted else data.draw(st.sampled_from(file.parcels)))
+                    file = coming if coming and wanted else self.files[some % len(self.files)]
+                    parcels = [it for it in file.parcels if wanted and it.part and it.part == self.wanted()]
+                    self.bring(courier, file, (parcels or file.parcels)[number % len(parcels or file.parcels)])
         self.check()
 
     def bring(self, courier: Phone, file: File, parcel: ours.Parcel) -> None:
@@ -175,6 +173,7 @@ class Car(RuleBasedStateMachine):
     @rule(days=st.sampled_from((1, 10, 40)))
     def time_passes(self, days: int) -> None:
         self.car.clock(days * DAY)
+        time.sleep(1.2)  # housekeeping, twice a second, ends sessions of guests of a roster that has expired
         self.check()
 
     @rule(which=WHICH)
@@ -223,7 +222,6 @@ class Car(RuleBasedStateMachine):
 
         self.cut(at, act, lambda: self.model.install(seal, most), there)
 
-    @precondition(lambda self: self.model.seal is not None)
     @rule(at=st.integers(1, 16))
     def power_cut_while_removing(self, at: int) -> None:
         self.cut(at, lambda: remove(self.owner), self.model.remove, lambda: not status(self.owner).address)
@@ -273,7 +271,8 @@ class Car(RuleBasedStateMachine):
             assert (told.generation, told.version, told.keys) == (model.generation, now.order[1], now.count)
             assert (told.role, told.wishes) == (model.most, model.wishes)
             assert abs(told.time - model.time) <= 10
-        for which in {*sorted(about)[:1], 1 + self.steps % POOL}:
+        self.turn += 1
+        for which in {*sorted(about)[:1], 1 + self.turn % POOL}:
             assert self.drives(which) == model.unlocks(which), f"key {which}"
             type(self).tried += 1
         told_keys = self.car.keys()

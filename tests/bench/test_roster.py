@@ -430,6 +430,20 @@ def test_r19_owners_govern_a_rosters_keys(desk: Desk) -> None:
     assert drives(desk.car, 1) and not drives(desk.car, 3)
 
 
+def test_r19_a_removed_key_is_forgotten_once_it_is_removed_while_nobody_lists_it(desk: Desk) -> None:
+    desk.publish(entries(2))
+    for _ in range(2):
+        desk.owner.change_keys(messages.remove_key(public(1)))
+        desk.publish(entries(2), status(desk.owner).version + 1)
+        assert not drives(desk.car, 1)
+    assert keyfile.key_id(public(1)) in [key["key"] for key in keys_of(desk.car)], "its owner sees what is kept of it"
+    desk.publish(entries(1, first=2), 9)
+    desk.owner.change_keys(messages.remove_key(public(1)))
+    assert keyfile.key_id(public(1)) not in [key["key"] for key in keys_of(desk.car)]
+    desk.publish(entries(2), 10)
+    assert drives(desk.car, 1)
+
+
 def test_r19_a_tap_enrols_a_listed_key_for_good(desk: Desk) -> None:
     desk.publish(entries(1))
     phone = listed(desk.car, 1)
