@@ -65,13 +65,17 @@ def pytest_configure(config: pytest.Config) -> None:
 
 def _slow_board(config: pytest.Config, interpreter: str, restart_s: float) -> str:
     """The port of a board that is slow on purpose, until the run ends."""
-    from host_tools.sim.board import SimulatedBoard  # late, as most runs need it in fixtures only
+    from host_tools.serial.bench import Bench  # late, as most runs need them in fixtures only
+    from host_tools.sim.board import SimulatedBoard
 
     cleanup = contextlib.ExitStack()
     config.add_cleanup(cleanup.close)
     folder = cleanup.enter_context(tempfile.TemporaryDirectory(prefix="latchkey-slow-"))
     board = SimulatedBoard(Path(folder, "flash.img"), micropython=interpreter, restart_s=restart_s, baud=115200)
-    return cleanup.enter_context(board).port
+    port = cleanup.enter_context(board).port
+    with contextlib.suppress(LatchkeyError):
+        Bench.open(port, board.boot_timeout).close()  # what comes while it boots is lost, and waited for
+    return port
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

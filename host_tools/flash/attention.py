@@ -29,6 +29,7 @@ _EMPTY = re.compile(rb"invalid header|flash read err|ets_main\.c|No bootable app
 # The flasher's own greeting and the beginning of its answer (esptool's SYNC, in SLIP).
 _SYNC = b"\xc0\x00\x08\x24\x00\x00\x00\x00\x00\x07\x07\x12\x20" + b"\x55" * 32 + b"\xc0"
 _SYNC_ANSWER = b"\xc0\x01\x08"
+_SYNC_PATIENCE = 0.5  # seconds
 
 
 class NoMicroPython(LatchkeyError):
@@ -85,7 +86,7 @@ class Attention(SerialTransport):
             if count >= _KNOCKS:
                 self._look_for_production()
         self.send(_SYNC)
-        if _SYNC_ANSWER in self.hear(0.5):
+        if _SYNC_ANSWER in self.hear(_SYNC_PATIENCE):
             raise self._bootloader()
         self._reset_by_lines()
         seen += self.hear(_BOOT)

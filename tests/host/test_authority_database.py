@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import sqlite3
 import stat
 import tempfile
@@ -33,8 +35,19 @@ def postgresql() -> Iterator[str]:
 
     with tempfile.TemporaryDirectory() as folder:
         server = get_server(folder, cleanup_mode="stop")
+        with sa.create_engine(_psycopg(server.get_uri())).connect() as connection:
+            connection.execution_options(isolation_level="AUTOCOMMIT")
+            connection.execute(sa.text("alter system set fsync = off"))  # nobody needs what is in it afterwards
+            connection.execute(sa.text("select pg_reload_conf()"))
         yield server.get_uri()
+        pid = server.get_pid()
+        assert pid
+        os.kill(pid, signal.SIGQUIT)  # at once, without a last checkpoint
         server.cleanup()
+
+
+def _psycopg(url: str) -> sa.URL:
+    return sa.make_url(url).set(drivername="postgresql+psycopg")
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
@@ -42,7 +55,7 @@ def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """An empty database."""
     if request.param == "sqlite":
         return f"sqlite:///{tmp_path / 'authority.db'}"
-    base = sa.make_url(request.getfixturevalue("postgresql")).set(drivername="postgresql+psycopg")
+    base = _psycopg(request.getfixturevalue("postgresql"))
     name = "t" + str(abs(hash(tmp_path)))
     with sa.create_engine(base).connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
         connection.execute(sa.text(f"create database {name}"))

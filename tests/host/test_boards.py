@@ -132,6 +132,7 @@ def test_the_mip_package_is_the_agent_with_short_names_and_names_no_file_twice(t
     targets = [target for target, _ in listed["urls"]]
     assert len(set(targets)) == len(targets) > 40
     assert "latchkey/wire/schema.py" not in targets
+    short = staging.shortened()
     for target, source in listed["urls"]:
-        assert (package.parent / source).read_text() == (staging.shortened() / target).read_text()
+        assert (package.parent / source).read_text() == (short / target).read_text()
     assert listed["version"].count(".") == 2

@@ -55,6 +55,7 @@ def short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(module, "PATIENCE", 0.15)
         monkeypatch.setattr(module, "SILENCE", 0.5)
         monkeypatch.setattr(module, "TURN", 0.02)
+    monkeypatch.setattr(attention, "_SYNC_PATIENCE", 0.15)
     monkeypatch.setattr(attention, "_BOOT", 0.2)
     monkeypatch.setattr(attention, "_ATTEMPTS", 2)
     monkeypatch.setattr(SerialTransport.read_until, "__defaults__", (0.5, None, None))  # mpremote's own silence
