@@ -11,8 +11,10 @@ from tests.stretches import counting, deeds
 
 
 def main() -> None:
-    with tempfile.TemporaryDirectory() as first, tempfile.TemporaryDirectory() as second:
-        computed, with_flash = deeds.computed(Path(first)), deeds.with_flash(Path(second))
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        full = deeds.full(folder)
+        computed, with_flash = deeds.computed(folder / "computed", full), deeds.with_flash(folder / "with flash", full)
     table = Table(title=f"the longest stretch of each deed, in million instructions; {counting.BUDGET:g} are 50 ms")
     table.add_column("deed")
     for name in ("but for the flash", "held by", "with it", "ms", "held by"):

@@ -5,6 +5,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from tests.bench.support import Property
 from tests.stretches import counting, deeds
 
@@ -48,8 +50,13 @@ HELD = {
 }
 
 
-def test_no_deed_has_a_longer_stretch_than_it_had(tmp_path: Path, record_property: Property) -> None:
-    found = deeds.computed(tmp_path)
+@pytest.fixture(scope="module")
+def full(tmp_path_factory: pytest.TempPathFactory) -> deeds.Full:
+    return deeds.full(tmp_path_factory.mktemp("full"))
+
+
+def test_no_deed_has_a_longer_stretch_than_it_had(full: deeds.Full, tmp_path: Path, record_property: Property) -> None:
+    found = deeds.computed(tmp_path, full)
     for deed, stretch in found.items():
         record_property("note", f"{deed}: {stretch.millions:.2f} million instructions at a time, by {stretch.who}")
     assert found.keys() == HELD.keys()
@@ -57,10 +64,12 @@ def test_no_deed_has_a_longer_stretch_than_it_had(tmp_path: Path, record_propert
     assert not longer
 
 
-def test_no_deed_holds_the_loop_for_50_ms_with_its_flash(tmp_path: Path, record_property: Property) -> None:
+def test_no_deed_holds_the_loop_for_50_ms_with_its_flash(
+    full: deeds.Full, tmp_path: Path, record_property: Property
+) -> None:
     over: dict[str, deeds.Stretch] = {}
     for number in range(_TRIES):
-        found = deeds.with_flash(tmp_path / str(number))
+        found = deeds.with_flash(tmp_path, full)
         longer = {deed: found[deed] for deed in found if found[deed].millions > _WIDER.get(deed, counting.BUDGET)}
         over = {deed: longer[deed] for deed in longer if deed in over or not number}
         if not over:
