@@ -64,7 +64,7 @@ lint: setup ## ruff, who imports whom, and mypy strict over the host code, the f
 	@for board in boards/*/; do \
 	  MYPYPATH=$$board:$${board}radio:$(FIRMWARE_PATH) $(MYPY_FIRMWARE) $$board || exit 1; done
 
-test: setup ## all tests, with the car simulated
+test: setup ## all tests, with the car simulated; of long sweeps a share: make test SEED=7 for another one
 	@$(BIN)/python -m pytest -n 2 $(ARGS) $(TESTS)
 
 slow: setup ## unit tests and bench suite on a simulated board that is slow on purpose: make slow RESTART=60
@@ -73,8 +73,11 @@ slow: setup ## unit tests and bench suite on a simulated board that is slow on p
 clients: ## the newest client libraries from PyPI on a newer Python, and old ones: make clients CLIENTS=newest
 	@$(PYTHON) tests/clients/newer.py $(CLIENTS)
 
-faults: setup ## every flash operation of every change and boot fails, and every read that may find another thing (half an hour)
-	@FAULTS=all $(BIN)/python -m pytest -n 2 -o micropython_timeout=7200 -o timeout=7200 $(ARGS) tests/faults
+# The files of which `make test` runs a share.
+SWEEPS = tests/faults tests/vectors $(shell grep -rlE 'from tests.shares import|import Cuts' tests --include='test_*.py')
+
+faults: setup ## all of the sweeps: every flash operation of every change and boot fails, and whatever else is tried (an hour)
+	@FAULTS=all $(BIN)/python -m pytest -n 2 -o micropython_timeout=7200 -o timeout=7200 $(ARGS) $(or $(TESTS),$(SWEEPS))
 
 mutants: setup ## is a firmware that is a little wrong noticed? (ARGS='--only session/', ARGS='--share 0.1')
 	@$(BIN)/python -m tests.mutants $(ARGS)

@@ -22,6 +22,7 @@ _SUITE = (
     "tests/interrupts.py",
     "tests/micropython_plugin.py",
     "tests/micropython_run.py",
+    "tests/shares.py",
 )
 
 

@@ -135,7 +135,7 @@ def through(monkeypatch: pytest.MonkeyPatch, car: Bench, mallory: Mallory | None
 
 
 def keychain(*arguments: str | Path) -> Result:
-    words = ["keys", arguments[0], "--port", "P", "--timeout", "3", "--json", *arguments[1:]]
+    words = ["keys", arguments[0], "--port", "P", "--timeout", "1", "--json", *arguments[1:]]
     return CliRunner().invoke(cli.app, [str(word) for word in words])
 
 

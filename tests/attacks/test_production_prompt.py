@@ -30,6 +30,7 @@ from host_tools.sim.board import SimulatedBoard
 from host_tools.sim.interpreter import build_firmware, find_micropython
 from tests.bench.raw_line import RawLine
 from tests.bench.support import VIN, new_phone
+from tests.shares import ALL
 
 # Ctrl-C, the raw REPL, raw paste, soft resets, paste mode, and what a prompt would run.
 KNOCKS = [
@@ -127,7 +128,7 @@ def test_no_byte_while_it_boots_reaches_a_prompt(road: Road) -> None:
                 time.sleep(0.002)
         port.close()
 
-    for _ in range(4):
+    for _ in range(4 if ALL else 2):
         knocking = threading.Thread(target=knock)
         over.clear()
         knocking.start()
@@ -146,7 +147,7 @@ def test_what_talks_to_prompts_finds_none_and_says_what_it_is(road: Road) -> Non
     command = [sys.executable, "-m", "mpremote", "connect", road.board.port, "exec", "print(6 * 7)"]
     with subprocess.Popen(command, stdout=subprocess.PIPE) as mpremote:  # it would wait for a prompt without end
         with contextlib.suppress(subprocess.TimeoutExpired):
-            mpremote.wait(5)
+            mpremote.wait(2)
         mpremote.kill()
         assert mpremote.stdout and b"42" not in mpremote.stdout.read()
     road.serves()

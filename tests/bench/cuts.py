@@ -12,8 +12,10 @@ from host_tools.phone.client import Phone
 from host_tools.serial.bench import Bench
 from host_tools.sim.board import SimulatedBoard
 from tests.bench.support import Property
+from tests.shares import share
 
 MOST = 200  # operations that a change may take; it ends long before
+ONE_IN = 3  # of them
 SETTLED = 0.1  # seconds without a flash operation, after which the car has written all that it will
 
 Keys = dict[str, tuple[int, str]]
@@ -38,7 +40,7 @@ def settle(car: Bench) -> int:
 
 @dataclass
 class Cuts:
-    """Cuts the power at the first flash operation of a change, then at the second, until the change is through."""
+    """Cuts the power at one flash operation of a change after the other (a share), until the change is through."""
 
     car: Bench
     owner: Phone
@@ -51,7 +53,7 @@ class Cuts:
 
         `last` is the last operation, if the change ends with a restart, in which a cut that never came is not seen.
         """
-        for at in range(1, last + 1 if last else MOST):
+        for at in share(range(1, last + 1 if last else MOST), ONE_IN):
             settle(self.car)
             boot = self.car.boot
             self.car.request("power_cut", after=at)
@@ -90,6 +92,6 @@ class Cuts:
     def tell(self, record_property: Property, what: str) -> None:
         record_property(
             "note",
-            f"{what}: cut at each of {self.count} flash operations; {self.old} times as before, "
+            f"{what}: cut at {self.count} flash operations; {self.old} times as before, "
             f"{self.count - self.old} as after, and nothing else",
         )

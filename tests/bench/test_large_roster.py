@@ -19,6 +19,7 @@ from tests.bench.cuts import settle
 from tests.bench.support import VIN, Property, reboot
 from tests.host import rosters
 from tests.host.rosters import DRIVER, entries
+from tests.shares import share
 
 MANY, FEW = 4000, 4
 SEAL = Seal(os.urandom(16))
@@ -62,7 +63,7 @@ def test_four_thousand_keys(car: Bench, owner: Phone, simulated: SimulatedBoard,
     )
 
     version = 2
-    for at in (operations // 2, operations - 16, operations - 5):
+    for at in share((operations // 2, operations - 16, operations - 5), 2):
         settle(car)
         boot = car.boot
         car.request("power_cut", after=at)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The power fails at every flash operation of a key's change: after the next boot it is there or it is not.
+"""The power fails at any flash operation of a key's change: after the next boot it is there or it is not.
 
 What the car has acknowledged is never lost. The cut tears the operation that it meets. The store itself is cut in
 tests/faults; here a whole car is, with a phone that waits for the answer.

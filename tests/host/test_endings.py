@@ -24,6 +24,7 @@ from host_tools.phone import keyfile
 from host_tools.serial.bench import Bench
 from tests import interrupts
 from tests.host.fake_bench import FakeBench
+from tests.shares import share
 
 LATCHKEY = [sys.executable, "-c", "from host_tools.cli import main; main()"]
 ROOT = Path(__file__).parents[2]
@@ -152,7 +153,7 @@ def told_to_sync(port: str, process: subprocess.Popen[str]) -> None:
 
 def test_signals_at_any_moment_leave_one_object_or_none_begun(silent: str) -> None:
     """A sweep: the moments that nobody thought of."""
-    for step in range(12):
+    for step in share(range(12), 3):
         process = loading(silent)
         time.sleep(0.15 * step)
         process.send_signal(signal.SIGINT)
@@ -164,7 +165,7 @@ def test_signals_at_any_moment_leave_one_object_or_none_begun(silent: str) -> No
 def test_what_our_parent_ignores_stays_ignored(silent: str) -> None:
     """A background job of a script: Ctrl-C is not for it."""
     process = subprocess.Popen(
-        [*LATCHKEY, "status", "--port", silent, "--timeout", "3", "--json"],
+        [*LATCHKEY, "status", "--port", silent, "--timeout", "1", "--json"],
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=ROOT,
         preexec_fn=interrupts.ignored,
     )  # fmt: skip

@@ -19,6 +19,7 @@ from host_tools.flash.repl import Repl
 from host_tools.serial.port import PortGone, open_port
 from host_tools.sim.board import SimulatedBoard
 from tests.host.bare_board import bare_board, files_on, kind
+from tests.shares import share
 
 SOURCES = {
     "boot.py": "pass\n",
@@ -26,7 +27,7 @@ SOURCES = {
     "latchkey/agent.py": "import time\n\ndef main():\n    print('serving')\n    while True: time.sleep(1)\n",
     "latchkey/radio.py": "DATA = %r\n" % ("0123456789abcdef" * 300),
 }
-POINTS = 9  # of all writes to the board, so many are tried
+ONE_IN = 11  # of all writes to the board, so many are tried, and the last
 _PATIENCE = 20.0
 
 
@@ -113,8 +114,8 @@ def interrupt(monkeypatch: pytest.MonkeyPatch) -> Callable[..., list[Interruptin
     return at
 
 
-def points(total: int) -> Iterator[int]:
-    return iter(sorted({1 + round(i * (total - 1) / (POINTS - 1)) for i in range(POINTS)}))
+def points(total: int) -> list[int]:
+    return sorted({*share(range(1, total + 1), ONE_IN), total})
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt, SystemExit])
@@ -130,8 +131,8 @@ def test_an_install_that_is_interrupted_anywhere_leaves_an_agent_or_says_that_th
     source(job, "latchkey/radio.py").write_text("DATA = 0\n")
     put(board, job)
     total = ports[0].count
-    cut = 0
-    for number in points(total):
+    tried, cut = points(total), 0
+    for number in tried:
         interrupt(0)
         source(job, "latchkey/radio.py").write_text(f"DATA = '{str(number) * 4000}'\n")
         interrupt(number, error)
@@ -151,8 +152,8 @@ def test_an_install_that_is_interrupted_anywhere_leaves_an_agent_or_says_that_th
         interrupt(0)
         put(board, job)
         assert serves(board), number
-    record_property("note", f"{POINTS} interruptions of an install of {total} writes, {cut} with the agent gone")
-    assert 0 < cut < POINTS
+    record_property("note", f"{len(tried)} interruptions of an install of {total} writes, {cut} with the agent gone")
+    assert 0 < cut < len(tried)
 
 
 @pytest.mark.parametrize("yes", [True, False])

@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.shares import share
+
 _ROOT = Path(__file__).parents[2]
 _PATH = [str(_ROOT / folder) for folder in ("build/stage", "boards/UNIX", "tests/unit")]  # staged by the plugin
 
@@ -40,14 +42,14 @@ def run_vectors(
 ) -> RunVectors:
     """Runs a set of vectors, prints its counts and fails if any came out otherwise than expected, or not at all.
 
-    Once with the firmware's native code, and once with what takes its place where an interpreter can run none.
+    Once with the firmware's native code, and a share with what takes its place where an interpreter can run none.
     """
     version: str = request.param
     beside = Path(sys.executable).parent / "micropython"
     interpreter = request.config.getoption("--micropython") or os.environ.get("MICROPYTHON") or beside
 
     def run(title: str, vectors: Iterable[Vector]) -> None:
-        vectors = list(vectors)
+        vectors = share(list(vectors), 3) if version == "plain" else list(vectors)
         file = tmp_path / "vectors.txt"
         file.write_text("".join(f"{vector.line()}\n" for vector in vectors))
         code = f"import sys; sys.path[:1] = {_PATH!r}; import run_vectors; run_vectors.main({str(file)!r}, {version!r})"

@@ -7,7 +7,7 @@ with nothing written since, finds the same again: of reads, the first of each pl
 
 import asyncio
 
-from cuts import ALL, Settings, points, prepared
+from cuts import ALL, SEED, Settings, points, prepared
 
 from latchkey import provisioning
 from latchkey.keys.keychain import Keychain
@@ -68,13 +68,13 @@ class LateFlash(QuickFlash):
 class Sweep:
     """Where an act is to fail: `start` mounts a flash and gets ready, and returns what `act` is done to."""
 
-    def __init__(self, start, act, share=1, edge=20):
+    def __init__(self, start, act, share=3, edge=4):
         subject = start(Reads)
         flash = subject.flash
         flash.begin()
         act(subject)
         self._operations = points(flash.done, share, edge)
-        self._reads = flash.first[::READS]
+        self._reads = flash.first[SEED % min(READS, len(flash.first)) :: READS]
         self._of = flash.done, len(flash.first)
 
     def points(self, kind):

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """A flash operation of a change fails, once or all from then on: the answer, the flash and RAM agree.
 
-Every erase and program of a change is failed; of reads, and of making a whole store, a share, which is printed.
-`make faults`: all, and in all ways.
+A share of the erases and programs of a change is failed, and of its reads; it is printed. `make faults`: all, and in
+all ways.
 
 What was answered as done is there, in RAM and after a restart; what was refused has changed nothing, and never comes by
 itself. Where nobody can tell (Unclear) the board restarts, and what it finds then is one or the other.
@@ -33,7 +33,7 @@ def answer(board, act):
         return "unclear"
 
 
-def fail_everywhere(name, image, act, restarts=False, share=1):
+def fail_everywhere(name, image, act, restarts=False, share=3):
     """`restarts`: the act ends with one, so that what RAM has is of no account."""
     old = Board(image).seen()
     board = Board(image)

@@ -6,6 +6,7 @@ what it was; the car's state, its pins, its keychain and its log agree, and the 
 
 import asyncio
 
+from cuts import ALL, SEED
 from memory import TURNS, Board, Phone, Squeeze, prepared
 from memory import opened as stored
 
@@ -63,7 +64,7 @@ def test_a_command_happens_or_does_not_and_is_told_as_what_it_was():
         car = board.car
         for payload, domain in ((UNLOCK, 2), (START, 2), (TRUNK, 2), (LOCK, 2), (OPEN_PORT, 3)):
             enough = 0
-            for left in range(0, 12000, 32 if payload == START else 96):
+            for left in range(SEED % 32, 12000, (32 if payload == START else 96) * (1 if ALL else 2)):
                 car.vehicle.unlock()
                 car.vehicle.lock()
                 if payload == LOCK:
@@ -187,7 +188,7 @@ def test_a_look_is_answered_or_refused_and_the_next_one_works():
 
 def command(board, payload, domain):
     session = board.sessions.find(CLIENT_PUBLIC, domain)
-    until = board.sessions._clock.now() + 60
+    until = board._clock.now() + 60
     return signed(payload, session, session.counter + 1, until, domain=domain, sent_domain=domain, flags=2)
 
 

@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The power fails at every flash operation of every change: the store is the old one or the new one (law 6)."""
+"""The power fails at any flash operation of any change: the store is the old one or the new one (law 6).
+
+Here a share of them, `make faults`: all.
+"""
 
 import asyncio
 
@@ -13,8 +16,8 @@ from logchain import broken
 from ramflash import ROOT, QuickFlash, fresh, key, mount, public
 
 
-def cut_everywhere(name, image, act, share=1):
-    """Every operation, or a share, torn and just done: a boot finds old or new, and that can be changed again."""
+def cut_everywhere(name, image, act, share=3):
+    """A share of the operations, torn and just done: a boot finds old or new, and that can be changed again."""
     board = Board(image)
     old = board.seen()
     before = board.flash.operations

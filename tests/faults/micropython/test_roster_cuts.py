@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The power fails at every flash operation of what an authority may bring about: the next boot finds it done or undone.
+"""The power fails at any flash operation of what an authority may bring about: the next boot finds it done or undone.
 
 The roster in force is whole, nobody else's key has changed, and what was undone can be brought again.
 """
@@ -14,7 +14,7 @@ from ramflash import key, public
 
 
 def cut_everywhere(name, image, act):
-    """Every operation, torn and just done."""
+    """A share of the operations (`make faults`: all), torn and just done."""
     old = Trusting(image).seen()
     board = Trusting(image)
     before = board.flash.operations
@@ -24,7 +24,7 @@ def cut_everywhere(name, image, act):
     assert new != old and new == board.seen()
     assert new[0] == old[0], "the keychain is no part of it"
     outcomes = []
-    for n in points(total, 1):
+    for n in points(total):
         board = Trusting(image)
         board.flash.cut_after(n)
         try:

@@ -3,7 +3,7 @@
 
 import asyncio
 
-from cuts import CAR, Board, Settings, cut, prepared, with_guests
+from cuts import CAR, Board, Settings, cut, points, prepared, with_guests
 
 from latchkey import provisioning
 from latchkey.keys.keychain import Keychain
@@ -27,7 +27,7 @@ class Torn(QuickFlash):
 
 
 def cut_twice(name, image, act):
-    """A second cut at every operation of the boot that finishes what the first cut interrupted."""
+    """A second cut at every operation of the boot that finishes what the first, one of a share, interrupted."""
     board = Board(image)
     old = board.seen()
     before = board.flash.operations
@@ -35,7 +35,7 @@ def cut_twice(name, image, act):
     total = board.flash.operations - before
     new = Board(board.flash.image()).seen()
     count = 0
-    for n in range(1, total + 1):
+    for n in points(total):
         _, left, _ = cut(image, act, n)
         wanted = Board(left).seen()
         assert wanted in (old, new)
