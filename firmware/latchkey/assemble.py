@@ -91,7 +91,7 @@ def car(parts: Parts, start: Start, emit: Emit | None) -> Handle:
     desk = Desk(clock, keychain, sessions, private, log, parts.tasks.start, emit)
     security = Security(vehicle, keychain, desk.ask, log.append, emit)
     router = Router(parts.settings.vin.encode(), clock, sessions, security, log.append, emit, parts)
-    desk.failed = router.failed
+    desk.failed = security.failed = router.failed
     parts.car = Car(vehicle, parts.pins, log, desk, parts.links, emit)
     log.append(LogKind.BOOT, "", None, 0, 0)
     parts.lost = start.lost

@@ -42,6 +42,7 @@ def act(security: Security, reply: Reply) -> None:
     elif kind == VehicleAction.chargePortDoorOpen or kind == VehicleAction.chargePortDoorClose:
         is_open = kind == VehicleAction.chargePortDoorOpen
         moves = {ClosureMoveRequest.chargePort: ClosureMoveType.OPEN if is_open else ClosureMoveType.CLOSE}
+        policy.check(verified.session.record, Permission.CHARGE_PORT, security.keychain)
         security.perform(lambda: security.vehicle.move(moves), Permission.CHARGE_PORT, reply, _done)
     else:
         reason = {ResultReason.plain_text: b"not done by this access module"}

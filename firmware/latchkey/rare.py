@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from latchkey.session.reply import Reply
 
 _BEFORE = {  # what a module needs that is loaded with it
+    "latchkey.keys.charging": (),
     "latchkey.infotainment": ("latchkey.wire.carmessages",),
     "latchkey.view": ("latchkey.wire.viewmessages", "latchkey.store.logreader"),
 }

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
     from latchkey.keys.keychain import Keychain
     from latchkey.keys.record import Record
+    from latchkey.link.connection import Connection
     from latchkey.session.barereply import BareReply
     from latchkey.session.reply import Reply
     from latchkey.session.verify import Verified
@@ -41,7 +42,9 @@ _PIECE = const(256)
 class Security:
     """ask(operation, reply, record of its signer or None) takes a key operation, to be answered in its time.
     record(kind, name of the connection, key id or None, command, fault, detail, request hash) writes the access log;
-    emit(dict), where there is a bench, tells it."""
+    emit(dict), where there is a bench, tells it; `failed` refuses a command that was taken (the router's)."""
+
+    failed: Callable[[Connection, Any, Exception], None]
 
     def __init__(
         self,
@@ -97,14 +100,13 @@ class Security:
     def perform(
         self, change: Callable[[], None], command: int, reply: Reply, answer: Callable[[Vehicle], bytes]
     ) -> bool:
-        """Change the vehicle if the key may (`command` is a Permission), log it, and answer. Whether the answer is on
-        its way. Raises Fault, Refused.
+        """Change the vehicle, which the key may (`command` is a Permission), log it, and answer. Whether the answer is
+        on its way. Raises Refused.
 
         What runs out of memory does so before the change, which allocates nothing; after it only an answer can be lost.
         """
         verified: Any = reply.verified
         record = verified.session.record
-        policy.check(record, command, self.keychain)
         emit = self._emit
         event = (
             {"event": "command", "conn": reply.conn.name, "key": record.id.hex(), "command": command} if emit else {}
@@ -122,10 +124,24 @@ class Security:
             pass  # it is done, whoever could not be told
         return told
 
-    def _act(self, change: Callable[[], None], command: int, reply: Reply) -> None:
+    def act(self, change: Callable[[], None], command: int, reply: Reply) -> None:
         """Answer a command with the vehicle's state, which clients take for its end: its phone has been told then."""
         if self.perform(change, command, reply, answers.vehicle_status):
             reply.conn.untold = False
+
+    def _act(self, change: Callable[[], None], command: int, reply: Reply) -> None:
+        """Do it if the key may; in a moment, if its use has to be written down first. Raises Fault, Refused."""
+        record = reply.verified.session.record  # type: ignore[union-attr]
+        policy.check(record, command, self.keychain)
+        if record.uses:
+            from latchkey.keys import limits  # rare
+
+            if limits.counted(policy.allowed(record)) == command:
+                from latchkey import rare
+
+                rare.answer("latchkey.keys.charging", (self, change, command), reply, self.failed)
+                return
+        self.act(change, command, reply)
 
     def _information(self, request: Fields) -> bytes:
         if not request.get(InformationRequest.informationRequestType):

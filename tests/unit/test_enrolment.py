@@ -493,7 +493,7 @@ async def test_powered_seconds_that_have_begun_go_on_and_cost_no_flash():
 
 
 async def test_what_counts_powered_seconds_is_loaded_a_module_in_a_stretch():
-    names = ("latchkey.store.calendarfile", "latchkey.keys.charging")
+    names = ("latchkey.store.calendarfile",)
     bench, reply, loaded = Bench(Keys(owner(other_key(1)))), Reply(), []
 
     async def load(*names):

@@ -1,39 +1,96 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What limits cost is written down before it is spent (docs/protocol.md, "Limits"): no cut of the power gives anything
-back."""
+"""A use is written down before it is had (docs/protocol.md, "Limits"): a cut of the power, a flash that fails, or
+whatever refuses the command after that, costs its key that use at most, and gives nothing back.
+
+Loaded for the first such command, and dropped after the last.
+"""
 
 import asyncio
 
 from micropython import const
 
-from latchkey import store
-from latchkey.store import calendarfile
+from latchkey import forget, store
+from latchkey.faults import Fault
+from latchkey.keys import limits, policy
+from latchkey.wire.schema import MessageFault
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from latchkey.keys.keychain import Keychain
+    from latchkey.keys.record import Record
 
-_LAST = const(0xFFFFFFFF)  # as in store/calendarfile.py
-_EIO = const(5)
-_ROW = const(0xFF)  # free slots that are passed over in one stretch
+_ENOSPC = const(28)
+_PATIENCE = const(5)  # seconds that a command waits for the flash
+
+_busy: list[int] = []  # slots of the keys that are being served
 
 
-async def lease(keychain: Keychain, seconds: int) -> int:
-    """The total at which a key will have had that many powered seconds, which count from here on. Raises OSError."""
-    clock = keychain.clock
-    if clock.powered() >= _LAST:  # there is none: a new one begins above all limits that there are
-        highest = 0
-        keychain.buckets.failed = False
-        for slot in range(keychain.CAPACITY):
-            record = keychain.find_slot(slot, True)
-            if record or not slot & _ROW:
-                highest = max(highest, record.powered if record else 0)
-                await asyncio.sleep_ms(0)
-        if keychain.buckets.failed:
-            raise OSError(_EIO, "a bucket cannot be read")
-        clock.base = highest - clock.now()
-        clock.ahead = highest
-    until: int = min(clock.powered() + seconds, _LAST - 1)
-    with await store.alone():
-        calendarfile.write(clock, keychain.root, until)
-    return until
+def act(what: Any, reply: Any) -> None:
+    """Do a command that is a use, (security, change, Permission), once it is written down. Raises Fault BUSY while
+    another of that key's is."""
+    record = reply.verified.session.record
+    if record.slot in _busy:
+        raise Fault(MessageFault.BUSY, "one use at a time")
+    asyncio.create_task(_use(what, reply, record))
+    _busy.append(record.slot)
+
+
+async def _use(what: Any, reply: Any, record: Record) -> None:
+    security, change, command = what
+    keychain = security.keychain
+    since = keychain.clock.now()
+    try:
+        with await store.alone():
+            if keychain.clock.now() - since > _PATIENCE:
+                raise Fault(MessageFault.BUSY, "others were writing")
+            _look(record, command, keychain, 0)
+            await asyncio.sleep_ms(0)  # each look at a key takes a board some 7 ms
+            try:
+                _spend(record, keychain.root)
+            except OSError as error:
+                raise Fault(MessageFault.BUSY, "its use cannot be written down: %r" % error)
+        await asyncio.sleep_ms(0)
+        _look(record, command, keychain, 1)
+        security.act(change, command, reply)
+    except Exception as error:  # noqa: BLE001 - the router tells it, as it does for messages at hand
+        security.failed(reply.conn, reply, error)
+    _busy.remove(record.slot)
+    if not _busy:
+        forget("latchkey.keys.charging")
+
+
+def _look(old: Record, command: int, keychain: Keychain, own: int) -> None:
+    """Raises Fault, unless the key is still there and may, with so many uses of its own spent for this."""
+    record = keychain.find(old.public)
+    if not record or (record.slot, record.number) != (old.slot, old.number):
+        raise Fault(MessageFault.UNKNOWN_KEY_ID, "its signer is not enrolled any more")
+    allowed = policy.allowed(record)
+    if not allowed & command:
+        raise Fault(MessageFault.INSUFFICIENT_PRIVILEGES, "role", command, record.role)
+    limits.check(record, allowed, command, keychain, own)
+
+
+def _spend(record: Record, root: str) -> None:
+    """Write down one use more. Raises OSError: it may be written down or not."""
+    if not store.room:
+        raise OSError(_ENOSPC)  # what is free is kept for the keys
+    path = limits.path(root, record.slot)
+    row = limits.row(record, limits.used(record, root) + 1)
+    try:
+        _put(path, row, record.slot)
+    except OSError:
+        from latchkey.store import files  # it may be the first
+
+        files.make_folder(root + "/uses")
+        files.clear(path)
+        open(path, "ab").close()
+        _put(path, row, record.slot)
+
+
+def _put(path: str, row: bytes, slot: int) -> None:
+    """littlefs puts it in place with the close, whole or not at all."""
+    with open(path, "r+b") as f:
+        f.seek(limits.place(slot))
+        f.write(row)

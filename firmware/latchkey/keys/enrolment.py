@@ -205,10 +205,10 @@ class Enrolment:
                 if record.origin != Origin.GRANT:
                     record.number = int.from_bytes(crypto.random_bytes(4), "big")
             if record is not None and record.seconds and not record.powered:
-                await load("latchkey.store.calendarfile", "latchkey.keys.charging")
-                from latchkey.keys import charging
+                await load("latchkey.store.calendarfile")
+                from latchkey.store import calendarfile
 
-                record.powered = await charging.lease(self._keychain, record.seconds)
+                record.powered = await calendarfile.lease(self._keychain, record.seconds)
             await change.make(self._keychain, self._clock)
         except (KeyRefused, changes.KeychainFull, crypto.CryptoError, OSError, ImportError, MemoryError) as error:
             code = _information(error)

@@ -31,14 +31,15 @@ def counted(allowed: int) -> int:
     return allowed & Permission.START or allowed & Permission.UNLOCK
 
 
-def check(record: Record, allowed: int, command: int, keychain: Keychain) -> None:
-    """Raises Fault if the limits of a key that may do all that forbid a command now."""
+def check(record: Record, allowed: int, command: int, keychain: Keychain, own: int = 0) -> None:
+    """Raises Fault if the limits of a key that may do all that forbid a command now; `own`: uses that are spent for
+    it."""
     if command == Permission.READ:
         return
     why = over(record, allowed, keychain)
     if not why and record.uses and command != Permission.LOCK:
         try:
-            why = "uses" if used(record, keychain.root) >= record.uses else ""
+            why = "uses" if used(record, keychain.root) - own >= record.uses else ""
         except OSError as error:  # in doubt, too
             why = repr(error)
     if why:

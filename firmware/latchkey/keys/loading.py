@@ -67,7 +67,6 @@ _KINDS = (
     "latchkey.roster.install",
     "latchkey.roster.kept",
     "latchkey.store.calendarfile",
-    "latchkey.keys.charging",
 )
 
 

@@ -17,6 +17,7 @@ from latchkey.store import formats
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from typing import Any
 
     from latchkey.clock import Clock
 
@@ -25,6 +26,8 @@ _NAME = const("calendar")
 _LAST = const(0xFFFFFFFF)
 _LAYOUT = const("<III")  # the time, the powered seconds, the highest limit
 _AGAIN = const(30)  # seconds until a flash that failed is tried again
+_EIO = const(5)
+_ROW = const(0xFF)  # free slots that are passed over in one stretch
 _HOUR = const(3600)
 _MINUTE = const(60)
 _EARLY = const(10)  # seconds before the powered ones in flash are used up
@@ -58,6 +61,27 @@ def opened(clock: Clock, root: str, report: Callable[[str], None]) -> None:
             write(clock, root, clock.until)
         except OSError as error:
             report(f"calendar: {error}")
+
+
+async def lease(keychain: Any, seconds: int) -> int:
+    """The total at which a key will have had that many powered seconds, which count from here on. Raises OSError."""
+    clock: Clock = keychain.clock
+    if clock.powered() >= _LAST:  # there is none: a new one begins above all limits that there are
+        highest = 0
+        keychain.buckets.failed = False
+        for slot in range(keychain.CAPACITY):
+            record = keychain.find_slot(slot, True)
+            if record or not slot & _ROW:
+                highest = max(highest, record.powered if record else 0)
+                await asyncio.sleep_ms(0)
+        if keychain.buckets.failed:
+            raise OSError(_EIO, "a bucket cannot be read")
+        clock.base = highest - clock.now()
+        clock.ahead = highest
+    until = min(clock.powered() + seconds, _LAST - 1)
+    with await store.alone():
+        write(clock, keychain.root, until)
+    return until
 
 
 def start(clock: Clock, root: str) -> None:
@@ -128,4 +152,5 @@ def _put(path: str, data: bytes) -> None:
     except OSError:
         from latchkey.store import files
 
-        files.run(files.write(path, (data,)))  # it is not there yet, or no file
+        files.make_folder(path[: path.rfind("/")])  # it is not there yet, or no file
+        files.run(files.write(path, (data,)))
