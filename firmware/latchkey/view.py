@@ -208,7 +208,7 @@ def _log(log: AccessLog, asked: Fields, whose: str | None) -> Fields:
     end, chain = logreader.head(log)
     return {
         LogPage.entries: [{LogEntry.raw: entry["raw"]} for entry in found if entry["seq"] <= end],
-        LogPage.next: since if since < end else None,
+        LogPage.next: (since < end and since) or None,
         LogPage.head: None if whose else {LogHead.number: end or None, LogHead.chain: chain},
     }
 

@@ -7,15 +7,15 @@ import contextlib
 import time
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import typer
 
 from host_tools.cli.answer import Answer
 from host_tools.cli.options import Closure, Label, Role, open_car
 from host_tools.cli.phones import Asked, Reach, car_on, open_phone, phone_command
-from host_tools.faults import LatchkeyError, Misuse
-from host_tools.phone import keyfile, lookup, messages, pairing
+from host_tools.faults import LatchkeyError, Misuse, NoAnswer
+from host_tools.phone import keyfile, lookup, messages, pairing, receipt
 from host_tools.phone.client import Phone
 from host_tools.phone.given import GivenFile
 from host_tools.phone.owner import learn
@@ -137,10 +137,53 @@ def close_closure(asked: Asked, closure: Closure) -> None:
 
 
 def _give(asked: Asked, name: str, deed: Callable[[Phone], None], said: str, **details: str) -> None:
-    """One signed command, and how long it took."""
-    with asked.phone() as phone:
-        began = time.monotonic()
-        deed(phone)
-        took = round((time.monotonic() - began) * 1000)
-        result = {"did": name, **details, "vin": phone.vin, "key": phone.key.id, "ms": took, "resyncs": phone.resyncs}
-        asked.answer.done(f"{said} ({took} ms)", **result)
+    """One signed command, and how long it took. If its answer is lost, the car is asked what became of it."""
+    told: dict[str, Any] = {"did": name, **details}
+    sent = b""
+    try:
+        with asked.phone() as phone:
+            began = time.monotonic()
+            try:
+                deed(phone)
+            except LatchkeyError:
+                sent = phone.last_sent
+                raise
+            took = round((time.monotonic() - began) * 1000)
+            told |= {"vin": phone.vin, "key": phone.key.id, "ms": took, "resyncs": phone.resyncs}
+            asked.answer.done(f"{said} ({took} ms)", **told)
+    except NoAnswer as lost:
+        if not sent:
+            raise
+        _find_out(asked, lost, sent, said, told)
+
+
+def _find_out(asked: Asked, lost: NoAnswer, sent: bytes, said: str, told: dict[str, Any]) -> None:
+    """Come up to the car anew, and ask. It is not told again what it may have done."""
+    asked.answer.say("No answer came: asking the car whether it was done.")
+    try:
+        with asked.phone() as phone:
+            found = receipt.ask(phone, sent)
+            told |= {"vin": phone.vin, "key": phone.key.id, "receipt": found.outcome, "entry": found.number or None}
+            if found.outcome == receipt.DONE:
+                asked.answer.done(f"{said} (Its answer was lost; entry {found.number} of the log says so.)", **told)
+                return
+    except LatchkeyError:
+        raise lost from None
+    if found.outcome == receipt.UNKNOWN:
+        lost.details |= told
+        raise lost
+    undone = NotDone(found)
+    undone.details |= told
+    raise undone
+
+
+class NotDone(LatchkeyError):
+    """The car has answered after all: it did not."""
+
+    name = "NOT_DONE"
+
+    def __init__(self, found: receipt.Receipt) -> None:
+        if found.outcome == receipt.REFUSED:
+            super().__init__("the car refused it, and its answer was lost", f"see entry {found.number}: `latchkey log`")
+        else:
+            super().__init__("the command did not reach the car, and never will", "give it again")

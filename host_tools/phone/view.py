@@ -11,14 +11,10 @@ import itertools
 import re
 from typing import Any
 
-from google.protobuf.message import DecodeError
-
-from host_tools.faults import LatchkeyError
-from host_tools.phone import keyfile, messages
+from host_tools.faults import LatchkeyError, Refused
+from host_tools.phone import chain, keyfile, messages
 from host_tools.phone import latchkey_pb2 as ours
-from host_tools.phone.cache import SessionCache
-from host_tools.phone.client import Exchange, Phone
-from host_tools.phone.session import Unverified
+from host_tools.phone.aside import Aside
 
 _MOST_PAGES = 4096  # more than any board has to tell
 _LIMITS = ("commands", "not_before", "not_after", "uses", "used", "powered_left", "number")
@@ -34,24 +30,14 @@ class BadPage(LatchkeyError):
         super().__init__(f"the car's {what} does not go on, or does not end", "is it a Latchkey car?")
 
 
-class View(Exchange):
-    """A key's look at its car, beside the phone whose connection it shares. Nothing that is asked here changes
-    anything, so its session is remembered no longer than itself."""
+class BadSignature(LatchkeyError):
+    """What the car should have signed it has not."""
 
-    domain = ours.Domain.Value("DOMAIN_LATCHKEY")
-    reads = True
+    name = "BAD_SIGNATURE"
 
-    def __init__(self, phone: Phone) -> None:
-        super().__init__(
-            phone.connection,
-            phone.vin,
-            phone.key,
-            SessionCache(),
-            timeout=phone.timeout,
-            lifetime=phone.lifetime,
-            pause=phone.pause,
-        )
-        self.known = phone.known
+
+class View(Aside):
+    """A key's look at its car. Nothing that is asked here changes anything."""
 
     def status(self) -> dict[str, Any]:
         """What the car is doing, and what it is: the bench's `info` and `state`."""
@@ -99,11 +85,39 @@ class View(Exchange):
         for _ in range(_MOST_PAGES):
             page = self._ask(ours.ToLatchkey(log=ours.LogRequest(since=since)))
             _check("log", [since, *(entry.number for entry in page.entries)], page.next and page.next + 1)
-            found += map(_entry, page.entries)
+            found += map(entry_told, page.entries)
             if not page.next:
                 return found
             since = page.next
         raise BadPage("log")
+
+    def raw_log(self) -> tuple[list[bytes], chain.Head]:
+        """All entries as they lie in the car's flash, oldest first, and where the car says that they end. Raises
+        BadPage; Refused when this key may not see all of them."""
+        found: list[bytes] = []
+        since = 0
+        for _ in range(_MOST_PAGES):
+            page = self._ask(ours.ToLatchkey(log=ours.LogRequest(since=since, raw=True)))
+            if not page.HasField("head"):
+                hint = "use an owner's key; an earlier firmware has no chain to verify"
+                raise Refused("INSUFFICIENT_PRIVILEGES", "this key may not see the whole log", hint)
+            raws = [entry.raw for entry in page.entries]
+            _check("log", [since, *map(chain.number, raws)], page.next and page.next + 1)
+            found += raws
+            if not page.next:
+                head = chain.Head(page.head.number, page.head.chain)
+                overwritten = chain.oldest(head.number) - 1  # some of it while it was read
+                return [raw for raw in found if chain.number(raw) > overwritten], head
+            since = page.next
+        raise BadPage("log")
+
+    def head(self) -> chain.Head:
+        """Where the log ends, signed by the car. Raises BadSignature, Refused."""
+        told = self._ask(ours.ToLatchkey(head=ours.HeadRequest()))
+        head = chain.Head(told.number, told.chain, told.signature)
+        if self.session is None or not chain.is_signed(self.session.car_public, self.vin, head):
+            raise BadSignature("the signature of the log's head is not this car's", "is it a Latchkey car?")
+        return head
 
     def roster(self) -> dict[str, Any] | None:
         """What the car says of its authority and of the roster in force; None without an authority. Times are seconds
@@ -125,22 +139,6 @@ class View(Exchange):
             "declined": _word(ours.Decline, told.declined, "DECLINE_").upper() if told.declined else None,
             "sync": told.sync.decode(errors="surrogateescape"),
         }
-
-    def _ask(self, request: Any) -> Any:
-        """The answer to that request."""
-        return self.exchange(request, lambda plain: self.answer_to(request, plain))
-
-    @staticmethod
-    def answer_to(request: Any, plain: bytes) -> Any:
-        """What a proven answer's plaintext says to that request. Raises Unverified."""
-        kind = request.WhichOneof("request")
-        try:
-            answer = ours.FromLatchkey.FromString(plain)
-        except DecodeError:
-            raise Unverified("the answer cannot be read") from None
-        if not answer.HasField(kind):
-            raise Unverified("the answer is to another request")
-        return getattr(answer, kind)
 
 
 def _check(what: str, numbers: list[int], following: int) -> None:
@@ -169,7 +167,8 @@ def _key(key: Any) -> dict[str, Any]:
     }
 
 
-def _entry(entry: Any) -> dict[str, Any]:
+def entry_told(entry: Any) -> dict[str, Any]:
+    """An entry of the log, in the bench's words."""
     return {
         "seq": entry.number,
         "boot": entry.boot,

@@ -20,9 +20,10 @@ from tesla_protocol.command import universal_message_pb2 as universal
 
 from host_tools.build.staging import staged
 from host_tools.faults import Refused
-from host_tools.phone import keyfile, messages
+from host_tools.phone import keyfile, messages, receipt
 from host_tools.phone.cache import SessionCache
-from host_tools.phone.client import Exchange, Phone
+from host_tools.phone.client import Phone
+from host_tools.phone.exchange import Exchange
 from host_tools.phone.pairing import pair
 from host_tools.phone.view import View
 from host_tools.serial.bench import Bench
@@ -161,6 +162,9 @@ def _day(car: Car, key: keyfile.Key) -> None:
     car.deed("the owner's view: state", view.status)
     car.deed("the owner's view: keys", view.keys)
     car.deed("the owner's view: log", view.log)
+    car.deed("a receipt", lambda: receipt.ask(owner, owner.last_sent))
+    car.deed("the log as it is in flash", view.raw_log)
+    car.deed("the log's head, signed", view.head)
     infotainment = Infotainment(bench.connect(), support.VIN, key, SessionCache())
     car.deed("infotainment: a ping", lambda: infotainment.exchange(_PING, lambda answer: answer))
     guest, friend = keyfile.generate(), support.stranger(bench)

@@ -399,7 +399,7 @@ def test_garbage_and_missing_segments_are_survived():
     assert opened().last == 301
 
 
-def test_each_entry_has_the_hash_of_itself_and_of_the_hash_before_it():
+def test_h2_each_entry_has_the_hash_of_itself_and_of_the_hash_before_it():
     fresh()
     log = opened()
     fill(log, 2)
@@ -422,7 +422,7 @@ def test_the_chain_goes_on_over_segments_the_rings_end_and_restarts():
     assert broken() == [] and len(raws()) > 448
 
 
-def test_what_was_counted_up_after_a_write_that_failed_is_chained_as_it_is_written():
+def test_h1_what_was_counted_up_after_a_write_that_failed_is_chained_as_it_is_written():
     flash = fresh()
     log = opened()
     fill(log, 2)
@@ -451,7 +451,7 @@ def test_an_entry_has_the_first_bytes_of_its_requests_tag():
     assert raws()[3][28:36] == bytes(8), "and nothing of the entry that waited in its place before"
 
 
-def test_of_refusals_that_are_counted_up_the_newest_requests_tag_is_kept_and_none_that_nobody_signed():
+def test_p7_of_refusals_that_are_counted_up_the_newest_requests_tag_is_kept_and_none_that_nobody_signed():
     fresh()
     log = opened()
     for tag in (b"\x05first...", b"\x05second..", b""):

@@ -73,7 +73,7 @@ def test_the_last_page_says_that_there_is_no_other():
     assert logreader.read(log, 3, 1)[1] == 4 and logreader.read(log, 3, 2)[1] == 0
 
 
-def test_the_head_is_the_newest_entry_in_flash():
+def test_h4_the_head_is_the_newest_entry_in_flash():
     fresh()
     assert logreader.head(opened()) == (0, bytes(16))
     log = opened()
@@ -86,7 +86,7 @@ def test_the_head_is_the_newest_entry_in_flash():
     assert "raw" not in next(logreader.entries(log))
 
 
-def test_behind_the_entries_of_an_earlier_firmware_a_chain_begins_anew_and_says_so():
+def test_h3_behind_the_entries_of_an_earlier_firmware_a_chain_begins_anew_and_says_so():
     assert written(*[entry(number, version=2) for number in range(1, 6)]) == (5, 1)
     log = opened()
     did(log, 1)
@@ -99,7 +99,7 @@ def test_behind_the_entries_of_an_earlier_firmware_a_chain_begins_anew_and_says_
     assert kinds(log)[5:] == ["gap", "command", "command"] and not [n for n in broken() if n > 5]
 
 
-def test_a_log_whose_newest_entry_is_damaged_goes_on_with_a_gap_and_only_then():
+def test_h3_a_log_whose_newest_entry_is_damaged_goes_on_with_a_gap_and_only_then():
     for damage, told in ((4 * 64 + 5, ["gap", "command"]), (4 * 64 + 40, ["gap", "command"]), (64, ["command"])):
         fresh()
         fill(opened(), 5)

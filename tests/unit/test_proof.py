@@ -5,6 +5,7 @@ import asyncio
 import sys
 
 import codes as faults
+import log_vectors as vectors
 from latchkey import crypto, proof
 from latchkey.crypto import publickey
 from latchkey.store import logreader
@@ -47,6 +48,14 @@ class Proving(Car):
         [(kind, answer)] = walked(opened(reply, fields)[0])
         return kind, dict(walked(answer))
 
+    def plain(self, payload):
+        """The plaintext of the answer."""
+        before = len(self.conn.sent)
+        fields, reply = self.request(payload)
+        if reply is None:
+            asyncio.run(self.answered(before))
+        return opened(self.conn.last(), fields)[0]
+
     async def answered(self, before):
         for _ in range(20000):
             if len(self.conn.sent) > before:
@@ -74,7 +83,7 @@ class Proving(Car):
             self.flush()
 
 
-def test_a_receipt_says_what_became_of_a_request_whether_its_entry_waits_or_is_written():
+def test_p6_a_receipt_says_what_became_of_a_request_whether_its_entry_waits_or_is_written():
     for kind, outcome in ((LogKind.COMMAND, DONE), (LogKind.REFUSED, REFUSED), (LogKind.PREVENTED, REFUSED)):
         car = Proving(owner())
         car.log.append(LogKind.BOOT, "", None, 0, 0)
@@ -87,7 +96,7 @@ def test_a_receipt_says_what_became_of_a_request_whether_its_entry_waits_or_is_w
         assert car.receipt() == (outcome, 2, 1), "after a restart"
 
 
-def test_nobody_but_an_owner_has_a_receipt_for_what_another_did():
+def test_p4_nobody_but_an_owner_has_a_receipt_for_what_another_did():
     car = Proving(owner(), driver())
     car.wrote(LogKind.COMMAND, driver().id)
     car.flush()
@@ -97,7 +106,7 @@ def test_nobody_but_an_owner_has_a_receipt_for_what_another_did():
     assert car.receipt(b"another.", FRIEND) == (0, 0, 1)
 
 
-def test_the_newest_64_entries_in_flash_are_looked_at_and_what_waits():
+def test_p5_the_newest_64_entries_in_flash_are_looked_at_and_what_waits():
     car = Proving(owner())
     car.wrote(LogKind.COMMAND, owner().id)
     car.wrote(LogKind.COMMAND, owner().id, b"\x05another.")
@@ -112,7 +121,7 @@ def test_the_newest_64_entries_in_flash_are_looked_at_and_what_waits():
     assert car.receipt(b"another.") == (DONE, 2, 2)
 
 
-def test_a_receipt_does_not_speak_of_what_may_be_missing():
+def test_p6_a_receipt_does_not_speak_of_what_may_be_missing():
     car = Proving(owner())
     car.wrote(LogKind.COMMAND, owner().id, b"\x05another.")
     car.flush()
@@ -125,14 +134,14 @@ def test_a_receipt_does_not_speak_of_what_may_be_missing():
     assert car.receipt(b"another.") == (DONE, 1, 0), "what is there is there"
 
 
-def test_a_receipt_is_asked_for_by_eight_bytes_that_a_tag_can_have():
+def test_p2_a_receipt_is_asked_for_by_eight_bytes_that_a_tag_can_have():
     car = Proving(owner())
     for tag in (b"", TAG[:7], TAG + b"x", bytes(8), bytes(100)):
         assert car.receipt(tag) == faults.BAD_PARAMETER, tag
     assert car.receipt() == (0, 0, 1)
 
 
-def test_receipts_give_way_between_pages_and_one_is_looked_for_at_a_time():
+def test_p9_receipts_give_way_between_pages_and_one_is_looked_for_at_a_time():
     car = Proving(owner())
     for n in range(64):
         car.log.append(LogKind.COMMAND, "ble/1", b"keyX", n, 0)
@@ -166,7 +175,7 @@ def verified(said, signature):
     asyncio.run(publickey.ecdsa_verify(VEHICLE_PUBLIC, said, signature))
 
 
-def test_the_head_is_signed_by_the_car_over_its_vin():
+def test_h6_the_head_is_signed_by_the_car_over_its_vin():
     car = Proving(owner())
     for n in range(3):
         car.log.append(LogKind.COMMAND, "ble/1", b"keyX", n, 0)
@@ -193,7 +202,7 @@ def test_a_log_that_is_empty_has_a_head_too():
     verified(said, told[3])
 
 
-def test_only_an_owner_has_the_head_signed_and_once_in_five_seconds():
+def test_h6_only_an_owner_has_the_head_signed_and_once_in_five_seconds():
     car = Proving(owner(), driver())
     before = publickey.operations()
     assert car.proof(ASK_HEAD, FRIEND) == faults.INSUFFICIENT_PRIVILEGES
@@ -226,7 +235,7 @@ def raw_page(car, since=0, public=CLIENT_PUBLIC):
     return [entry[0][1] for entry in entries], dict(page).get(2, 0), dict(page).get(3)
 
 
-def test_raw_pages_are_the_bytes_in_flash_and_end_where_the_head_says():
+def test_h5_raw_pages_are_the_bytes_in_flash_and_end_where_the_head_says():
     car = Proving(owner())
     car.filled(21)
     car.wrote(LogKind.COMMAND, owner().id)
@@ -251,8 +260,30 @@ def test_a_raw_page_fits_a_message_and_costs_one_look_into_flash():
     assert len(car.conn.sent[-1]) <= 1022 and len(opened(reply, fields)[0]) < 600
 
 
-def test_who_may_not_see_all_sees_the_bytes_of_its_own_entries_and_no_head():
+def test_h5_who_may_not_see_all_sees_the_bytes_of_its_own_entries_and_no_head():
     car = Proving(owner(), driver())
     car.did(6, owner().id, driver().id)
     found, _, head = raw_page(car, 0, FRIEND)
     assert found == [raws()[number] for number in (2, 4, 6)] and head is None
+
+
+def test_the_vectors_of_the_documentation():
+    car = Proving(owner())
+    assert VEHICLE_PUBLIC.hex() == vectors.CAR_PUBLIC
+    at = [0]
+    car.log = logreader.opened(ROOT, lambda: at[0], 1)
+    car.log.append(LogKind.BOOT, "", None, 0, 0)
+    at[0] = 60
+    car.log.append(LogKind.COMMAND, "ble/0", owner().id, 2, 0, 0, b"\x05" + bytes(range(0x10, 0x20)))
+    at[0] = 75
+    car.log.append(LogKind.PREVENTED, "ble/0", owner().id, 0, 0, 2, b"\x08" + bytes(range(0x20, 0x40)))
+    car.flush()
+    for n, entry in ((1, vectors.ENTRY_1), (2, vectors.ENTRY_2), (3, vectors.ENTRY_3)):
+        assert raws()[n].hex() == entry
+    for request, answer in (
+        (vectors.RECEIPT_REQUEST, vectors.RECEIPT),
+        (vectors.RAW_REQUEST, vectors.RAW),
+        (vectors.HEAD_REQUEST, vectors.HEAD),
+    ):
+        told = car.plain(bytes.fromhex(request)).hex()
+        assert told == answer, told

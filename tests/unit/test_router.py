@@ -592,7 +592,7 @@ def test_the_bench_hears_what_was_done_and_why_something_was_not():
     assert verified == 0 and events[0]["fault"] == faults.INVALID_TOKEN_OR_COUNTER and events[0]["key"] == key
 
 
-def test_an_entry_has_the_hash_of_the_request_that_was_verified_and_of_no_other():
+def test_p3_an_entry_has_the_hash_of_the_request_that_was_verified_and_of_no_other():
     car = Car(owner(commands=Permission.UNLOCK | Permission.LOCK))
     car.vehicle.door(0, True)
     for payload, kind in ((UNLOCK, "command"), (LOCK, "prevented"), (START, "refused"), (b"\x10\x7f", "refused")):
