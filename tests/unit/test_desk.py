@@ -3,11 +3,14 @@
 
 import sys
 
+from latchkey import forget
 from latchkey.clock import Clock
+from latchkey.faults import Fault
 from latchkey.keys import desk as module
 from latchkey.keys.desk import Desk
 from latchkey.keys.loading import Loading
 from latchkey.session.sessions import Sessions
+from latchkey.wire.schema import MessageFault
 from support import CLIENT_PUBLIC, VEHICLE_PRIVATE, VEHICLE_PUBLIC, Keys, Listing, Log, from_roster, other_key, owner
 
 
@@ -67,6 +70,23 @@ def test_who_asks_has_enrolment_loaded_and_who_asks_next_finds_it_there():
     assert type(loading) is Loading and desk.enrolment is loading
     kind = "latchkey.keys.whitelist"
     assert asked == [(b"one", "reply", None, kind), (b"two", "reply", "actor", kind)]
+
+
+def test_a_whitelist_operation_waits_for_a_change_that_was_loaded_without_what_it_needs():
+    forget("latchkey.keys.whitelist")
+    desk = made()
+    desk.enrolment = enrolment = Enrolment()
+    desk.ask(b"one", "reply", None, "latchkey.roster.contact")
+    try:
+        desk.ask(b"two", "reply", None)
+        raise AssertionError("taken")
+    except Fault as busy:
+        assert busy.code == MessageFault.BUSY
+    assert len(enrolment.asked) == 1
+    import latchkey.keys.whitelist  # noqa: F401 - as with a pairing that is pending
+
+    desk.ask(b"two", "reply", None)
+    assert len(enrolment.asked) == 2
 
 
 def test_the_led_says_whether_a_tap_would_approve_somebody_or_nobody():

@@ -20,7 +20,7 @@ from test_whitelist import ADD, operation, removal
 
 WHITELIST = "latchkey.keys.whitelist"
 _import = builtins.__import__
-MODULES = loading._MODULES + ("latchkey.crypto.p256",)  # which stands on native code, or not
+MODULES = loading._MODULES + loading._OPERATIONS + ("latchkey.crypto.p256",)  # which stands on native code, or not
 
 
 class Reply:
@@ -104,6 +104,20 @@ async def test_each_module_is_loaded_by_itself_and_others_have_their_turn_betwee
     assert [len(names) for names in turns if len(names) > 1] == [], turns
     assert [name for name in importing.names if name in MODULES] == list(MODULES), "each after what it needs"
     assert desk.enrolment.pending
+
+
+async def test_what_is_no_whitelist_operation_has_nothing_loaded_of_those():
+    """Each key that comes by a roster or a grant comes beside a radio, where there is memory for one of them."""
+    desk, reply = Counter(), Reply()
+    desk.enrolment.ask(CLIENT_PUBLIC, reply, None, "latchkey.roster.contact")
+    await desk.settle()
+    assert desk.told and isinstance(desk.told[0], KeyRefused), "it was asked"
+    assert not [name for name in loading._OPERATIONS if name in sys.modules]
+    assert "latchkey.keys.enrolment" in sys.modules
+    desk.ask(operation(ADD), reply, None)
+    assert type(desk.enrolment).__name__ == "Loading", "enrolment is loaded anew, with them"
+    await desk.settle()
+    assert reply.waited == 1 and set(loading._OPERATIONS) <= set(sys.modules)
 
 
 def busy(desk, operation, reply, actor, kind=WHITELIST):

@@ -2,6 +2,8 @@
 """Where keys are asked for, and the card is tapped. Enrolment itself is loaded when somebody asks, which may be never,
 and dropped when nothing has to be remembered any more."""
 
+import sys
+
 from micropython import const
 
 from latchkey import forget
@@ -54,6 +56,9 @@ class Desk:
     def ask(self, operation: memoryview, reply: Any, actor: Record | None, kind: str = _WHITELIST) -> None:
         """A key operation, or what another module makes of it: signed by that key, or by nobody. Raises KeyRefused,
         Fault."""
+        enrolment = self.enrolment
+        if enrolment and enrolment.modules and kind == _WHITELIST and kind not in sys.modules and not self.drop():
+            raise Fault(MessageFault.BUSY, "a key is being changed")  # as it was loaded without this
         if self.enrolment is None:
             if self.keychain.roster and self.keychain.roster.intake:
                 self.keychain.roster.intake.drop()  # there is memory for one of them

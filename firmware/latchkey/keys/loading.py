@@ -45,12 +45,8 @@ if TYPE_CHECKING:
 _WHITELIST = const("latchkey.keys.whitelist")
 # In an order in which each needs only those before it.
 _MODULES = (
-    "latchkey.wire.keymessages",
-    "latchkey.keys.answers",
     "latchkey.crypto.publickey",
-    "latchkey.keys.labels",
     "latchkey.keys.asked",
-    "latchkey.keys.whitelist",
     "latchkey.keys.card",
     "latchkey.keys.report",
     "latchkey.store.files",
@@ -58,6 +54,13 @@ _MODULES = (
     "latchkey.store.reserve",
     "latchkey.keys.changes",
     "latchkey.keys.enrolment",
+)
+# What only a whitelist operation needs, of all that is asked.
+_OPERATIONS = (
+    "latchkey.wire.keymessages",
+    "latchkey.keys.answers",
+    "latchkey.keys.labels",
+    "latchkey.keys.whitelist",
 )
 # What publickey loads.
 _ARITHMETIC = ("latchkey.crypto.p256", "latchkey.crypto.points", "latchkey.crypto.points_plain")
@@ -112,6 +115,9 @@ class Loading:
         error: Exception | None = None
         try:
             await load(*_MODULES)
+            for held in self._asked:
+                if held[3] == _WHITELIST:
+                    await load(*_OPERATIONS)
             from latchkey.crypto import publickey
 
             await publickey.prepare()
@@ -123,7 +129,7 @@ class Loading:
             gc.collect()  # forgetting takes some memory, too
             try:
                 # All: an attempt before this one may have left some.
-                forget("latchkey.keys.loading", *_MODULES, *_ARITHMETIC)
+                forget("latchkey.keys.loading", *_MODULES, *_OPERATIONS, *_ARITHMETIC)
                 error = Fault(MessageFault.BUSY, repr(failed))
             except MemoryError as short:  # who waits is told all the same, and the next attempt has what is left
                 error = short
@@ -142,5 +148,6 @@ class Loading:
         desk = self._desk
         report = Report(desk.log, desk.emit)
         # The bench counts publickey's operations. Native code stays, too: a board does not give its memory back.
-        names = tuple([name for name in _MODULES + _ARITHMETIC + _KINDS if name != "latchkey.crypto.publickey"])
+        loaded = _MODULES + _OPERATIONS + _ARITHMETIC + _KINDS
+        names = tuple([name for name in loaded if name != "latchkey.crypto.publickey"])
         return Enrolment(desk.keychain, desk.sessions, desk.clock, desk.private, report, desk.run, names)
