@@ -40,6 +40,7 @@ if TYPE_CHECKING:
 _BARE = const(0x0A)  # how a ToVCSECMessage begins, and no RoutableMessage: it has no field 1 to 5
 _DECLINED = const(b"\x2a\x02\x08")  # a FromLatchkey with a Delivered of that Decline
 _UNANSWERABLE = const(MessageFault.NONE)  # met with silence
+_ANYBODYS = const(1 << ToLatchkey.parcel | 1 << ToLatchkey.grant | 1 << ToLatchkey.revoke)  # nobody has to sign them
 
 
 class Router:
@@ -133,7 +134,7 @@ class Router:
         if kind != RoutableMessage.protobuf_message_as_bytes:
             raise Fault(MessageFault.INVALID_COMMAND, "no payload")
         if RoutableMessage.signature_data not in request.body:
-            if domain == Domain.LATCHKEY and _field(request.body[kind]) == ToLatchkey.parcel:
+            if domain == Domain.LATCHKEY and _ANYBODYS >> _field(request.body[kind]) & 1:
                 conn.check(self._clock.now())
                 self._brought(request.body[kind], reply)
                 return
@@ -161,7 +162,7 @@ class Router:
             raise Fault(MessageFault.BAD_PARAMETER, "signature_type")
         if not reply.encrypted:
             raise Fault(MessageFault.REQUIRES_RESPONSE_ENCRYPTION, "flags")
-        if ToLatchkey.roster <= _field(verified.plaintext) <= ToLatchkey.remove:
+        if ToLatchkey.roster <= _field(verified.plaintext) <= ToLatchkey.maker:
             self._brought(verified.plaintext, reply)
             return
         from latchkey import rare
@@ -169,7 +170,8 @@ class Router:
         rare.answer("latchkey.view", self.parts, reply, self.failed)
 
     def _brought(self, data: memoryview | bytes, reply: Reply) -> None:
-        """What has to do with an authority. What is not for this car is declined before anything is loaded."""
+        """What has to do with an authority, or with grants. What is not for this car is declined before anything is
+        loaded."""
         if _field(data) == ToLatchkey.parcel:
             roster = self.parts.car.desk.keychain.roster
             begin = bytes(data[:21])  # after a length of one byte or two, its first field: an address
@@ -179,6 +181,11 @@ class Router:
                 self._record(LogKind.DECLINED, reply.conn.name, None, 0, 0, code)
                 reply.payload(_DECLINED + bytes((code,)))
                 return
+        if _field(data) >= ToLatchkey.grant:
+            from latchkey import grants  # rare
+
+            grants.act(self.parts, reply, self.failed, data)
+            return
         from latchkey import courier  # rare
 
         courier.act(self.parts, reply, self.failed, data)

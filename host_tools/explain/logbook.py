@@ -40,6 +40,10 @@ def described(entry: dict[str, Any]) -> dict[str, Any]:
         words["fault"] = "not done"
     elif entry["kind"] == "roster":
         words["did"] = f"roster {entry['detail']} in force"
+    elif entry["kind"] == "revoked":
+        words["did"] = f"grants of this key's were taken back, up to number {entry['detail']}"
+    elif entry["kind"] == "enrolled" and entry.get("detail"):
+        words["did"] = f"enrolled by grant {entry['detail']}"
     elif entry["kind"] == "authority":
         words["did"] = "authority " + _name(ours.AuthorityChange, entry["detail"], "AUTHORITY_CHANGE_").lower()
     return words

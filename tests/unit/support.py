@@ -92,7 +92,7 @@ class Keys:
     async def settle(self):
         pass
 
-    async def apply(self, add, remove=(), drop_impermanent=False):
+    async def apply(self, add, remove=(), drop_impermanent=False, spent=b""):
         gone = [bytes(public) for public in remove]
         self.records = [r for r in self.records if r.public not in gone and not (drop_impermanent and r.impermanent)]
         if add:

@@ -3,7 +3,7 @@
 a roster lists."""
 
 import codes as faults
-from latchkey import courier, rare
+from latchkey import courier, grants, rare
 from latchkey.faults import Fault, KeyRefused
 from latchkey.roster import turns
 from named import SESSION_INFO, decode
@@ -35,9 +35,10 @@ class Parts:
 
 
 class Brought:
-    """What the courier is asked in a `with` of it."""
+    """What the courier is asked in a `with` of it, or another module that takes what anybody brings."""
 
-    def __init__(self):
+    def __init__(self, module=courier):
+        self.module = module
         self.asked = []
 
     def act(self, parts, reply, failed, data):
@@ -45,11 +46,11 @@ class Brought:
         self.reply, self.failed = reply, failed
 
     def __enter__(self):
-        self._real, courier.act = courier.act, self.act
+        self._real, self.module.act = self.module.act, self.act
         return self
 
     def __exit__(self, *error):
-        courier.act = self._real
+        self.module.act = self._real
 
 
 def unsigned(car, domain, payload):
@@ -101,7 +102,7 @@ def test_nothing_but_a_parcel_is_taken_unsigned_and_no_other_domain_takes_one():
     car = Car(owner())
     car.router.parts = Parts()
     with Brought() as brought:
-        for first in (0, 1, 4, 6, 7, 8):
+        for first in (0, 1, 4, 6, 7, 10, 11):
             assert fault(unsigned(car, LATCHKEY, bytes((first << 3 | 2, 0)))) == faults.INSUFFICIENT_PRIVILEGES
         assert fault(unsigned(car, LATCHKEY, b"")) == faults.INSUFFICIENT_PRIVILEGES
         for domain in (2, 3):
@@ -117,21 +118,35 @@ def asked(car, payload, counter):
     return fields, car.send(fields)
 
 
-def test_what_an_owner_signs_of_an_authority_is_the_couriers_and_the_rest_is_the_views():
+def test_what_an_owner_signs_of_an_authority_is_the_couriers_that_of_grants_theirs_and_the_rest_is_the_views():
     car = Car(owner())
     car.router.parts = Parts()
     viewed = []
     real, rare.answer = rare.answer, lambda name, parts, reply, failed: viewed.append(name)
     try:
-        with Brought() as brought:
-            payloads = [PARCEL if first == 5 else bytes((first << 3 | 2, 0)) for first in range(1, 10)] + [b""]
+        with Brought() as brought, Brought(grants) as granted:
+            payloads = [PARCEL if first == 5 else bytes((first << 3 | 2, 0)) for first in range(1, 13)] + [b""]
             for n, payload in enumerate(payloads):
                 assert asked(car, payload, n + 1)[1] is None
     finally:
         rare.answer = real
     assert [data for _, _, data in brought.asked] == payloads[3:7]
-    assert brought.reply.verified.session.record.public == CLIENT_PUBLIC
+    assert [data for _, _, data in granted.asked] == payloads[7:10]
+    for taken in (brought, granted):
+        assert taken.reply.verified.session.record.public == CLIENT_PUBLIC
     assert viewed == ["latchkey.view"] * 6
+
+
+def test_anybody_may_bring_a_grant_or_a_revocation_and_too_many_bad_ones_make_a_connection_wait():
+    car = Car(owner())
+    car.router.parts = parts = Parts(None)
+    with Brought(grants) as brought:
+        for sent in (b"\x42\x00", b"\x4a\x02\x08\x01"):
+            assert unsigned(car, LATCHKEY, sent) is None
+            assert brought.asked.pop() == (parts, car.conn, sent) and not brought.reply.verified
+        for _ in range(8):
+            car.conn.bad_tag()
+        assert fault(unsigned(car, LATCHKEY, b"\x42\x00")) == faults.BUSY and not brought.asked
 
 
 def test_a_refusal_that_brings_its_own_answer_is_answered_with_that():

@@ -546,7 +546,7 @@ async def test_while_one_change_is_made_another_is_told_busy():
 
 async def test_a_keychain_that_fills_up_meanwhile_is_told():
     class Full(Keys):
-        async def apply(self, add, remove=(), drop_impermanent=False):
+        async def apply(self, add, remove=(), drop_impermanent=False, spent=b""):
             raise KeychainFull
 
     bench, reply = Bench(Full()), Reply()
@@ -558,7 +558,7 @@ async def test_a_keychain_that_fills_up_meanwhile_is_told():
 
 async def test_a_store_that_fails_is_told_and_the_worker_lives_on():
     class Worn(Keys):
-        async def apply(self, add, remove=(), drop_impermanent=False):
+        async def apply(self, add, remove=(), drop_impermanent=False, spent=b""):
             raise OSError(28)
 
     bench, reply = Bench(Worn()), Reply()
@@ -615,7 +615,7 @@ async def test_it_is_over_when_nothing_has_to_be_remembered_and_no_sooner():
 
 async def test_a_change_that_nobody_knows_the_end_of_restarts_the_car():
     class Unclear(Keys):
-        async def apply(self, add, remove=(), drop_impermanent=False):
+        async def apply(self, add, remove=(), drop_impermanent=False, spent=b""):
             raise RuntimeError("is it written down?")
 
     bench, reply = Bench(Unclear()), Reply()
@@ -711,3 +711,30 @@ async def test_the_bench_hears_why_a_change_was_refused_after_all():
     bench.keys.records = [record for record in bench.keys.records if record.public != other_key(1)]
     await bench.settle()
     assert bench.events[-1]["why"] == "its signer is not enrolled any more"
+
+
+async def test_what_takes_several_changes_is_answered_after_the_last_of_them():
+    class Several(Keys):
+        async def apply(self, add, remove=(), drop_impermanent=False, spent=b""):
+            made.append(remove)
+
+    class Asking(Asked):
+        more = True
+        answers = ()
+
+        def plan(self, keychain):
+            return Change(LogKind.REMOVED, None, (other_key(len(made)),))
+
+        async def prepare(self, keychain):
+            self.more = len(made) < 2
+
+        def done(self, code, signer):
+            self.answers += (code,)
+
+    made = []
+    bench = Bench(Several())
+    asked = Asking(b"", Reply(), None)
+    bench.enrolment._manage(asked)
+    await bench.settle()
+    assert made == [(other_key(n),) for n in range(3)] and asked.answers == (0,)
+    assert len(bench.done) == 3, "each is in the log"

@@ -83,10 +83,10 @@ def test_a_journal_of_another_version_is_refused_and_kept():
 def test_the_journals_that_lie_in_cars_are_read_and_a_kind_that_nobody_knows_is_kept():
     fresh()
     files.make_folder(ROOT + "/journal")
-    for number, kind in ((1, journal.KEYS), (2, journal.PROVISION)):
+    for number, kind in ((1, journal.KEYS), (2, journal.PROVISION), (3, journal.GRANTS)):
         files.run(files.write_sealed(REDO, 1, bytes((number,)) + b"change"))
         assert pending() == ((kind, b"change"), []) and kind == number
-    for number in (0, 3, 255):
+    for number in (0, 4, 255):
         files.run(files.write_sealed(REDO, 1, bytes((number,)) + b"change"))
         for _ in range(2):
             try:

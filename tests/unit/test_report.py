@@ -3,6 +3,7 @@
 
 import asyncio
 
+from latchkey.keys.record import key_id
 from latchkey.keys.report import Report
 from latchkey.keys.whitelist import Change
 from latchkey.wire.schema import LogKind
@@ -69,6 +70,17 @@ def test_two_who_have_asked_and_a_tap_for_nobody_are_in_the_log():
     assert entries == [("refused", None, CHANGE_KEY, 0, 23)]
     assert len(events) == 1 and "17 s" in events[0].pop("why")
     assert events == [{"event": "refused", "by": "card", "information": 23}]
+
+
+def test_a_revocation_is_an_entry_of_its_maker_and_one_of_each_key_that_went():
+    revoked = Change(LogKind.REVOKED, None, (other_key(2), other_key(3)), by="revocation")
+    revoked.public = other_key(1)
+    revoked.detail = 9
+    went = [("removed", key_id(other_key(n)), 0, 0, 0) for n in (2, 3)]
+    assert reported(lambda report: report.done(revoked, None, 0, "")) == (
+        [("revoked", KEY, 0, 0, 9)] + went,
+        [{"event": "revoked", "by": "revocation", "key": KEY.hex()}],
+    )
 
 
 def test_what_was_reported_is_written_when_it_has_to_be():

@@ -30,6 +30,7 @@ class Change:
         self.drop_impermanent = drop
         self.by = by
         self.detail = 0  # of its entry in the log
+        self.spent = b""  # grants that it spends (keys/spent.py): whose, and which are spent then
         self.origin = 0  # all sessions of that origin's keys end with it
         # The public key it is about; b"" for a change of many.
         self.public = record.public if record else remove[0] if remove else b""
@@ -47,7 +48,7 @@ class Change:
 
     async def make(self, keychain: Keychain, clock: Clock) -> None:
         """Raises what Keychain.apply does."""
-        await keychain.apply(self.record, self.remove, self.drop_impermanent)
+        await keychain.apply(self.record, self.remove, self.drop_impermanent, self.spent)
 
 
 class Asked:
@@ -55,6 +56,7 @@ class Asked:
     card."""
 
     tap = False
+    more = False  # it is not over with one change: it is planned and carried out again, and then answered
 
     def __init__(self, operation: bytes, reply: Any, actor: bytes | None) -> None:
         self.operation = operation

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
         add: Record | None
         body: bytearray | memoryview
         drop: bool
+        spent: bytes
         wipe: bool
 
         def find(self, pattern: bytes, phase: int, public: bytes | memoryview | None) -> Record | None: ...
@@ -44,6 +45,7 @@ ROOM = const(128)  # keys: a full keychain has 64 in a bucket; 128 is 8 standard
 IMPERMANENT = const(1)  # flags of an index entry
 LASTING_OWNER = const(2)
 
+GRANTED = const(8)  # by a grant: told by pack() from its record
 _BY_CARD = const(4)  # of an owner that lasts: told by entries() from its record, and in no index
 
 VERSION = const(1)
@@ -178,7 +180,8 @@ class Buckets:
 
 
 def _flags(record: Record) -> int:
-    return IMPERMANENT * record.impermanent + LASTING_OWNER * record.lasting_owner
+    granted = GRANTED if record.origin == Origin.GRANT else 0
+    return granted | IMPERMANENT * record.impermanent + LASTING_OWNER * record.lasting_owner
 
 
 def pack(record: Record | None) -> bytes:

@@ -37,8 +37,11 @@ if TYPE_CHECKING:
 
 
 _PUBLIC = const(65)
+_WHOSE = const(8)  # of what is spent
+_SPENT = const(140)
 _HEAD = const(16)  # of a bucket
 _INDEX = const(1040)
+_VERSION = const(1)  # as in spent.py
 _ENTRY = const("<4sHBB")  # as in buckets.py
 _FREE = const(b"\xff")
 _EIO = const(5)
@@ -55,7 +58,8 @@ class KeychainFull(Exception):
 
 
 class Change:
-    """A change as the journal has it: (drop impermanent, adds) a byte each, the record, the public keys that go."""
+    """A change as the journal has it: (drop impermanent, adds) a byte each, the record, the public keys that go, and
+    what is spent then."""
 
     def __init__(self, kind: int, body: bytearray | memoryview) -> None:
         self.body = body
@@ -63,9 +67,12 @@ class Change:
         self.add: Record | None = None
         self.drop = False
         self.gone: list[bytes] = []
+        self.spent = b""
         if not self.wipe:
+            end = len(body) - (_SPENT if kind == journal.GRANTS else 0)
             self.drop = bool(body[0])
-            self.gone = [bytes(body[at : at + _PUBLIC]) for at in range(2 + SIZE * body[1], len(body), _PUBLIC)]
+            self.gone = [bytes(body[at : at + _PUBLIC]) for at in range(2 + SIZE * body[1], end, _PUBLIC)]
+            self.spent = bytes(body[end:])
             if body[1]:
                 self.add = self._added()
                 self.gone.append(self.add.public)
@@ -121,17 +128,17 @@ async def settle(keychain: Keychain) -> None:
         raise OSError(_EROFS, str(e))
 
 
-async def apply(keychain: Keychain, add: Record | None, remove: Iterable[bytes], drop: bool) -> None:
+async def apply(keychain: Keychain, add: Record | None, remove: Iterable[bytes], drop: bool, spent: bytes) -> None:
     """Keychain.apply."""
     try:
         with await store.alone():
             await files.pace(recover(keychain))
-            await _apply(keychain, add, [bytes(public) for public in remove if len(public) == _PUBLIC], drop)
+            await _apply(keychain, add, [bytes(public) for public in remove if len(public) == _PUBLIC], drop, spent)
     except formats.StoreError as e:
         raise OSError(_EROFS, str(e))
 
 
-async def _apply(keychain: Keychain, add: Record | None, gone: list[bytes], drop: bool) -> None:
+async def _apply(keychain: Keychain, add: Record | None, gone: list[bytes], drop: bool, spent: bytes) -> None:
     root = keychain.root
     await files.pace(reserve.make(root))
     await asyncio.sleep_ms(0)
@@ -149,12 +156,14 @@ async def _apply(keychain: Keychain, add: Record | None, gone: list[bytes], drop
         body += add.pack()
     for public in gone:
         body += public
+    body += spent
     if keychain.buckets.failed:
         raise OSError(_EIO, "a bucket cannot be read")
     await asyncio.sleep_ms(0)
-    change = Change(journal.KEYS, body)
+    kind = journal.GRANTS if spent else journal.KEYS
+    change = Change(kind, body)
     await files.pace(_check(keychain.buckets, root, change))
-    await files.pace(journal.commit(root, journal.KEYS, body, not grows))
+    await files.pace(journal.commit(root, kind, body, not grows))
     keychain.buckets.pending = change  # from here on it is made
     try:
         await asyncio.sleep_ms(0)
@@ -198,6 +207,8 @@ def _carry_out(keys: Buckets, root: str, change: Pending) -> Generator[None]:
             if change.touches(bucket):
                 yield from reserve.spending(root, lambda: _rewrite(keys, root, bucket, change))  # noqa: B023 - at once
                 yield
+        if change.spent:
+            yield from reserve.spending(root, lambda: _spend(root, change.spent))
     keys.pending = None
     journal.forget(root)
 
@@ -282,6 +293,10 @@ def _rewrite(keys: Buckets, root: str, bucket: int, change: Pending) -> Generato
         files.make_folder(_new(root))
         yield from files.prepare(_new(root), _chunks(f, keep, add) if count else ())
         files.put(_new(root), where)
+
+
+def _spend(root: str, spent: bytes) -> Generator[None]:
+    yield from files.keep(root, "grants/" + spent[:_WHOSE].hex(), _VERSION, memoryview(spent)[_WHOSE:])
 
 
 def _new(root: str) -> str:

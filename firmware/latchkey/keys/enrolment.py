@@ -175,7 +175,8 @@ class Enrolment:
 
     async def _work(self, change: Change, asked: Asked, actor: bytes | None) -> None:
         try:
-            await self._perform(change, asked, actor)
+            while await self._perform(change, asked, actor):
+                pass
         except MemoryError:  # after the change, whose answer is lost: no session may know better than the keys
             self._sessions.drop()
         finally:
@@ -189,7 +190,8 @@ class Enrolment:
         except MemoryError:  # nobody is told: it was not for whoever is being served just now
             pass
 
-    async def _perform(self, change: Change, asked: Asked, actor: bytes | None) -> None:
+    async def _perform(self, change: Change, asked: Asked, actor: bytes | None) -> bool:
+        """Make one change. Whether there is more to do."""
         code = 0
         why = ""
         try:
@@ -218,7 +220,10 @@ class Enrolment:
         verified = asked.reply.verified
         self._report.done(change, signer, code, why, verified.request_hash if verified else b"")
         await self._report.written()  # no key is enrolled that the log does not know of (law 5)
+        if asked.more and not code:
+            return True
         asked.done(code, signer)
+        return False
 
     def _end_sessions(self, change: Change) -> None:
         """Whatever became of a change, no session outlives what it would have changed: a new one is as the key is."""

@@ -120,15 +120,18 @@ class Keychain:
 
         await changes.settle(self)
 
-    async def apply(self, add: Record | None, remove: Iterable[bytes] = (), drop_impermanent: bool = False) -> None:
-        """Add (or replace) one key and remove others, all or nothing. An added key has its slot afterwards.
+    async def apply(
+        self, add: Record | None, remove: Iterable[bytes] = (), drop_impermanent: bool = False, spent: bytes = b""
+    ) -> None:
+        """Add (or replace) one key, remove others and spend grants, all or nothing. An added key has its slot
+        afterwards.
 
         When this returns the change is made, also after a restart. Raises changes.KeychainFull or OSError (no room, a
         flash that fails, a store of another firmware's): nothing has changed; or journal.Unclear: only a restart tells.
         """
         from latchkey.keys import changes
 
-        await changes.apply(self, add, remove, drop_impermanent)
+        await changes.apply(self, add, remove, drop_impermanent, spent)
 
     def take(self, bucket: int) -> None:
         """Take a bucket's slots and owners into RAM, in place of what was there. Raises OSError: RAM is as it was."""

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What becomes of key operations, for the access log and the bench."""
 
+from latchkey.keys import record
 from latchkey.wire.schema import LogKind, Permission
 from latchkey.wire.schema import WhitelistOperation_information as Refusal
 
@@ -21,6 +22,7 @@ _WORDS = {
     LogKind.UPDATED: "updated",
     LogKind.REPLACED: "replaced",
     LogKind.AUTHORITY: "authority",
+    LogKind.REVOKED: "revoked",
 }
 
 
@@ -68,6 +70,9 @@ class Report:
             if actor:
                 self._log.append(LogKind.COMMAND, "", actor, Permission.CHANGE_KEY, 0, 0, request)
             self._log.append(kind, "", key_id, 0, 0, change.detail)
+            if kind == LogKind.REVOKED:
+                for public in change.remove:
+                    self._log.append(LogKind.REMOVED, "", record.key_id(public), 0, 0)
         self._emit(told)
 
 

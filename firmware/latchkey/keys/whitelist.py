@@ -220,7 +220,7 @@ def _added(
     except CryptoError:
         raise KeyRefused(Refusal.INVALID_PUBLIC_KEY, "not a point of P-256")
     known = keychain.find(public)
-    if known is not None and known.origin != Origin.ROSTER:
+    if known is not None and known.origin != Origin.ROSTER and known.origin != Origin.GRANT:
         raise KeyRefused(Refusal.ATTEMPTING_TO_ADD_KEY_THAT_IS_ALREADY_ON_THE_WHITELIST, "enrolled already")
     room = keychain.CAPACITY if freed or origin == Origin.CARD_TAP else keychain.CAPACITY - _FOR_THE_CARD
     if keychain.count - freed >= room and keychain.find(public, True) is None:  # a stale key has its slot

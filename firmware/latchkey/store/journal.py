@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 KEYS = const(1)  # the kinds of changes there are
 PROVISION = const(2)
+GRANTS = const(3)  # keys, and which grants are spent
 
 _VERSION = const(1)
 _TRIES = const(3)
@@ -57,7 +58,7 @@ def pending(root: str, report: Callable[[str], None]) -> tuple[int, memoryview] 
             body = files.read_sealed(path(root), _VERSION)
             if not body:
                 return None
-            if body[0] not in (KEYS, PROVISION):
+            if not KEYS <= body[0] <= GRANTS:
                 raise files.UnknownVersion("the journal's change", body[0])
             return body[0], body[1:]
         except (files.Damaged, OSError) as e:

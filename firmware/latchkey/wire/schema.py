@@ -844,6 +844,7 @@ class LogKind:  # latchkey.proto
     WISH = 14
     AUTHORITY = 15
     GAP = 16
+    REVOKED = 17
 
 
 class LogLink:  # latchkey.proto
