@@ -59,6 +59,7 @@ _MODULES = (
     "latchkey.view",
     "latchkey.proof",
     "latchkey.wire.viewmessages",
+    "latchkey.keys.limits",
     "latchkey.store.logreader",
 )
 _IDLE_MS = const(10_000)
@@ -161,14 +162,14 @@ def _status(parts: Parts) -> Fields:
 def _keys(keychain: Keychain, start: int, own: Record | None) -> Fields:
     """Of the slots from `start` on, the next few that are in use; stale keys too, and none that cannot be read."""
     if own:
-        return {KeysPage.keys: [_key(own)] if own.slot >= start else []}
+        return {KeysPage.keys: [_key(own, keychain)] if own.slot >= start else []}
     found = []
     slot = _used(keychain.slots, start)
     for _ in range(_KEYS):
         if slot >= 0:
             record = keychain.find_slot(slot, True)
             if record:
-                found.append(_key(record))
+                found.append(_key(record, keychain))
             slot = _used(keychain.slots, slot + 1)
     return {KeysPage.keys: found, KeysPage.next: max(slot, 0) or None}
 
@@ -182,7 +183,10 @@ def _used(slots: bytearray, at: int) -> int:
     return -1
 
 
-def _key(record: Record) -> Fields:
+def _key(record: Record, keychain: Keychain) -> Fields:
+    from latchkey.keys import limits
+
+    commands, not_before, not_after, uses, used, left, number = limits.told(record, keychain)
     return _told({
         KeyEntry.slot: record.slot,
         KeyEntry.public: record.public,
@@ -192,6 +196,14 @@ def _key(record: Record) -> Fields:
         KeyEntry.label: record.label.encode(),
         KeyEntry.impermanent: record.impermanent,
         KeyEntry.seconds: record.seconds,
+        KeyEntry.commands: commands,
+        KeyEntry.not_before: not_before,
+        KeyEntry.not_after: not_after,
+        KeyEntry.uses: uses,
+        KeyEntry.used: used,
+        KeyEntry.powered_left: left,
+        KeyEntry.number: number,
+        KeyEntry.signer: any(record.signer) and record.signer,
     })
 
 

@@ -114,7 +114,8 @@ TABLES: dict[str, tuple[str, dict[str, str]]] = {
             "PendingKey": "id role left",
             "CarStatus": "uptime boot version board micropython development radio locked asleep user_present brake"
             " start_enabled start_left open pending collision",
-            "KeyEntry": "slot public role form origin label impermanent seconds",
+            "KeyEntry": "slot public role form origin label impermanent seconds commands not_before not_after uses used"
+            " powered_left number signer",
             "KeysPage": "keys next",
             "LogEntry": "number boot at kind link key command outcome detail count raw",
             "LogHead": "number chain signature",

@@ -2,14 +2,15 @@
 """What a car tells those who hold its keys: who sees what, in pages that fit, and nothing that changes anything."""
 
 import asyncio
+import os
 import sys
 
 import codes as faults
 import view_vectors as vectors
 from latchkey import VERSION, crypto, forget, view
-from latchkey.clock import Clock
+from latchkey.keys import charging, limits
 from latchkey.keys.keychain import Keychain
-from latchkey.keys.record import IMPERMANENT
+from latchkey.keys.record import IMPERMANENT, Record
 from latchkey.router import Router
 from latchkey.security import Security
 from latchkey.session.sessions import Session, Sessions
@@ -21,11 +22,13 @@ from support import (
     ADDRESS,
     CLIENT_PUBLIC,
     DRIVER,
+    GUEST,
     OWNER,
     UUID,
     VEHICLE_PUBLIC,
     VIN,
     Conn,
+    K,
     message,
     opened,
     other_key,
@@ -38,7 +41,11 @@ ENCRYPT = 2
 STATUS = b"\x0a\x00"
 FRIEND = other_key(1)
 ENTRY = ("number", "boot", "at", "kind", "link", "key", "command", "outcome", "detail", "count")
-KEY = ("slot", "public", "role", "form", "origin", "label", "impermanent", "seconds")
+KEY = (
+    "slot", "public", "role", "form", "origin", "label", "impermanent", "seconds", "commands", "not_before",
+    "not_after", "uses", "used", "powered_left", "number", "signer",
+)  # fmt: skip
+UNLIMITED = dict.fromkeys(KEY[8:], 0)
 CAR = (
     "uptime", "boot", "version", "board", "micropython", "development", "radio", "locked", "asleep", "user_present",
     "brake", "start_enabled", "start_left", "open", "pending", "collision",
@@ -78,7 +85,7 @@ class Car:
         self.keychain.open()
         for record in records:
             asyncio.run(self.keychain.apply(record))
-        self.clock = Clock()
+        self.clock = self.keychain.clock
         self.sessions = Sessions(self.keychain, VEHICLE_PUBLIC)
         self.vehicle = Vehicle(self.clock.now)
         self.log = logreader.opened(ROOT, self.clock.now, 7)
@@ -268,12 +275,33 @@ def test_keys_come_in_pages_by_slot_with_what_an_owner_should_know_of_them():
     pages = car.keys()
     assert [key["slot"] for key in flat(pages)] == [0, 1, 2, 3, 5, 6, 7, 8, 9, 10]
     assert [len(page) for page in pages] == [4, 4, 2]
-    assert flat(pages)[1] == {
+    told = {
         "slot": 1, "public": FRIEND, "role": DRIVER, "form": 6, "origin": Origin.CARD_TAP, "label": b"Bo",
         "impermanent": 1, "seconds": 900,
     }  # fmt: skip
+    assert flat(pages)[1] == dict(UNLIMITED, **told)
     assert [key["slot"] for key in flat(car.keys(start=5))] == [5, 6, 7, 8, 9, 10]
     assert [[key["slot"] for key in page] for page in car.keys(start=8)] == [[8, 9, 10]], "no page that is empty"
+
+
+def test_a_limited_key_is_told_with_what_is_left_of_it():
+    limit = {"commands": 23, "not_before": 1, "not_after": 0xFFFFFFFE, "uses": 3}
+    guest = Record(
+        FRIEND, K, GUEST, origin=Origin.GRANT, signer=owner().id, seconds=900, powered=900, number=0xFFFFFFFD, **limit
+    )
+    car = Car(owner(number=7), guest)
+    car.clock.base, car.clock.ahead = 100, 2000
+    os.mkdir(ROOT + "/uses")
+    charging._spend(car.keychain.find(FRIEND), ROOT)
+    told = flat(car.keys())[1]
+    assert {name: told[name] for name in limit} == limit
+    assert (told["used"], told["number"], told["signer"]) == (1, 0xFFFFFFFD, owner().id)
+    assert 790 <= told["powered_left"] <= 800
+    assert flat(car.keys(FRIEND)) == [told], "it may see its own"
+    assert flat(car.keys())[0]["number"] == 0, "a salt is nobody's business"
+    with open(ROOT + "/uses/0", "wb") as f:
+        f.write(b"x" * 32)
+    assert flat(car.keys())[1]["used"] == 3, "as it counts"
 
 
 def test_no_answer_holds_a_shared_key():
@@ -468,7 +496,8 @@ def test_what_asks_for_nothing_known_is_refused():
 
 
 def test_the_longest_page_fits_a_message():
-    long = {"label": "w" * 24, "form": 255, "flags": IMPERMANENT, "seconds": 0xFFFFFFFF}
+    long = {"label": "w" * 24, "form": 255, "flags": IMPERMANENT, "signer": b"sign"}
+    long.update(dict.fromkeys(("seconds", "not_before", "not_after", "uses", "powered", "number"), 0xFFFFFFFF))
     car = Car(*[driver(n, **long) for n in range(1, 9)], owner())
     for slot in range(4000, 4004):
         record = car.keychain.find_slot(slot - 4000)
@@ -476,7 +505,14 @@ def test_the_longest_page_fits_a_message():
         found = {slot: record}
     car.keychain.slots[4000:4004] = bytes(4)
     car.keychain.find_slot = lambda slot, old=False: found.get(slot, record)
-    assert len(car.keys(start=4000)[0]) == 4
+    record.origin, record.commands = Origin.GRANT, 0xFFFFFFFF
+    used, limits.used = limits.used, lambda record, root: 0xFFFFFFFF
+    car.clock.base = 0
+    try:
+        page = car.keys(start=4000)[0]
+    finally:
+        limits.used = used
+    assert len(page) == 4 and page[3]["used"] == page[3]["number"] == 0xFFFFFFFF and page[3]["powered_left"] > 1 << 31
     car.log._now = lambda: 0x3FFFFFFF
     car.log.boot = car.log.last = 0xFFFFF0
     for n in range(8):

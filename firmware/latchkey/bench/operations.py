@@ -33,6 +33,16 @@ _PROVISIONING = (  # what it takes, each after what it needs
     "latchkey.provisioning",
 )
 
+_LIMITS = (
+    "commands",
+    "not_before",
+    "not_after",
+    "uses",
+    "used",
+    "powered_left",
+    "number",
+)  # limits.told
+
 # In the order of vcsec.proto, ClosureStatuses.
 CLOSURES = (
     "front_driver_door",
@@ -224,8 +234,8 @@ class Bench:
         }
 
     async def op_keys(self, request: dict[str, Any]) -> dict[str, Any]:
-        await load("latchkey.keys.labels")
-        from latchkey.keys import labels
+        await load("latchkey.keys.labels", "latchkey.keys.limits")
+        from latchkey.keys import labels, limits
 
         keychain = self._car().desk.keychain
         left = min(request.get("limit", _PAGE), _PAGE)
@@ -238,7 +248,7 @@ class Bench:
             record = keychain.find_slot(slot, True) if keychain.slots[slot] != _FREE else None
             if record:
                 left -= 1
-                keys.append({
+                entry: dict[str, Any] = {
                     "slot": slot,
                     "key": record.id.hex(),
                     "public": record.public.hex(),
@@ -248,7 +258,11 @@ class Bench:
                     "label": labels.shown(record.label),
                     "impermanent": record.impermanent,
                     "seconds": record.seconds,
-                })
+                }
+                told = limits.told(record, keychain)
+                if any(told):
+                    entry["limits"] = dict(zip(_LIMITS, told), signer=record.signer.hex() if any(record.signer) else "")
+                keys.append(entry)
                 await asyncio.sleep_ms(0)
         return {"count": keychain.count, "keys": keys}
 

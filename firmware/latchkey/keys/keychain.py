@@ -8,6 +8,7 @@ import struct
 
 from micropython import const
 
+from latchkey.clock import Clock
 from latchkey.keys import buckets
 from latchkey.keys.record import key_id
 from latchkey.store import formats
@@ -39,7 +40,7 @@ class Keychain:
         self.root = root
         self.report = report
         self.buckets = buckets.Buckets(root, report, vehicle)
-        self.clock: Any = None  # a Clock: what a key with limits is looked at by
+        self.clock = Clock()  # the car's, in a car: what a key with limits is looked at by
         self.roster: Any = None  # what an authority's roster says (roster/lookup.py), where there is one
         self.slots = bytearray(self.CAPACITY)  # the bucket of each slot
         # Owners that last, by bucket; after them, how many of those were enrolled with a card tap.

@@ -11,7 +11,7 @@ from micropython import const
 
 from latchkey.faults import Fault
 from latchkey.store import formats
-from latchkey.wire.schema import MessageFault, Permission, Role
+from latchkey.wire.schema import MessageFault, Origin, Permission, Role
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -67,6 +67,18 @@ def left(record: Record, clock: Clock) -> int:
     """Powered seconds that such a key has left; 0 too while the flash does not have what is being spent."""
     total = clock.powered()
     return max(0, record.powered - total) if total <= clock.ahead else 0
+
+
+def told(record: Record, keychain: Keychain) -> tuple[int, ...]:
+    """What there is to say of its limits: commands, the dates, uses and how many of them are spent, the powered seconds
+    that are left, the number of its grant."""
+    try:
+        spent = used(record, keychain.root) if record.uses else 0
+    except OSError:
+        spent = record.uses
+    seconds = left(record, keychain.clock) if record.seconds or record.powered else 0
+    number = record.number if record.origin == Origin.GRANT else 0
+    return record.commands, record.not_before, record.not_after, record.uses, spent, seconds, number
 
 
 def dead(record: Record, keychain: Keychain) -> bool:

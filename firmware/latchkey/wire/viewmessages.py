@@ -61,6 +61,14 @@ _KEY_ENTRY = const((
     6, _BYTES,  # label
     7, _UINT,  # impermanent
     8, _UINT,  # seconds
+    9, _UINT,  # commands
+    10, _UINT,  # not_before
+    11, _UINT,  # not_after
+    12, _UINT,  # uses
+    13, _UINT,  # used
+    14, _UINT,  # powered_left
+    15, _UINT,  # number
+    16, _BYTES,  # signer
 ))
 _KEYS_PAGE = const((
     1, _KEY_ENTRY,  # keys
