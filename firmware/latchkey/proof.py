@@ -6,6 +6,7 @@ Loaded by the view, and dropped with it. One request at a time, which gives way 
 """
 
 import asyncio
+import sys
 
 from micropython import const
 
@@ -48,6 +49,10 @@ def act(parts: Any, reply: Reply, kind: int, asked: Any, whose: str | None) -> N
         wanted = bytes(asked.get(ReceiptRequest.hash, b""))
         if len(wanted) != _HASH or not any(wanted):
             raise Fault(MessageFault.BAD_PARAMETER, "hash")
+        enrolment = parts.car.desk.enrolment
+        charging = sys.modules.get("latchkey.keys.charging")
+        if (enrolment and enrolment.job) or (charging and charging.busy):
+            raise Fault(MessageFault.BUSY, "under way")  # what it asks about may yet be done
     elif whose:
         raise Fault(MessageFault.INSUFFICIENT_PRIVILEGES, "head")
     if _busy or (not wanted and parts.clock.now() - _since < _PAUSE):

@@ -14,7 +14,7 @@ import typer
 from host_tools.cli.answer import Answer
 from host_tools.cli.options import Closure, Label, Role, open_car
 from host_tools.cli.phones import Asked, Reach, car_on, open_phone, phone_command
-from host_tools.faults import LatchkeyError, Misuse, NoAnswer
+from host_tools.faults import LatchkeyError, Misuse, NoAnswer, Refused
 from host_tools.phone import keyfile, lookup, messages, pairing, receipt
 from host_tools.phone.client import Phone
 from host_tools.phone.given import GivenFile
@@ -151,15 +151,16 @@ def _give(asked: Asked, name: str, deed: Callable[[Phone], None], said: str, **d
             took = round((time.monotonic() - began) * 1000)
             told |= {"vin": phone.vin, "key": phone.key.id, "ms": took, "resyncs": phone.resyncs}
             asked.answer.done(f"{said} ({took} ms)", **told)
-    except NoAnswer as lost:
-        if not sent:
+    except (NoAnswer, Refused) as error:
+        if not sent or (isinstance(error, Refused) and error.proven):
             raise
-        _find_out(asked, lost, sent, said, told)
+        _find_out(asked, error, sent, said, told)
 
 
-def _find_out(asked: Asked, lost: NoAnswer, sent: bytes, said: str, told: dict[str, Any]) -> None:
-    """Come up to the car anew, and ask. It is not told again what it may have done."""
-    asked.answer.say("No answer came: asking the car whether it was done.")
+def _find_out(asked: Asked, error: LatchkeyError, sent: bytes, said: str, told: dict[str, Any]) -> None:
+    """Come up to the car anew, and ask. It is not told again what it may have done; and anybody can say no in the
+    clear."""
+    asked.answer.say("Its answer is no proof, or there is none: asking the car whether it was done.")
     try:
         with asked.phone() as phone:
             found = receipt.ask(phone, sent)
@@ -168,13 +169,11 @@ def _find_out(asked: Asked, lost: NoAnswer, sent: bytes, said: str, told: dict[s
                 asked.answer.done(f"{said} (Its answer was lost; entry {found.number} of the log says so.)", **told)
                 return
     except LatchkeyError:
-        raise lost from None
-    if found.outcome == receipt.UNKNOWN:
-        lost.details |= told
-        raise lost
-    undone = NotDone(found)
-    undone.details |= told
-    raise undone
+        raise error from None
+    if isinstance(error, NoAnswer) and found.outcome != receipt.UNKNOWN:
+        error = NotDone(found)
+    error.details |= told
+    raise error
 
 
 class NotDone(LatchkeyError):

@@ -45,7 +45,7 @@ class Exchange(Contact):
         while True:
             answer, fault, sure = self._attempt(payload, read, method, deadline)
             if answer is None and again and not sure:
-                answer = again(self.last_sent)
+                answer = self._whether(again)
             if answer is not None:
                 return answer
             if fault in outcome.RESYNC:
@@ -56,6 +56,14 @@ class Exchange(Contact):
                 time.sleep(self.pause)
             else:
                 raise outcome.refusal(fault)
+
+    def _whether(self, again: Callable[[bytes], Answer | None]) -> Answer | None:
+        """What became of the newest request, which it stays, whatever is asked meanwhile."""
+        sent = self.last_sent
+        try:
+            return again(sent)
+        finally:
+            self.last_sent = sent
 
     def _attempt(
         self, payload: Message, read: Callable[[bytes], Answer | None], method: str, deadline: float

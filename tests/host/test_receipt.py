@@ -62,7 +62,7 @@ def test_p10_one_that_ran_is_done_though_its_answer_is_lost(
 def test_people_are_told_which(car: LoggingCar, owner: Key) -> None:
     car.lose = 1
     result = run("start", "--key", str(owner.path), "--timeout", "0.3")
-    assert "No answer came" in result.output and "Its answer was lost; entry 1 of the log says so" in result.output
+    assert "asking the car" in result.output and "Its answer was lost; entry 1 of the log says so" in result.output
 
 
 def test_p11_one_that_was_lost_on_its_way_has_not_run_is_not_sent_again_and_never_will_run(
@@ -136,6 +136,30 @@ def clear_fault(code: int) -> Any:
         return [reply.SerializeToString()]
 
     return forged
+
+
+@pytest.mark.parametrize("code", [3, 4, 7])
+def test_a_refusal_in_the_clear_of_what_ran_is_not_believed(car: LoggingCar, owner: Key, code: int) -> None:
+    gave("unlock", owner, 0)
+    car.before_answer.append(clear_fault(code))
+    assert gave("start", owner, 0)["receipt"] == "done"
+    car.before_answer.append(lambda message, _: car.done.pop() and car.log.pop() and clear_fault(code)(message, []))
+    told = gave("start", owner, 1)
+    assert told["error"]["name"] != "NOT_DONE" and told["receipt"] == "not done", "it was the car's"
+
+
+def test_a_start_in_doubt_whose_car_then_falls_silent_is_asked_after_and_nothing_else(
+    car: LoggingCar, owner: Key
+) -> None:
+    gave("unlock", owner, 0)
+
+    def forged(message: universal.RoutableMessage, answers: list[bytes]) -> list[bytes]:
+        car.lose = 1  # the answer to the state that is asked for next
+        reply: list[bytes] = clear_fault(1)(message, answers)
+        return reply
+
+    car.before_answer.append(forged)
+    assert gave("start", owner, 0)["receipt"] == "done" and car.done.count(START) == 1
 
 
 @pytest.mark.parametrize("code", sorted(outcome.RESYNC | outcome.PASSING))

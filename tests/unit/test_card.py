@@ -138,7 +138,7 @@ def play(seed, bias):
                 assert not closed, where
                 assert model.approves(now, conn.inside, conn, what.index(pending.asked.operation)), where
                 model.tap(now, conn.inside)
-                enrolment._job = False  # the worker is not the subject here, and the keychain stays empty
+                enrolment.job = False  # the worker is not the subject here, and the keychain stays empty
             elif pending:  # a second tap in a row, on the air: the only reason
                 assert not pending.asked.reply.conn.inside and now - model.last_tap <= 3, where
                 model.last_tap = now
@@ -170,7 +170,7 @@ def test_who_asks_alone_is_always_let_in():
             enrolment._clock.advance(pause)
             enrolment.ask(operations()[0], Reply(conn), None, "latchkey.keys.whitelist")
             assert enrolment.tap()
-            enrolment._job = False
+            enrolment.job = False
             enrolment._clock.advance(4)
 
 

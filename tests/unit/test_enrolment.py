@@ -100,7 +100,7 @@ class Bench:
     async def settle(self):
         """Let the worker finish what it has."""
         await asyncio.sleep_ms(0)
-        while self.enrolment._job:
+        while self.enrolment.job:
             await asyncio.sleep_ms(1)
 
     def run(self, name, task, ends):

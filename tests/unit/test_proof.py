@@ -8,6 +8,7 @@ import codes as faults
 import log_vectors as vectors
 from latchkey import crypto, proof
 from latchkey.crypto import publickey
+from latchkey.keys.loading import Loading
 from latchkey.store import logreader
 from latchkey.wire.schema import LogKind
 from logchain import raws
@@ -20,6 +21,14 @@ RECEIPT, HEAD = 13, 14
 ASK_HEAD = b"\x72\x00"
 TAG = bytes(range(1, 9))
 REQUEST = b"\x05" + TAG + bytes(8)
+
+
+class Enrolment:
+    job = False
+
+
+class Charging:
+    busy = []
 
 
 class Settings:
@@ -158,6 +167,20 @@ def test_p9_receipts_give_way_between_pages_and_one_is_looked_for_at_a_time():
     assert len(turns) >= 8
     car.request(b"\x6a\x0a\x0a\x08" + TAG)
     assert car.request(b"\x6a\x0a\x0a\x08" + TAG)[1]["signedMessageStatus"]["signed_message_fault"] == faults.BUSY
+
+
+def test_p9_what_is_under_way_has_no_receipt_yet():
+    car = Proving(owner())
+    car.desk.enrolment = Enrolment
+    try:
+        for Enrolment.job, told in ((True, faults.BUSY), (False, (0, 0, 1))):
+            assert car.receipt() == told, "a key is being changed, or enrolment loaded"
+        assert Loading.job
+        sys.modules["latchkey.keys.charging"] = Charging
+        for Charging.busy, told in (([0], faults.BUSY), ([], (0, 0, 1))):
+            assert car.receipt() == told, "a use is being written down"
+    finally:
+        sys.modules.pop("latchkey.keys.charging", None)
 
 
 def test_what_fails_is_answered_and_the_next_request_is_served():

@@ -24,17 +24,17 @@ if TYPE_CHECKING:
 _ENOSPC = const(28)
 _PATIENCE = const(5)  # seconds that a command waits for the flash
 
-_busy: list[int] = []  # slots of the keys that are being served
+busy: list[int] = []  # slots of the keys that are being served
 
 
 def act(what: Any, reply: Any) -> None:
     """Do a command that is a use, (security, change, Permission), once it is written down. Raises Fault BUSY while
     another of that key's is."""
     record = reply.verified.session.record
-    if record.slot in _busy:
+    if record.slot in busy:
         raise Fault(MessageFault.BUSY, "one use at a time")
     asyncio.create_task(_use(what, reply, record))
-    _busy.append(record.slot)
+    busy.append(record.slot)
 
 
 async def _use(what: Any, reply: Any, record: Record) -> None:
@@ -56,8 +56,8 @@ async def _use(what: Any, reply: Any, record: Record) -> None:
         security.act(change, command, reply)
     except Exception as error:  # noqa: BLE001 - the router tells it, as it does for messages at hand
         security.failed(reply.conn, reply, error)
-    _busy.remove(record.slot)
-    if not _busy:
+    busy.remove(record.slot)
+    if not busy:
         forget("latchkey.keys.charging")
 
 

@@ -87,7 +87,7 @@ class Enrolment:
         self._run = run
         self.modules = modules
         self._card = card.Card()
-        self._job = False  # the worker is at work
+        self.job = False  # the worker is at work
         self._idle = 0
 
     @property
@@ -131,7 +131,7 @@ class Enrolment:
 
     def _manage(self, asked: Asked) -> None:
         """Start the change. Raises KeyRefused; Fault BUSY while another change is being made."""
-        if self._job:
+        if self.job:
             raise Fault(MessageFault.BUSY, "a key is being changed")
         self._start(asked.plan(self._keychain), asked, asked.actor)
 
@@ -139,7 +139,7 @@ class Enrolment:
         """The card was tapped at the vehicle: approve what is pending. Returns the key's 4-byte id, or None."""
         self.tick()
         pending = self.pending
-        conn = pending.asked.reply.conn if pending and not self._job else None
+        conn = pending.asked.reply.conn if pending and not self.job else None
         if not self._card.tap(conn, self._clock.now()) or pending is None:
             if self.collision:
                 self._report.tapped_for_nobody(self.collision)
@@ -166,12 +166,12 @@ class Enrolment:
 
     def ends(self) -> bool:
         """Nothing has to be remembered."""
-        return not (self.pending or self._job or self._card.busy(self._clock.now()))
+        return not (self.pending or self.job or self._card.busy(self._clock.now()))
 
     def _start(self, change: Change, asked: Asked, actor: bytes | None) -> None:
         """The change as it was planned, what was asked, the public key that signed it."""
         self._run("keys", self._work(change, asked, actor), True)
-        self._job = True
+        self.job = True
 
     async def _work(self, change: Change, asked: Asked, actor: bytes | None) -> None:
         try:
@@ -180,7 +180,7 @@ class Enrolment:
         except MemoryError:  # after the change, whose answer is lost: no session may know better than the keys
             self._sessions.drop()
         finally:
-            self._job = False
+            self.job = False
 
     def _give_up(self, pending: Pending, code: int, why: str) -> None:
         self.pending = None

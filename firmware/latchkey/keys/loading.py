@@ -77,6 +77,7 @@ class Loading:
     """Stands where the desk's enrolment will be: nothing is pending here, and a tap approves nobody."""
 
     pending = None
+    job = True
     collision = 0
     modules: tuple[str, ...] = ()
 

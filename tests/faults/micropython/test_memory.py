@@ -207,7 +207,7 @@ async def settle(car):
 
 def busy(car):
     enrolment = car.desk.enrolment
-    return enrolment is None or not hasattr(enrolment, "_job") or enrolment._job
+    return enrolment is None or enrolment.job
 
 
 def test_a_removal_happens_or_does_not_and_the_rest_of_the_keys_work():
