@@ -5,10 +5,12 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -32,13 +34,38 @@ def image(tmp_path: Path) -> Path:
     return tmp_path / "flash.img"
 
 
-@pytest.fixture
-def board(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, image: Path) -> Iterator[SimulatedBoard]:
-    """A bare board that the command line knows as BARE."""
-    monkeypatch.setattr(boards, "find", lambda name: kind(tmp_path))
+@contextmanager
+def powered(monkeypatch: pytest.MonkeyPatch, image: Path) -> Iterator[SimulatedBoard]:
+    """The board with that flash, which the command line knows as BARE."""
+    monkeypatch.setattr(boards, "find", lambda name: kind(image.parent))
     monkeypatch.delenv("LATCHKEY_KEY", raising=False)
     with bare_board(monkeypatch, image) as there:
         monkeypatch.setenv("LATCHKEY_PORT", there.port)
+        yield there
+
+
+@pytest.fixture
+def board(monkeypatch: pytest.MonkeyPatch, image: Path) -> Iterator[SimulatedBoard]:
+    """A bare board."""
+    with powered(monkeypatch, image) as there:
+        yield there
+
+
+@pytest.fixture(scope="module")
+def flashed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The flash of a board that is a car."""
+    image = tmp_path_factory.mktemp("flashed") / "flash.img"
+    with pytest.MonkeyPatch.context() as patch, powered(patch, image):
+        run("flash", "--board", "BARE", "--no-radio", "--vin", VIN)
+    return image
+
+
+@pytest.fixture
+def car_board(monkeypatch: pytest.MonkeyPatch, flashed: Path, image: Path) -> Iterator[SimulatedBoard]:
+    """That board, up again, with a flash of its own."""
+    shutil.copy(flashed, image)
+    with powered(monkeypatch, image) as there:
+        Bench.open(there.port, 20).close()
         yield there
 
 
@@ -103,8 +130,7 @@ def test_nothing_is_erased_unasked(board: SimulatedBoard, image: Path) -> None:
     assert files_on(image)["/mine"] == b"kept"
 
 
-def test_erasing_ends_with_a_bare_board(board: SimulatedBoard, image: Path) -> None:
-    run("flash", "--board", "BARE", "--no-radio", "--vin", VIN)
+def test_erasing_ends_with_a_bare_board(car_board: SimulatedBoard) -> None:
     done = ran("firmware", "erase", "--yes")
     assert "data" in done["was"] and done["blocks"] == 512
     assert "nothing else" in run("firmware", "erase", "--yes").stdout
@@ -142,34 +168,31 @@ class Asked:
 
 @pytest.mark.parametrize("how", [b"n\n", b"\n", signal.SIGINT, signal.SIGTERM])
 def test_the_car_goes_on_until_the_question_is_answered_and_after_any_answer_but_yes(
-    board: SimulatedBoard, image: Path, how: bytes | int
+    car_board: SimulatedBoard, image: Path, how: bytes | int
 ) -> None:
-    run("flash", "--board", "BARE", "--no-radio", "--vin", VIN)
-    with Bench.open(board.port) as car:
+    with Bench.open(car_board.port) as car:
         boot = car.boot
-    asked = Asked(board.port)
+    asked = Asked(car_board.port)
     assert f"Car {VIN}".encode() in asked.said
-    with Bench.open(board.port) as car:  # it is neither stopped nor is its port taken
+    with Bench.open(car_board.port) as car:  # it is neither stopped nor is its port taken
         assert car.boot == boot and car.state()["locked"]
     assert asked.answer(how) != 0
-    with Bench.open(board.port) as car:
+    with Bench.open(car_board.port) as car:
         assert car.boot == boot
     assert "/data/identity" in files_on(image)
 
 
-def test_yes_erases(board: SimulatedBoard, image: Path) -> None:
-    run("flash", "--board", "BARE", "--no-radio", "--vin", VIN)
-    assert Asked(board.port).answer(b"y\n") == 0
-    with Repl(board.port) as there:
+def test_yes_erases(car_board: SimulatedBoard) -> None:
+    assert Asked(car_board.port).answer(b"y\n") == 0
+    with Repl(car_board.port) as there:
         assert there.ask("import os, json\nprint(json.dumps(os.listdir('/')))") == ["boot.py"]
 
 
-def test_a_wrong_chip_leaves_the_car_running(board: SimulatedBoard) -> None:
-    run("flash", "--board", "BARE", "--no-radio", "--vin", VIN)
+def test_a_wrong_chip_leaves_the_car_running(car_board: SimulatedBoard) -> None:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(boards, "find", lambda name: replace(kind(Path(board.image).parent), chip="ESP32C6"))
+        patch.setattr(boards, "find", lambda name: replace(kind(car_board.image.parent), chip="ESP32C6"))
         assert run("flash", "--board", "OTHER", code=1).stderr.startswith("WRONG_CHIP")
-    with Bench.open(board.port) as car:
+    with Bench.open(car_board.port) as car:
         assert car.state()["locked"]
 
 
@@ -191,14 +214,13 @@ def test_a_simulated_board_is_called_one_and_none_of_this_computer_s_folders_are
             assert car.state()["locked"]
 
 
-def test_a_board_at_its_prompt_is_started_by_the_command_that_the_hint_names(board: SimulatedBoard) -> None:
-    run("flash", "--board", "BARE", "--no-radio", "--vin", VIN)
-    there = Repl(board.port)
+def test_a_board_at_its_prompt_is_started_by_the_command_that_the_hint_names(car_board: SimulatedBoard) -> None:
+    there = Repl(car_board.port)
     there.attend()
     there.send(b"\r\x02")
     there.close()
     told = run("status", "--timeout", "2", code=3).stderr
-    assert told.startswith("AT_PROMPT") and f"latchkey reboot --port {board.port}" in told
+    assert told.startswith("AT_PROMPT") and f"latchkey reboot --port {car_board.port}" in told
     assert ran("reboot", "--timeout", "2")["before"] is None
     assert ran("status")["vin"] == VIN
 

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import time
 from collections.abc import Callable, Iterator
@@ -31,13 +32,17 @@ ONE_IN = 11  # of all writes to the board, so many are tried, and the last
 _PATIENCE = 20.0
 
 
-@pytest.fixture
-def job(tmp_path: Path) -> Job:
-    sources = tmp_path / "sources"
+def job_in(folder: Path) -> Job:
+    sources = folder / "sources"
     for name, text in SOURCES.items():
         (sources / name).parent.mkdir(parents=True, exist_ok=True)
         (sources / name).write_text(text)
-    return Job(kind(tmp_path), radio=False, sources=sources, build=tmp_path / "build")
+    return Job(kind(folder), radio=False, sources=sources, build=folder / "build")
+
+
+@pytest.fixture
+def job(tmp_path: Path) -> Job:
+    return job_in(tmp_path)
 
 
 def source(job: Job, name: str) -> Path:
@@ -50,11 +55,21 @@ def image(tmp_path: Path) -> Path:
     return tmp_path / "flash.img"
 
 
+@pytest.fixture(scope="module")
+def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The flash of a board with all of it."""
+    folder = tmp_path_factory.mktemp("installed")
+    with pytest.MonkeyPatch.context() as patch, bare_board(patch, folder / "flash.img") as there:
+        put(there, job_in(folder))
+        assert serves(there)
+    return folder / "flash.img"
+
+
 @pytest.fixture
-def board(monkeypatch: pytest.MonkeyPatch, image: Path, job: Job) -> Iterator[SimulatedBoard]:
+def board(monkeypatch: pytest.MonkeyPatch, installed: Path, image: Path) -> Iterator[SimulatedBoard]:
     """A board whose agent serves."""
+    shutil.copy(installed, image)
     with bare_board(monkeypatch, image) as there:
-        put(there, job)
         assert serves(there)
         yield there
 
