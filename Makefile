@@ -64,8 +64,9 @@ lint: setup ## ruff, who imports whom, and mypy strict over the host code, the f
 	@for board in boards/*/; do \
 	  MYPYPATH=$$board:$${board}radio:$(FIRMWARE_PATH) $(MYPY_FIRMWARE) $$board || exit 1; done
 
+# Three at a time on two cores: half of what a test of a car takes is time in which both wait.
 test: setup ## all tests, with the car simulated; of long sweeps a share: make test SEED=7 for another one
-	@$(BIN)/python -m pytest -n 2 $(ARGS) $(TESTS)
+	@$(BIN)/python -m pytest -n 3 $(ARGS) $(TESTS)
 
 slow: setup ## unit tests and bench suite on a simulated board that is slow on purpose: make slow RESTART=60
 	@$(BIN)/python -m pytest --slow-board $(or $(RESTART),10) $(ARGS) $(or $(TESTS),tests/unit tests/bench)
