@@ -12,22 +12,28 @@ of `const` goes: a compiler puts values in place of it.
 from __future__ import annotations
 
 import ast
-import itertools
 import re
 import string
 from collections.abc import Iterator, Mapping, Set
+from itertools import chain, count, product
 
 from host_tools.build.naming import BUILTINS, ERRORS, Naming
 
-# Every MicroPython has these words, and .mpy files have numbers for them: they cost no heap, and two bytes each time.
-# One that the firmware asks others for is not given to anything of its own; a builtin's is where nobody says it.
+# Every MicroPython has these words, and .mpy files have numbers for them: they cost no heap, and one byte each time, or
+# two. One that the firmware asks others for is not given to anything of its own; a builtin's is where nobody says it.
+# An exception's is given to nothing that a traceback names.
+_ONE_BYTE = """
+    ArithmeticError AssertionError AttributeError BaseException EOFError Ellipsis GeneratorExit ImportError
+    IndentationError IndexError KeyError KeyboardInterrupt LookupError NameError NoneType NotImplementedError
+    OverflowError RuntimeError StopIteration SyntaxError SystemExit TypeError ValueError ZeroDivisionError
+"""
 _COST_NOTHING = """
-    append args bool builtins bytearray bytecode bytes callable chr classmethod clear close const copy count dict dir
-    divmod end endswith eval exec extend find format from_bytes get getattr globals hasattr hash id index insert int
-    isalpha isdigit isinstance islower isspace issubclass isupper items iter join key keys len list little locals lower
-    lstrip main map micropython next object open ord pop popitem pow print range read readinto readline remove replace
-    repr reverse rfind rindex round rsplit rstrip send sep set setattr setdefault sort sorted split start startswith
-    staticmethod step stop str strip sum super throw to_bytes tuple type update upper value values write zip
+    abs all any append args bool builtins bytearray bytecode bytes callable chr classmethod clear close const copy count
+    dict dir divmod end endswith eval exec extend find format from_bytes get getattr globals hasattr hash id index
+    insert int isalpha isdigit isinstance islower isspace issubclass isupper items iter join key keys len list little
+    locals lower lstrip main map micropython next object open ord pop popitem pow print range read readinto readline
+    remove replace repr reverse rfind rindex round rsplit rstrip send sep set setattr setdefault sort sorted split start
+    startswith staticmethod step stop str strip sum super throw to_bytes tuple type update upper value values write zip
 """
 _CONST = re.compile(r"(?m)^from micropython import const$")
 _IMPORT = re.compile(r"(?m)^( *from )(\w[\w.]*)(?= import )")
@@ -54,6 +60,7 @@ def short_names(
     kept = _kept(found, words, theirs) | asked
     ours = set().union(*(each.given for each in found.values())) - kept - BUILTINS
     taken_already = kept.union(*(each.others for each in found.values()), *(name.split(".") for name in names))
+    functions = set().union(*(each.functions for each in found.values()))
     meets: dict[str, set[str]] = {word: set() for word in ours}
     for name, each in found.items():
         attributes = set().union(*(found[parent].attributes for parent in _lineage(name, found)))
@@ -63,7 +70,8 @@ def short_names(
     short: dict[str, str] = {}
     for word in sorted(meets, key=lambda word: (-len(meets[word]), word)):  # what meets most has the least choice
         taken = {short.get(other, other) for other in meets[word]}
-        short[word] = next(name for name in _candidates(taken_already) if name not in taken)
+        names_for = chain(() if word in functions else _ONE_BYTE.split(), _COST_NOTHING.split(), _letters())
+        short[word] = next(name for name in names_for if name not in taken_already | taken)
     return short
 
 
@@ -142,10 +150,9 @@ def _lineage(name: str, found: Mapping[str, Naming]) -> set[str]:
     return {name}.union(*(_lineage(parent, found) for parent in found[name].parents - {name}))
 
 
-def _candidates(taken: Set[str]) -> Iterator[str]:
-    yield from (word for word in _COST_NOTHING.split() if word not in taken)
-    for length in itertools.count(1):
-        yield from ("".join(letters) for letters in itertools.product(string.ascii_letters, repeat=length))
+def _letters() -> Iterator[str]:
+    for length in count(1):
+        yield from map("".join, product(string.ascii_letters, repeat=length))
 
 
 def _dotted(path: str) -> str:

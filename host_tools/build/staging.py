@@ -27,6 +27,7 @@ SCHEMA = "latchkey/wire/schema.py"  # the names that the stage puts numbers for:
 # The harness's hand inside the board, and the prompt: a car on the road is built without them.
 BENCH_ONLY = (
     "latchkey/bench/__init__.py",
+    "latchkey/bench/measured.py",
     "latchkey/bench/meter.py",
     "latchkey/bench/operations.py",
     "latchkey/bench/stretches.py",
