@@ -101,9 +101,10 @@ publish: setup ## how fast an authority publishes 10,000 and 100,000 cars, and i
 bench: setup ## the acceptance run: make bench PORT=/dev/ttyUSB0 (a simulated car without PORT)
 	@$(BIN)/latchkey bench run $(if $(PORT),--port $(PORT)) $(ARGS) $(TESTS)
 
-demo: setup ## the story: pair, reboot cold, unlock and start, with no server; and the outage drill
+demo: setup ## the story: pair, reboot cold, unlock and start, with no server; the outage drill; and a car that is lent
 	@$(BIN)/latchkey demo
 	@$(BIN)/latchkey drill
+	@$(BIN)/latchkey loan
 
 flash: setup ## firmware onto a board: make flash BOARD=ESP32_GENERIC PORT=/dev/ttyUSB0
 	@$(if $(and $(BOARD),$(PORT)),,echo "Say which board and which port: make flash BOARD=… PORT=… ($(notdir \

@@ -14,6 +14,7 @@ from host_tools.faults import Misuse
 from host_tools.phone import grants, keyfile, messages
 from host_tools.phone import latchkey_pb2 as ours
 from host_tools.phone.grants import Allowed
+from host_tools.phone.present import Left
 
 # What can be given, by the names of commands.
 COMMANDS = {
@@ -98,9 +99,14 @@ def check_less(wanted: ours.Limits, had: Allowed) -> None:
         raise Misuse(f"the link has less than that: {', '.join(more)}", f"it has: {in_words(had)}")
 
 
-def in_words(allowed: Allowed, used: int = 0) -> str:
-    """What that allows, or what is left of it."""
-    return "; ".join(_parts(allowed, used))
+def in_words(allowed: Allowed) -> str:
+    """What that allows."""
+    return left_in_words(Left(allowed))
+
+
+def left_in_words(left: Left) -> str:
+    """What is left of what somebody may do."""
+    return "; ".join(_parts(left.allowed, left.used, left.over))
 
 
 def told(allowed: Allowed) -> dict[str, Any]:
@@ -117,7 +123,7 @@ def told(allowed: Allowed) -> dict[str, Any]:
     }
 
 
-def _parts(allowed: Allowed, used: int) -> Iterator[str]:
+def _parts(allowed: Allowed, used: int, over: bool) -> Iterator[str]:
     yield allowed.role
     role = grants.ROLES.get(allowed.role, 0)
     if allowed.commands != role:
@@ -129,10 +135,12 @@ def _parts(allowed: Allowed, used: int) -> Iterator[str]:
         yield f"from {dates.words(allowed.not_before)}"
     if allowed.not_after:
         yield f"until {dates.words(allowed.not_after)}"
-    if allowed.seconds:
+    if over:
+        yield "no hours left"
+    elif allowed.seconds:
         hours = allowed.seconds / 3600
         yield f"at most {math.floor(hours * 10) / 10:g} h with the car's power on"
-    if not (allowed.uses or allowed.not_after or allowed.seconds):
+    if not (allowed.uses or allowed.not_after or allowed.seconds or over):
         yield "for as long as nobody takes it back"
 
 

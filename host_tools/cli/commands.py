@@ -29,6 +29,8 @@ COMMANDS = (
      "Tell the story: pair, reboot cold, unlock and start, with no network anywhere."),
     ("drill", _BOARD, "simulated:drill",
      "Run the outage drill: a car's server dies, and comes back lying. The owner starts after each step."),
+    ("loan", _BOARD, "simulated:loan",
+     "Tell how a car is lent by a link and taken back, with no network anywhere."),
     ("sim", _BOARD, "simulated:sim", "Run a simulated board until Ctrl-C."),
     ("flash", _BOARD, "flash:flash",
      "Put the firmware on a board that has MicroPython, or bring it up to date. Keys, settings and log stay."),

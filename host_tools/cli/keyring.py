@@ -20,7 +20,7 @@ from host_tools.faults import Misuse, Refused
 from host_tools.phone import grants, keyfile, lookup, messages
 from host_tools.phone.client import Phone
 from host_tools.phone.owner import Owner
-from host_tools.phone.present import allowed_of
+from host_tools.phone.present import left_of
 
 ORIGINS = {1: "card tap", 2: "owner", 3: "roster", 4: "grant"}
 
@@ -151,5 +151,5 @@ def find(phone: Phone, which: str | None) -> bytes:
 def _described(key: dict[str, Any]) -> dict[str, Any]:
     """A key as the car tells of it, with names for the numbers."""
     role, origin = messages.role_name(key["role"]), ORIGINS.get(key["origin"], str(key["origin"]))
-    limited = {"left": allowance.in_words(*allowed_of(key))} if "limits" in key else {}
+    limited = {"left": allowance.left_in_words(left_of(key))} if "limits" in key else {}
     return {**key, **limited, "role": role, "origin": origin, "label": key.get("label") or ""}

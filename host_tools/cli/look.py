@@ -46,7 +46,9 @@ def log(
         Path | None, typer.Option("--from", metavar="FILE", help="With --verify: what was exported, and no car.")
     ] = None,
 ) -> None:
-    """Show the car's access log: who, what, and how it ended. An owner's key can verify it."""
+    """Show the car's access log: who, what, and how it ended.
+
+    An owner's key can verify it."""
     if source is not None or verify or export is not None:
         _prove(looking, since, verify, export, source)
         return

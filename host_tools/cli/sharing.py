@@ -169,18 +169,18 @@ def accept(asked: Looking, link: LinkText) -> None:
         answer.say(f"Made the key {key.id} in {path}.")
     with open_phone(answer, replace(asked.reach, vin=given.vin), key) as phone:
         present(phone, given)
-        now, used = left(phone, allowed)
+        now = left(phone, allowed)
+        words = allowance.left_in_words(now)
         answer.done(
-            f"Key {key.id} is enrolled in car {phone.vin}: {allowance.in_words(now, used)}.\n"
-            f"Unlock it with `latchkey unlock --key {path}`.",
+            f"Key {key.id} is enrolled in car {phone.vin}: {words}.\nUnlock it with `latchkey unlock --key {path}`.",
             did="accept",
             vin=phone.vin,
             file=str(path),
             created=key.created,
             public=key.public.hex(),
-            understood=allowance.in_words(now, used),
-            used=used,
-            **allowance.told(now),
+            understood=words,
+            used=now.used,
+            **allowance.told(now.allowed),
         )
 
 

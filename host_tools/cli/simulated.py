@@ -96,6 +96,14 @@ def drill(picture_file: Picture = None, as_json: Json = False) -> None:
         _tell(answer, story.tell, picture_file, "latchkey drill")
 
 
+def loan(picture_file: Picture = None, as_json: Json = False) -> None:
+    """Tell how a car is lent by a link and taken back, with no network anywhere."""
+    with Answer(as_json) as answer:
+        from host_tools.sim import loan as story
+
+        _tell(answer, story.tell, picture_file, "latchkey loan")
+
+
 def _tell(
     answer: Answer, tell: Callable[[Callable[[str], None], Show], dict[str, Any]], file: Path | None, title: str
 ) -> None:

@@ -20,7 +20,7 @@ from host_tools.phone.client import Phone
 from host_tools.phone.given import Account, Given, GivenFile
 from host_tools.phone.keyfile import Key
 from host_tools.phone.owner import learn, revoke_unheard
-from host_tools.phone.present import allowed_of
+from host_tools.phone.present import left_of
 
 _REFUSED = LatchkeyError.exit_code
 
@@ -141,7 +141,7 @@ def _state(given: Given, allowed: grants.Allowed | None, entry: dict[str, Any] |
     if given.revoked:
         return ("revoked", "taken back") if given.heard else ("unheard", "taken back; the car has not heard")
     if entry is not None:
-        return "accepted", f"key {entry['key']}: {allowance.in_words(*allowed_of(entry))}"
+        return "accepted", f"key {entry['key']}: {allowance.left_in_words(left_of(entry))}"
     if given.key:
         return "accepted", f"key {given.key}, when the car was asked"
     if given.spent:

@@ -5,6 +5,7 @@ in the clear; the proof is a handshake with the new key, which only the car can 
 from __future__ import annotations
 
 import time
+from dataclasses import dataclass
 from typing import Any
 
 from host_tools.faults import LatchkeyError, Misuse, NoAnswer, Refused
@@ -59,18 +60,27 @@ def bring(connection: Connection, request: ours.ToLatchkey, timeout: float, paus
     raise NoAnswer("the car had no answer to it in time", "do it again: once done, it stays done")
 
 
-def left(phone: Phone, given: Allowed) -> tuple[Allowed, int]:
-    """What the car says that this phone's key may do now, and how many uses are spent; as given, if it does not say."""
+@dataclass(frozen=True)
+class Left:
+    """What a key may do, and what of that is spent."""
+
+    allowed: Allowed
+    used: int = 0
+    over: bool = False  # its powered seconds are
+
+
+def left(phone: Phone, given: Allowed) -> Left:
+    """What the car says is left to this phone's key; what was given, if it does not say."""
     try:
         enrolled = View(phone).keys()
     except LatchkeyError:  # it is enrolled all the same
-        return given, 0
+        return Left(given)
     entry = next((it for it in enrolled if it["public"] == phone.key.public.hex()), None)
-    return (given, 0) if entry is None else allowed_of(entry)
+    return Left(given) if entry is None else left_of(entry)
 
 
-def allowed_of(entry: dict[str, Any]) -> tuple[Allowed, int]:
-    """What a key may do as the car tells it, and how many of its uses are spent."""
+def left_of(entry: dict[str, Any]) -> Left:
+    """The same of any key, as the car tells of it."""
     role = role_name(entry["role"])
     limits = entry.get("limits", {})
     told = Allowed(
@@ -83,4 +93,4 @@ def allowed_of(entry: dict[str, Any]) -> tuple[Allowed, int]:
         bytes.fromhex(entry["public"]),
         entry["label"],
     )
-    return told, limits.get("used", 0)
+    return Left(told, limits.get("used", 0), bool(entry["seconds"]) and not told.seconds)

@@ -202,7 +202,7 @@ class GrantingCar(TrustingCar):
             entry.signer = hashlib.sha1(granted.maker).digest()[:4]
             entry.uses = min((it.uses for it in granted.limits if it.uses), default=0)
             entry.not_after = min((it.not_after for it in granted.limits if it.not_after), default=0)
-            entry.powered_left = min((it.seconds for it in granted.limits if it.seconds), default=0)
+            entry.seconds = entry.powered_left = min((it.seconds for it in granted.limits if it.seconds), default=0)
             for limits in granted.limits:
                 entry.commands = limits.commands & (entry.commands or limits.commands) or entry.commands
         return entry

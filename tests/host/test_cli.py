@@ -43,6 +43,7 @@ COMMANDS = [
     "bridge",
     "demo",
     "drill",
+    "loan",
     "share",
     "accept",
     "shared",
