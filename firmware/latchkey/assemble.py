@@ -82,7 +82,8 @@ def car(parts: Parts, start: Start, emit: Emit | None) -> Handle:
     keychain = Keychain(parts.root, vehicle=key_id(public))
     keychain.clock = clock
     keychain.open()
-    if parts.settings.authority or not (missing(parts.root + "/authority") and missing(parts.root + "/twin/authority")):
+    kept = parts.root + "/roster/authority", parts.root + "/twin/roster/authority"
+    if parts.settings.authority or not (missing(kept[0]) and missing(kept[1])):
         from latchkey.roster import opening
 
         keychain.roster = opening.opened(parts.root, clock, parts.settings.authority)

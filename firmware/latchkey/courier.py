@@ -113,7 +113,8 @@ async def _answer(parts: Parts, reply: Reply, data: bytes) -> None:
         if kind == ToLatchkey.install or kind == ToLatchkey.remove:
             policy.check(record, Permission.CHANGE_KEY, desk.keychain)
             await load("latchkey.crypto.publickey", "latchkey.keys.asked", "latchkey.roster.lookup")
-            await load("latchkey.roster.kept", "latchkey.roster.install")
+            await load("latchkey.store.files", "latchkey.store.journal", "latchkey.roster.kept")
+            await load("latchkey.roster.held", "latchkey.roster.install")
             desk.ask(data, reply, record, "latchkey.roster.install")
             return
         if kind != ToLatchkey.roster:

@@ -9,6 +9,7 @@ folder, until it writes it anew, which no program can interrupt.
 from __future__ import annotations
 
 import contextlib
+import os
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -18,9 +19,10 @@ from pathlib import Path
 from tesla_protocol.command import car_server_pb2 as car_server
 from tesla_protocol.command import universal_message_pb2 as universal
 
+from host_tools.authority.parcels import Seal
 from host_tools.build.staging import staged
 from host_tools.faults import Refused
-from host_tools.phone import keyfile, messages, receipt
+from host_tools.phone import keyfile, messages, parcelfile, receipt
 from host_tools.phone.cache import SessionCache
 from host_tools.phone.client import Phone
 from host_tools.phone.exchange import Exchange
@@ -29,8 +31,9 @@ from host_tools.phone.view import View
 from host_tools.serial.bench import Bench
 from host_tools.sim.board import SimulatedBoard
 from host_tools.sim.interpreter import ask, find_micropython
-from tests.bench import flash_image, support
+from tests.bench import authority, flash_image, support
 from tests.bench.cuts import settle
+from tests.host import rosters
 from tests.stretches import counting
 
 _ROUNDS = 3
@@ -174,12 +177,30 @@ def _day(car: Car, key: keyfile.Key) -> None:
     car.deed("pairing with a tap", lambda: pair(friend, "driver", on_wait=lambda: support.tap(bench, friend)))
     car.deed("many ask to be paired", lambda: _flood(bench))
     bench.clock(_OVER)
+    _roster(car, owner)
+    bench.clock(_OVER)
     car.deed("bench: info", bench.info)
     car.deed("bench: state", bench.state)
     car.deed("bench: stats", bench.stats)
     car.deed("bench: heap", bench.heap)
     car.deed("bench: keys", bench.keys)
     car.deed("bench: log", bench.log)
+
+
+def _roster(car: Car, owner: Phone) -> None:
+    """An authority comes, hands over keys, and goes again."""
+    bench, courier, seal = car.bench, support.stranger(car.bench), Seal(os.urandom(16))
+    *_, delegation, head, part = parcelfile.split(rosters.roster_file(rosters.entries(8), seal=seal))
+    others = parcelfile.head(parcelfile.split(rosters.roster_file([])))
+    car.deed("an authority: installed", lambda: authority.install(bench, owner, seal=seal.secret))
+    car.deed("an authority: another car's parcel", lambda: authority.bring(courier, others))
+    car.deed("an authority: a delegation", lambda: authority.bring(courier, delegation))
+    car.deed("an authority: a head", lambda: authority.bring(courier, head))
+    car.deed("an authority: a part", lambda: authority.bring(courier, part))
+    car.deed("an authority: a head that is there", lambda: authority.bring(courier, head))
+    car.deed("an authority: a key's first hello", authority.listed(bench, 1).handshake)
+    car.deed("an authority: its roster's age", lambda: authority.status(owner))
+    car.deed("an authority: removed", lambda: authority.remove(owner))
 
 
 def _many_keys(car: Car, key: keyfile.Key) -> None:

@@ -195,7 +195,7 @@ def test_a_car_has_the_roster_of_the_authority_that_it_keeps_where_one_of_two_pl
     for path in files.places(ROOT, kept.NAME):
         files.run(files.write_sealed(path, kept.VERSION, kept.pack(state)))
     image = made.flash.image()
-    for lost in ((), ("/authority",), ("/twin/authority",)):
+    for lost in ((), ("/roster/authority",), ("/twin/roster/authority",)):
         flash = mount(RamFlash(image))
         for name in lost:
             os.remove(ROOT + name)

@@ -5,6 +5,7 @@ The first place's rename is what puts a delegation or a roster in force. NVS fol
 so files that are behind it are from before (law 4).
 """
 
+import asyncio
 import struct
 from hashlib import sha256
 
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
 
 VERSION = const(1)
-NAME = const("authority")
+NAME = const("roster/authority")  # littlefs reads all of a folder over and over to rename within it: these are small
 _FLOOR = const("roster")
 _TRIES = const(3)
 # root, seal, role; generation, delegation, signers; generation, version, issued, expires, interval, keys, head, place,
@@ -130,6 +131,7 @@ async def keep(root: str, state: State, before: State) -> None:
         else:
             raise journal.Unclear
         raise error
+    await asyncio.sleep_ms(0)
     try:  # it is in force, whatever becomes of these
         await files.pace(files.write_sealed(second, VERSION, body))
         _raise_floor(state)

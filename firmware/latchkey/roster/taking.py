@@ -38,6 +38,7 @@ async def take(parts: Any, parcel: Fields, conn: Connection | None) -> int:
         return Decline.NO_AUTHORITY
     code = 0
     new = False
+    desk.drop()  # before what both need is loaded: it goes with enrolment
     try:
         await load(*_LOOKING)
         await load("latchkey.roster.lookup", "latchkey.roster.parcels")
@@ -90,7 +91,8 @@ async def _load(parts: Any, roster: Any) -> None:
         from latchkey.crypto import publickey
 
         await publickey.prepare()  # the arithmetic, native or plain
-        await load("latchkey.crypto.ecdsa", "latchkey.keys.labels", "latchkey.roster.intake")
+        await load("latchkey.crypto.ecdsa", "latchkey.keys.labels", *_LOOKING)
+        await load("latchkey.roster.intake")
         from latchkey.roster.intake import Intake
 
         desk = parts.car.desk

@@ -178,6 +178,7 @@ def sealed(version: int, body: bytes | bytearray | memoryview) -> tuple[bytes | 
 def write_sealed(path: str, version: int, body: bytes | bytearray | memoryview) -> Generator[None]:
     """Replace a file by this body under a mark and a digest; its folder is made. Raises OSError."""
     make_folder(path[: path.rfind("/")])
+    yield
     yield from write(path, sealed(version, body))
 
 
