@@ -713,6 +713,28 @@ async def test_the_bench_hears_why_a_change_was_refused_after_all():
     assert bench.events[-1]["why"] == "its signer is not enrolled any more"
 
 
+async def test_what_takes_several_changes_ends_with_one_that_cannot_be_made():
+    class Worn(Keys):
+        async def apply(self, add, remove=(), drop_impermanent=False, spent=b""):
+            raise OSError(5)
+
+    class Asking(Asked):
+        more = True
+        answers = ()
+
+        def plan(self, keychain):
+            return Change(LogKind.REMOVED, None, (other_key(2),))
+
+        def done(self, code, signer):
+            self.answers += (code,)
+
+    bench = Bench(Worn())
+    asked = Asking(b"", Reply(), None)
+    bench.enrolment._manage(asked)
+    await bench.settle()
+    assert asked.answers == (faults.KEY_UNDOCUMENTED_ERROR,) and len(bench.done) == 1
+
+
 async def test_what_takes_several_changes_is_answered_after_the_last_of_them():
     class Several(Keys):
         async def apply(self, add, remove=(), drop_impermanent=False, spent=b""):

@@ -44,6 +44,13 @@ def test_a_signed_change_is_two_entries_who_gave_the_command_and_whom_it_was_abo
     )
 
 
+def test_a_key_that_takes_anothers_place_is_one_entry_as_is_one_that_is_removed():
+    for kind, record, word in ((LogKind.REPLACED, ADDED.record, "replaced"), (LogKind.REMOVED, None, "removed")):
+        change = Change(kind, record, (other_key(2),))
+        entries, _ = reported(lambda report: report.done(change, None, 0, ""))  # noqa: B023 - at once
+        assert entries == [(word, change.key_id, 0, 0, 0)]
+
+
 def test_a_refusal_is_one_entry_of_who_signed_or_else_of_the_key_that_asked():
     for actor, by, whose in ((None, "card", KEY), (ACTOR, ACTOR.hex(), ACTOR)):
         assert reported(lambda report: report.done(ADDED, actor, 4, "full")) == (  # noqa: B023 - at once

@@ -257,6 +257,14 @@ def test_a_key_that_came_by_a_grant_keeps_its_limits_whatever_it_is_called_and_m
     assert (record.seconds, record.powered) == (0, 0)
 
 
+def test_a_key_that_came_by_a_grant_is_enrolled_by_the_card_and_by_an_owner_as_one_that_is_new():
+    actor, guest = owner(other_key(1)), granted()
+    guest.public = CLIENT_PUBLIC
+    keys = Keys(actor, guest)
+    for change in (whitelist.plan_pairing(operation(ADD), keys), whitelist.plan(operation(ADD), actor, keys)):
+        assert change.needs_agreement and limits_of(change.record) == (0, 0, 0, 0) and not change.record.powered
+
+
 def test_who_becomes_an_owner_begins_anew_with_its_grants_and_nobody_else_does():
     """What it granted as an owner before would work again with the same number."""
     actor = owner(other_key(1), number=5)
