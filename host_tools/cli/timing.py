@@ -9,11 +9,13 @@ from typing import Annotated
 import typer
 
 from host_tools.cli import dates
+from host_tools.cli.answer import Answer
 from host_tools.cli.drive import Tap, ask_for_card, shared_bench
 from host_tools.cli.phones import Asked, open_phone, phone_command
-from host_tools.faults import Misuse
+from host_tools.faults import Misuse, Refused
 from host_tools.phone.owner import Owner
 from host_tools.phone.pairing import TAP_WINDOW
+from host_tools.serial.bench import Bench
 
 _SLACK = 5.0
 
@@ -40,8 +42,7 @@ def tell(
             if anyway:
                 owner.timeout += TAP_WINDOW + _SLACK
             with answer.working("telling the time"):
-                told = owner.tell_time(clock, anyway, lambda: ask_for_card(answer, bench if tap else None))
-            seconds, is_known = told.time, told.known
+                seconds, is_known = _set(answer, owner, clock, anyway, bench if tap else None)
         else:
             said = owner.about()
             seconds, is_known = said.time, said.time_known
@@ -51,3 +52,19 @@ def tell(
         if is_known and abs(off) > dates.DAY:
             words += f" This computer's clock says {dates.words(clock)}."
         answer.done(words, did="time", vin=phone.vin, time=dates.utc(seconds), known=is_known, ahead=off, set=set_it)
+
+
+def _set(answer: Answer, owner: Owner, clock: int, anyway: bool, bench: Bench | None) -> tuple[int, bool]:
+    """Set the car's time. What it is then, and whether it is known."""
+    hint = "if this computer's clock is right: `latchkey time --set --anyway`"
+    try:
+        told = owner.tell_time(clock, anyway, lambda: ask_for_card(answer, bench))
+    except Refused as refused:
+        if refused.name != "UNDOCUMENTED_ERROR" or anyway:
+            raise
+        text = f"the car takes no step to {dates.words(clock)}, which is more than 400 days ahead of it"
+        raise Refused("TIME_TOO_FAR", text, hint) from None
+    if told.time > clock + dates.DAY:
+        text = f"the car goes by {dates.words(told.time)}, and does not go back by itself"
+        raise Refused("TIME_IS_LATER", text, f"{hint}, and tap the card")
+    return told.time, told.known

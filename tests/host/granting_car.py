@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -22,7 +23,7 @@ from tests.host.trusting_car import TrustingCar
 _OWNER = 2
 _GRANT = 4  # where a key came from
 _DENIED = universal.MESSAGEFAULT_ERROR_INSUFFICIENT_PRIVILEGES
-_AUTH_WAIT = 400 * 86400
+_LEAP = 400 * 86400
 
 
 @dataclass
@@ -54,6 +55,7 @@ class GrantingCar(TrustingCar):
         self.time, self.time_known = 1_795_600_000, False
         self.old = False  # a firmware that knows nothing of this
         self.asked: list[Message] = []  # all of our own requests, in order
+        self._asked = universal.RoutableMessage()
         self.grant_faults: list[str] = []  # said to the next that are brought, one each
 
     def handle(self, data: bytes) -> list[bytes]:
@@ -89,6 +91,7 @@ class GrantingCar(TrustingCar):
         if self.old:
             raise Fault(universal.MESSAGEFAULT_ERROR_INVALID_COMMAND)
         self.asked.append(request)
+        self._asked = message
         signer = self.keys[message.signature_data.signer_identity.public_key]
         if kind == "keys":
             own = None if signer.role == _OWNER else signer
@@ -183,14 +186,28 @@ class GrantingCar(TrustingCar):
             spent=bits.to_bytes((bits.bit_length() + 7) // 8, "little"),
         )
 
-    def _timed(self, _: Enrolled, token: ours.TimeToken) -> ours.TimeAnswer:
-        far = token.seconds > self.time + _AUTH_WAIT
+    def _timed(self, signer: Enrolled, token: ours.TimeToken) -> ours.TimeAnswer:
+        if token.anyway and token.seconds < self.time - 86400:
+            self.pending, self.pending_key = self._back(signer, token), b"time"
+            return ours.TimeAnswer(waiting=True)
+        far = token.seconds > self.time + _LEAP
         if far and not token.anyway:
             refused = vcsec.WHITELISTOPERATION_INFORMATION_UNDOCUMENTED_ERROR
             return ours.TimeAnswer(time=self.time, known=self.time_known, information=refused)
-        if token.seconds > self.time or token.anyway:
-            self.time, self.time_known = token.seconds, True
+        if token.seconds > self.time - 86400:
+            self.time, self.time_known = max(self.time, token.seconds), True
         return ours.TimeAnswer(time=self.time, known=self.time_known)
+
+    def _back(self, signer: Enrolled, token: ours.TimeToken) -> Callable[[], list[bytes]]:
+        asked = self._asked
+
+        def approved() -> list[bytes]:
+            self.time, self.time_known, self.domain = token.seconds, True, 76
+            plain = _encoded(time=ours.TimeAnswer(time=self.time, known=True))
+            tag = asked.signature_data.AES_GCM_Personalized_data.tag
+            return [self._sealed(asked, signer, b"\x05" + tag, plain, 2).SerializeToString()]
+
+        return approved
 
     def _entry(self, key: Enrolled) -> ours.KeyEntry:
         entry = ours.KeyEntry(slot=key.slot, public=key.public, role=key.role, origin="ORIGIN_CARD_TAP", form=6)

@@ -604,6 +604,19 @@ def test_the_time_is_shown_and_set(owner: Key, car: GrantingCar) -> None:
     assert result.stdout == f"Car {VIN} goes by Thursday 2026-11-26 10:30 Europe/Paris.\n"
 
 
+def test_a_car_that_is_far_behind_takes_the_time_anyway_only(owner: Key, car: GrantingCar) -> None:
+    car.time = NOW - 500 * 86400
+    assert fault("time", "--set", "--key", "owner.pem", code=1).startswith("TIME_TOO_FAR")
+    assert said("time", "--set", "--anyway", "--key", "owner.pem")["known"] and car.time == NOW
+
+
+def test_a_car_that_was_told_the_year_2100_goes_back_with_a_card(owner: Key, car: GrantingCar) -> None:
+    car.time = 4_102_444_800
+    error = fault("time", "--set", "--key", "owner.pem", code=1)
+    assert error.startswith("TIME_IS_LATER: the car goes by Friday 2100-01-01 01:00")
+    assert said("time", "--set", "--anyway", "--tap", "--key", "owner.pem")["known"] and car.time == NOW
+
+
 def test_a_wrong_clock_is_not_told_to_the_car(owner: Key, car: GrantingCar, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(time, "time", lambda: 0.0)
     assert fault("time", "--set", "--key", "owner.pem").startswith("WRONG_CLOCK")
