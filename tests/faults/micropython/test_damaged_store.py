@@ -1,11 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Whatever is in the place of any file or folder of the store: the car boots, and owners that can be read get in."""
+"""Whatever is in the place of any file or folder of the store: the car boots, and owners that can be read get in.
+
+In each place every other kind of damage (`make faults`: all).
+"""
 
 import asyncio
 import os
 
 import board
-from cuts import CAR, prepared
+from cuts import ALL, CAR, SEED, prepared
 
 from latchkey import config, provisioning
 from latchkey.keys import buckets
@@ -132,9 +135,10 @@ def test_whatever_is_in_any_place_the_car_boots_and_readable_owners_get_in():
     # Of the buckets that are empty, every eighth.
     places = [place for i, place in enumerate(walk(ROOT)) if place[1] or os.stat(place[0])[6] or not i % 8]
     worked = refused = lost = boots_seen = 0
-    for path, is_folder in places:
+    for i, (path, is_folder) in enumerate(places):
         home = None
-        for name in ("nothing", "an empty file", "random bytes", "a folder") if is_folder else DAMAGE:
+        names = ["nothing", "an empty file", "random bytes", "a folder"] if is_folder else sorted(DAMAGE)
+        for name in names if ALL else names[(i + SEED) % 2 :: 2]:
             boots_seen += 2
             mount(QuickFlash(whole))
             DAMAGE[name](path, None if is_folder else files.read(path))
@@ -166,7 +170,7 @@ def test_whatever_is_in_any_place_the_car_boots_and_readable_owners_get_in():
             assert log.last >= 1 and list(logreader.entries(log, log.last - 1)), where
     text = "note: %d places, %d damages: %d boots; %d changes made, %d refused; %d keys lost with their bucket"
     print(text % (len(places), len(DAMAGE), boots_seen, worked, refused, lost))
-    assert lost and worked > 100
+    assert lost and worked > 50
 
 
 def test_reading_writes_nothing():
