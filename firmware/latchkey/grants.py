@@ -119,6 +119,7 @@ async def _answer(parts: Parts, reply: Reply, data: bytes) -> None:
         if refused.fault == GrantFault.MAKER or refused.fault == GrantFault.TAG:
             reply.conn.bad_tag()
         raise
+    await asyncio.sleep_ms(0)  # to look takes a board some 35 ms, and so may loading what is asked next
     if news:
         desk.ask(data, reply, actor, name)
         return

@@ -3,9 +3,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from tesla_protocol.command import universal_message_pb2 as universal
@@ -16,7 +17,7 @@ from host_tools.phone import latchkey_pb2 as ours
 from host_tools.phone.client import Phone
 from host_tools.phone.view import View
 from host_tools.serial.bench import Bench
-from tests.bench.support import stranger
+from tests.bench.support import VIN, stranger
 
 DOMAIN = ours.Domain.Value("DOMAIN_LATCHKEY")
 GUEST, DRIVER = messages.ROLES["guest"], messages.ROLES["driver"]
@@ -78,6 +79,40 @@ def sign_revocation(owner: Phone, numbers: Iterable[int] = (), below: int = 0, m
     request = ours.ToLatchkey(revoke=ours.Revocation(maker=maker, numbers=listed, below=below))
     answer = View(owner).exchange(request, lambda plain: ours.FromLatchkey.FromString(plain).revoke)
     return ours.GrantFault.Name(answer.fault).removeprefix("GRANT_FAULT_")
+
+
+@contextlib.contextmanager
+def visitor(car: Bench, key: keyfile.Key | None = None) -> Iterator[Phone]:
+    """A phone that stays no longer than that: a car has so many connections."""
+    with contextlib.closing(car.connect()) as connection:
+        yield Phone(connection, VIN, key or keyfile.generate())
+
+
+def takes(car: Bench, grant: ours.Grant, key: keyfile.Key | None = None) -> str:
+    """The GrantFault that a phone hears which presents it."""
+    with visitor(car, key) as phone:
+        return present(phone, grant)
+
+
+def carried(car: Bench, revocation: ours.Revocation) -> str:
+    """The GrantFault that a phone hears which brings it."""
+    with visitor(car) as phone:
+        return revoke(phone, revocation)
+
+
+def drives(car: Bench, key: keyfile.Key) -> bool:
+    """Whether the phone with that key, which comes anew, can unlock."""
+    with visitor(car, key) as phone:
+        return obeyed(phone)
+
+
+def obeyed(phone: Phone) -> bool:
+    """Whether its unlock is done."""
+    try:
+        phone.unlock()
+    except Refused:
+        return False
+    return True
 
 
 def bring(phone: Phone, request: Any) -> str:

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import hmac
 from collections.abc import Iterator
 from typing import Any
@@ -19,8 +18,24 @@ from host_tools.phone.view import View
 from host_tools.serial.bench import Bench
 from tests.bench import support
 from tests.bench.authority import DOMAIN, deliver, install, remove
-from tests.bench.grants import DRIVER, GUEST, Maker, accepted, bring, brought, present, revoke, sign_revocation, told
-from tests.bench.support import VIN, Property, new_phone, nothing_changes, reboot, refusals, stranger, tap
+from tests.bench.grants import (
+    DRIVER,
+    GUEST,
+    Maker,
+    accepted,
+    bring,
+    brought,
+    carried,
+    drives,
+    obeyed,
+    present,
+    revoke,
+    sign_revocation,
+    takes,
+    told,
+    visitor,
+)
+from tests.bench.support import Property, new_phone, nothing_changes, reboot, refusals, stranger, tap
 from tests.host import rosters
 
 pytestmark = pytest.mark.usefixtures("resting")
@@ -45,44 +60,10 @@ def second(car: Bench, owner: Phone) -> Iterator[Phone]:
     yield new_phone(car, "owner", "second", by=owner)
 
 
-def obeyed(phone: Phone) -> bool:
-    """Whether its unlock is done."""
-    try:
-        phone.unlock()
-    except Refused:
-        return False
-    return True
-
-
 def refused(car: Bench, owner: Phone, grant: ours.Grant) -> str:
     """The GrantFault that a stranger hears for it. Nothing has changed then."""
     with nothing_changes(car, owner), visitor(car) as phone:
         return bring(phone, ours.ToLatchkey(grant=grant))
-
-
-@contextlib.contextmanager
-def visitor(car: Bench, key: keyfile.Key | None = None) -> Iterator[Phone]:
-    """A phone that stays no longer than that: a car has so many connections."""
-    with contextlib.closing(car.connect()) as connection:
-        yield Phone(connection, VIN, key or keyfile.generate())
-
-
-def takes(car: Bench, grant: ours.Grant, key: keyfile.Key | None = None) -> str:
-    """The GrantFault that a phone hears which presents it."""
-    with visitor(car, key) as phone:
-        return present(phone, grant)
-
-
-def carried(car: Bench, revocation: ours.Revocation) -> str:
-    """The GrantFault that a phone hears which brings it."""
-    with visitor(car) as phone:
-        return revoke(phone, revocation)
-
-
-def drives(car: Bench, key: keyfile.Key) -> bool:
-    """Whether the phone with that key, which comes anew, can unlock."""
-    with visitor(car, key) as phone:
-        return obeyed(phone)
 
 
 def _until_busy(phone: Phone, request: ours.ToLatchkey) -> list[Any]:

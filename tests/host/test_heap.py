@@ -20,9 +20,10 @@ RARE = {
     "keys.whitelist", "link.ble", "link.frames", "link.radio", "link.requests", "session.barereply", "store.boots",
     "store.files", "store.identity", "store.journal", "store.logreader", "store.reserve", "sync", "sync.dns",
     "sync.http", "sync.poll", "sync.polling", "sync.status", "sync.task", "sync.wifi", "view",
-    "courier", "keys.asked", "proof", "roster.contact", "roster.install", "roster.intake", "roster.kept",
+    "courier", "grants", "keys.asked", "keys.granted", "keys.makerinfo", "keys.makers", "keys.revoking", "keys.spent",
+    "proof", "roster.contact", "roster.install", "roster.intake", "roster.kept",
     "roster.lookup", "roster.parcels",
-    "wire.authoritymessages", "wire.carmessages", "wire.keymessages", "wire.viewmessages",
+    "wire.authoritymessages", "wire.carmessages", "wire.grantmessages", "wire.keymessages", "wire.viewmessages",
 }  # fmt: skip
 
 

@@ -31,7 +31,7 @@ from host_tools.phone.view import View
 from host_tools.serial.bench import Bench
 from host_tools.sim.board import SimulatedBoard
 from host_tools.sim.interpreter import ask, find_micropython
-from tests.bench import authority, flash_image, support
+from tests.bench import authority, flash_image, grants, support
 from tests.bench.cuts import settle
 from tests.host import rosters
 from tests.stretches import counting
@@ -185,6 +185,32 @@ def _day(car: Car, key: keyfile.Key) -> None:
     car.deed("bench: heap", bench.heap)
     car.deed("bench: keys", bench.keys)
     car.deed("bench: log", bench.log)
+    _lend(car, key)
+
+
+def _again(bench: Bench, key: keyfile.Key) -> None:
+    """Restart, with the first write behind it: littlefs looks for free blocks then."""
+    bench.reboot()
+    with contextlib.closing(bench.connect()) as connection:
+        Phone(connection, support.VIN, key).lock()
+    settle(bench)
+
+
+def _lend(car: Car, key: keyfile.Key) -> None:
+    bench = car.bench
+    bench.reboot()
+    owner, guest = Phone(bench.connect(), support.VIN, key), keyfile.generate()
+    owner.handshake()
+    car.deed("what a maker is told", lambda: grants.told(owner))
+    maker = grants.Maker(owner)
+    open_one, wrong = maker.grant(), maker.grant()
+    wrong.tag = bytes(16)
+    _again(bench, key)
+    car.deed("a grant that nobody made", lambda: grants.takes(bench, wrong))
+    car.deed("a grant", lambda: grants.takes(bench, open_one, guest))
+    car.deed("the same again", lambda: grants.takes(bench, open_one, guest))
+    _again(bench, key)
+    car.deed("a revocation", lambda: grants.carried(bench, maker.revocation(open_one.number)))
 
 
 def _roster(car: Car, owner: Phone) -> None:

@@ -34,21 +34,19 @@ class Presented(Brought):
     async def prepare(self, keychain: Keychain) -> None:
         """What only a grant that holds is worth: a look at the curve, and for a place. Raises Refused, OSError."""
         public = self.plan(keychain).public
+        await asyncio.sleep_ms(0)  # each look takes a board some 7 ms
         try:
             publickey.validate_public(public)
         except CryptoError:
             raise self._refused(Refused(GrantFault.KEY, "not a point of P-256"))
-        if not await spent.make_room(keychain, makers.maker(keychain, self._told[Grant.handle])):
+        if not await spent.make_room(keychain, self._maker):
             raise self._refused(Refused(GrantFault.FULL, "too many makers"))
+        await asyncio.sleep_ms(0)
         if keychain.count < keychain.CAPACITY - _FOR_THE_CARD or keychain.find(public, True):
             return
-        for slot in range(keychain.CAPACITY):
-            old = keychain.find_slot(slot, True)
-            if old and _dead(old, keychain):
-                self._gone = (old.public,)
-                return
-            await asyncio.sleep_ms(0)
-        raise self._refused(Refused(GrantFault.FULL, "full"))
+        self._gone = tuple(await self._granted(keychain, lambda record: _dead(record, keychain), 1))
+        if not self._gone:
+            raise self._refused(Refused(GrantFault.FULL, "full"))
 
     async def look(self, keychain: Keychain) -> bool:
         """Whether there is anything to do. Raises Refused."""
@@ -61,7 +59,7 @@ class Presented(Brought):
         chain = _chain(memoryview(told.get(Grant.limits, b"")))
         if not 0 < number < spent.ALL:
             raise Refused(GrantFault.ENCODING, "number")
-        maker = makers.maker(keychain, told.get(Grant.handle, 0))
+        self._maker = maker = makers.maker(keychain, told.get(Grant.handle, 0))
         tag = makers.subkey(maker, b"latchkey grant")
         head = b"latchkey" + struct.pack(">II", maker.slot + 1, number)
         for link in chain:

@@ -2,20 +2,24 @@
 """Owners who make grants and take them back with nobody online: which keys may, what is tagged by them, and how who
 brings it is answered (docs/protocol.md, "Grants")."""
 
+import asyncio
+
 from micropython import const
 
 from latchkey import crypto
 from latchkey.crypto import CryptoError
 from latchkey.faults import KeyRefused
+from latchkey.keys import buckets
 from latchkey.keys.asked import Asked
 from latchkey.store.formats import StoreError
 from latchkey.wire import grantmessages
 from latchkey.wire.pb import DecodeError, decode, encode
-from latchkey.wire.schema import GrantAnswer, GrantFault, Role, Wire
+from latchkey.wire.schema import GrantAnswer, GrantFault, Origin, Role, Wire
 from latchkey.wire.schema import WhitelistOperation_information as Refusal
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Any
 
     from latchkey.keys.asked import Change
@@ -66,6 +70,26 @@ class Brought(Asked):
     def _planned(self, keychain: Keychain) -> Change:
         """The change that it comes to now. Raises Refused, OSError, StoreError, DecodeError, ValueError."""
         raise NotImplementedError
+
+    async def _granted(self, keychain: Keychain, wanted: Callable[[Record], bool], most: int) -> list[bytes]:
+        """The keys that grants have brought and that are wanted, but no more than that. Raises Refused, OSError."""
+        found: list[bytes] = []
+        keychain.buckets.failed = False
+        for bucket in range(buckets.COUNT):
+            try:
+                entries = keychain.buckets.entries(bucket)
+            except StoreError as error:
+                raise self._refused(Refused(GrantFault.FLASH, repr(error)))
+            for _, slot, flags in entries:
+                if flags & buckets.GRANTED and len(found) < most:
+                    record = keychain.find_slot(slot, True)
+                    if record and record.origin == Origin.GRANT and wanted(record):
+                        found.append(record.public)
+                    await asyncio.sleep_ms(0)
+            await asyncio.sleep_ms(0)
+        if keychain.buckets.failed:
+            raise self._refused(Refused(GrantFault.FLASH, "a bucket cannot be read"))
+        return found
 
     def _refused(self, refused: Refused) -> Refused:
         """With its answer."""

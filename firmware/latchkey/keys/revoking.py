@@ -2,18 +2,15 @@
 """Grants are taken back: their numbers are spent first, then the keys that came by them go (docs/protocol.md,
 "Revocation")."""
 
-import asyncio
-
 from micropython import const
 
 from latchkey import crypto
-from latchkey.keys import buckets, makers, policy, spent
+from latchkey.keys import makers, policy, spent
 from latchkey.keys.asked import Change
 from latchkey.keys.makers import Brought, Refused
-from latchkey.store.formats import StoreError
 from latchkey.wire import grantmessages
 from latchkey.wire.pb import encode
-from latchkey.wire.schema import GrantFault, LogKind, Origin, Permission, Revocation
+from latchkey.wire.schema import GrantFault, LogKind, Permission, Revocation
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -38,22 +35,12 @@ class Revoked(Brought):
     async def look(self, keychain: Keychain) -> bool:
         """Look for keys that came by them: whether there is anything to do. Raises Refused, OSError."""
         change = self.plan(keychain)
-        gone: list[bytes] = []
-        for bucket in range(buckets.COUNT):
-            try:
-                entries = keychain.buckets.entries(bucket)
-            except StoreError as error:
-                raise self._refused(Refused(GrantFault.FLASH, repr(error)))
-            for _, slot, flags in entries:
-                if flags & buckets.GRANTED and len(gone) <= _BATCH:
-                    record = keychain.find_slot(slot, True)
-                    if record and record.origin == Origin.GRANT and record.signer == change.key_id:
-                        named = record.number < self._below or record.number in self._numbers
-                        gone += [record.public] if named else []
-                    await asyncio.sleep_ms(0)
-            await asyncio.sleep_ms(0)
-        if keychain.buckets.failed:
-            raise self._refused(Refused(GrantFault.FLASH, "a bucket cannot be read"))
+        signer = change.key_id
+
+        def named(record: Record) -> bool:
+            return record.signer == signer and (record.number < self._below or record.number in self._numbers)
+
+        gone = await self._granted(keychain, named, _BATCH + 1)
         self.more = len(gone) > _BATCH
         self._gone = tuple(gone[:_BATCH])
         return bool(gone or change.spent)
