@@ -23,6 +23,7 @@ from support import VEHICLE_PUBLIC, VIN, Conn, Log
 TAKING = "latchkey.roster.taking"
 INTAKE, PARCELS = "latchkey.roster.intake", "latchkey.roster.parcels"
 NATIVE = ("latchkey.crypto.field", "latchkey.crypto.points")
+ONE_BY_ONE = ("files", "journal", "kept", "lookup", "parcels", "publickey", "p256", "ecdsa", "labels", "intake")
 ALL = (vectors.DELEGATION_PARCEL, vectors.HEAD_PARCEL, vectors.PART_PARCEL)
 DELEGATION, HEAD, PART = ALL
 _import = builtins.__import__
@@ -31,9 +32,15 @@ _import = builtins.__import__
 class Parts:
     """A car with an authority: its desk is itself, and nobody is at it. Nothing is loaded that takes parcels."""
 
-    emit = sync = enrolment = None
+    sync = enrolment = None
 
     def __init__(self):
+        self.events = []
+        self.emit = self.events.append
+        self.resets = 0
+        self.dropped = []
+        self.free = True  # nobody is at the desk
+        self.tasks = self
         self.car = self.desk = self.settings = self
         self.load().unload(self)
         fresh()
@@ -53,12 +60,22 @@ class Parts:
         return sys.modules[TAKING]
 
     def drop(self):
-        return True
+        """The desk's."""
+        self.dropped.append(PARCELS in sys.modules)
+        return self.free
+
+    def reset(self):
+        self.resets += 1
 
     async def taking(self, parcel, **other):
         fields = decode(authoritymessages.PARCEL, bytes.fromhex(parcel))
         fields.update({getattr(Parcel, name): value for name, value in other.items()})
         return await self.load().take(self, fields, self.conn)
+
+    def given(self):
+        """What anybody is told of what was declined: in the log, by status, and by an event."""
+        logged = [entry[4] for entry in self.log.entries if entry[0] == "declined"]
+        return logged, self.roster.declined, self.events
 
     def take(self, parcel, **other):
         return asyncio.run(self.taking(parcel, **other))
@@ -73,6 +90,13 @@ class Parts:
                 left += 1
         except Fault:
             return left
+
+
+class Memory:
+    """In place of gc: a heap with so many bytes free."""
+
+    def __init__(self, free):
+        self.mem_free = lambda: free
 
 
 class Importing:
@@ -181,3 +205,84 @@ def test_what_enrolment_has_loaded_too_stays_until_that_goes():
     parts.enrolment = None
     parts.load().unload(parts)
     assert "latchkey.store.journal" not in sys.modules
+
+
+def test_without_an_authority_nothing_is_loaded():
+    parts = Parts()
+    parts.keychain.roster = None
+    assert parts.take(HEAD) == Decline.NO_AUTHORITY and PARCELS not in sys.modules
+
+
+def test_what_is_wrong_is_told_and_what_honest_couriers_bring_too_is_not():
+    parts = Parts()
+    assert parts.take(PART) == Decline.PART and parts.take(DELEGATION) == 0
+    assert parts.take(DELEGATION, generation=0) == Decline.OLD
+    assert parts.given() == ([], 0, [])
+    assert parts.take(HEAD, sealed=bytes(60)) == Decline.SEAL
+    told = [Decline.SEAL], Decline.SEAL, [{"event": "declined", "reason": Decline.SEAL}]
+    assert parts.given() == told
+    parts.conn = parts.emit = None  # what the car has fetched by itself, without a bench
+    assert parts.take(HEAD, sealed=bytes(60)) == Decline.SEAL
+    assert parts.given()[0] == [Decline.SEAL] * 2 and parts.take(HEAD) == 0
+
+
+def test_beside_enrolment_one_is_taken_where_there_is_memory_for_both():
+    for here, free, code in ((True, 49_152, 0), (True, 49_151, Decline.BUSY), (False, 0, 0)):
+        parts = Parts()
+        parts.free = not here
+        module = parts.load()
+        module.gc = Memory(free)
+        assert parts.take(DELEGATION) == code, (here, free)
+        assert (INTAKE in sys.modules) == (code == 0)
+        assert parts.left() == 8, "who is told to wait has brought nothing wrong"
+
+
+def test_enrolment_that_is_over_is_dropped_before_what_both_need_is_loaded():
+    parts = Parts()
+    parts.take(DELEGATION)
+    assert parts.dropped[0] is False
+
+
+def test_where_only_a_restart_tells_what_the_flash_has_there_is_one():
+    parts = Parts()
+    parts.take(DELEGATION)
+
+    async def unclear(parcel, plain):
+        from latchkey.store.journal import Unclear
+
+        raise Unclear
+
+    parts.roster.intake.take = unclear
+    assert parts.take(HEAD) == 0 and parts.resets == 1
+
+
+def test_it_is_loaded_a_module_at_a_time():
+    parts = Parts()
+    names = [
+        name for name in sys.modules if name.startswith(("latchkey.roster.", "latchkey.store.", "latchkey.crypto."))
+    ]
+    forget(*[name for name in names if name.rpartition(".")[2] in ONE_BY_ONE], "latchkey.keys.labels")
+    turns, loaded = [0], []
+
+    def importing(name, *rest):
+        if name.startswith("latchkey.") and name.rpartition(".")[2] in ONE_BY_ONE and name not in sys.modules:
+            loaded.append((turns[0], name))
+        return _import(name, *rest)
+
+    async def others():
+        while True:
+            turns[0] += 1
+            await asyncio.sleep_ms(0)
+
+    async def both():
+        asyncio.create_task(others())
+        return await parts.taking(DELEGATION)
+
+    builtins.__import__ = importing
+    try:
+        assert asyncio.run(both()) == 0
+    finally:
+        builtins.__import__ = _import
+        asyncio.new_event_loop()
+    assert {name.rpartition(".")[2] for _, name in loaded} >= set(ONE_BY_ONE), loaded
+    assert len({turn for turn, _ in loaded}) == len(loaded), loaded

@@ -113,6 +113,29 @@ async def test_who_has_left_has_given_up_its_turn():
     assert car.names() == ["a", "c", "d"]
 
 
+async def test_the_line_is_no_longer_than_there_are_connections():
+    car = Car()
+    car.comes(Reply(car, "a"), 0)
+    await asyncio.sleep_ms(0)
+    for number in range(1, 50):
+        visitor = Reply(car, "visitor")
+        car.comes(visitor, number)
+        car.here.remove(visitor.conn)
+    car.comes(Reply(car, "b"), 50)
+    assert len(sys.modules[MODULE]._line) == 1
+
+
+async def test_others_have_their_turn_between_two_answers():
+    car = Car()
+    for number, name in enumerate("abc"):
+        car.known.append(other_key(number))
+        car.comes(Reply(car, name), number)
+    for answers in range(1, 4):
+        while len(car.said) < answers:
+            await asyncio.sleep_ms(0)
+        assert len(car.said) == answers
+
+
 async def test_who_is_enrolled_by_now_or_not_listed_any_more_is_answered_and_costs_nobody_a_pause():
     car = Car()
     replies = [Reply(car, name) for name in "abcd"]
