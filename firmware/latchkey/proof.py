@@ -15,7 +15,7 @@ from latchkey.faults import Fault
 from latchkey.store import logreader
 from latchkey.wire import viewmessages
 from latchkey.wire.pb import encode
-from latchkey.wire.schema import LogHead, LogKind, MessageFault, Outcome, Receipt, ReceiptRequest, ToLatchkey
+from latchkey.wire.schema import LogHead, LogKind, MessageFault, Outcome, Receipt, ToLatchkey
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -38,34 +38,40 @@ _busy = False
 _since = -_PAUSE
 
 
-def act(parts: Any, reply: Reply, kind: int, asked: Any, whose: str | None) -> None:
-    """Answer a ReceiptRequest or a HeadRequest in a moment; whose: the id of the key that all has to be of.
+def act(what: Any, reply: Reply) -> None:
+    """Answer, in a moment, (parts, the hash in a ReceiptRequest or None for the head, the id of the key that all has to
+    be of).
 
     Raises Fault.
     """
     global _busy
-    wanted = b""
-    if kind == ToLatchkey.receipt:
-        wanted = bytes(asked.get(ReceiptRequest.hash, b""))
+    parts, wanted, whose = what
+    if wanted is None:
+        if whose:
+            raise Fault(MessageFault.INSUFFICIENT_PRIVILEGES, "head")
+        if parts.clock.now() - _since < _PAUSE:
+            raise Fault(MessageFault.BUSY, "head")
+    else:
         if len(wanted) != _HASH or not any(wanted):
             raise Fault(MessageFault.BAD_PARAMETER, "hash")
         enrolment = parts.car.desk.enrolment
         charging = sys.modules.get("latchkey.keys.charging")
         if (enrolment and enrolment.job) or (charging and charging.busy):
-            raise Fault(MessageFault.BUSY, "under way")  # what it asks about may yet be done
-    elif whose:
-        raise Fault(MessageFault.INSUFFICIENT_PRIVILEGES, "head")
-    if _busy or (not wanted and parts.clock.now() - _since < _PAUSE):
+            raise Fault(MessageFault.BUSY, "hash")  # what it asks about may yet be done
+    if _busy:
         raise Fault(MessageFault.BUSY, "log")
-    asyncio.create_task(_answer(parts, reply, kind, wanted, whose))
+    asyncio.create_task(_answer(parts, reply, wanted, whose))
     _busy = True
 
 
-async def _answer(parts: Any, reply: Reply, kind: int, wanted: bytes, whose: str | None) -> None:
+async def _answer(parts: Any, reply: Reply, wanted: bytes | None, whose: str | None) -> None:
     global _busy
     try:
-        told = await (_receipt(parts.car.log, wanted, whose) if wanted else _head(parts))
-        reply.payload(encode(viewmessages.FROM_LATCHKEY, {kind: told}))
+        if wanted is None:
+            told = {ToLatchkey.head: await _head(parts)}
+        else:
+            told = {ToLatchkey.receipt: await _receipt(parts.car.log, wanted, whose)}
+        reply.payload(encode(viewmessages.FROM_LATCHKEY, told))
     except Exception as error:  # noqa: BLE001 - the router tells it, as it does for messages at hand
         parts.car.desk.failed(reply.conn, reply, error)
     finally:

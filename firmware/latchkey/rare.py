@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 _BEFORE = {  # what a module needs that is loaded with it
     "latchkey.keys.charging": (),
     "latchkey.infotainment": ("latchkey.wire.carmessages",),
+    "latchkey.proof": (),
     "latchkey.view": ("latchkey.keys.limits", "latchkey.wire.viewmessages", "latchkey.store.logreader"),
 }
 

@@ -29,6 +29,7 @@ from latchkey.wire.schema import (
     MessageFault,
     PendingKey,
     Permission,
+    ReceiptRequest,
     ToLatchkey,
     Wire,
 )
@@ -115,9 +116,10 @@ def _answer(parts: Parts, reply: Reply) -> None:
     elif kind == ToLatchkey.log:
         answer = _log(parts.car.log, request[kind], whose)
     elif kind == ToLatchkey.receipt or kind == ToLatchkey.head:
-        from latchkey import proof
+        from latchkey import rare
 
-        proof.act(parts, reply, kind, request[kind], whose)
+        wanted = bytes(request[kind].get(ReceiptRequest.hash, b"")) if kind == ToLatchkey.receipt else None
+        rare.answer("latchkey.proof", (parts, wanted, whose), reply, parts.car.desk.failed)
         return
     else:
         raise Fault(MessageFault.INVALID_COMMAND, "request")

@@ -11,11 +11,13 @@ from __future__ import annotations
 import pytest
 from tesla_protocol.command import universal_message_pb2 as universal
 
-from host_tools.phone import receipt
+from host_tools.faults import Refused
+from host_tools.phone import messages, receipt
 from host_tools.phone.client import Phone
 from host_tools.phone.contact import Connection
 from host_tools.serial.bench import Bench
 from tests.bench.cuts import settle
+from tests.bench.grants import Maker, accepted
 
 pytestmark = pytest.mark.usefixtures("resting")
 
@@ -101,3 +103,29 @@ def test_a_start_that_was_kept_back_is_given_anew_and_the_old_one_is_dead(car: B
     car.info()
     assert not car.state()["start_enabled"] and starts(car, owner) == before + 1
     assert receipt.ask(owner, kept).outcome == receipt.NOT_DONE
+
+
+@pytest.mark.parametrize("through", [True, False])
+def test_a_guest_with_two_starts_has_two(car: Bench, owner: Phone, through: bool) -> None:
+    """The use of a limited key is written down before it is had: a receipt waits for that."""
+    guest = accepted(car, Maker(owner).grant(uses=2))
+    connection = guest.connection
+    guest.connection = Between(connection, universal.MESSAGEFAULT_ERROR_BUSY, through)
+    guest.start()
+    guest.connection = connection
+    assert starts(car, guest) == 1
+    guest.start()
+    with pytest.raises(Refused):
+        guest.start()
+    assert starts(car, guest) == 2
+    assert receipt.ask(guest, guest.last_sent).outcome in (receipt.REFUSED, receipt.NOT_DONE)
+
+
+def test_a_receipt_that_is_asked_for_at_once_does_not_say_what_changes_a_moment_later(car: Bench, owner: Phone) -> None:
+    guest = accepted(car, Maker(owner).grant(uses=20))
+    for _ in range(10):
+        message, _ = guest.sign(messages.action("start"))
+        sent = message.SerializeToString()
+        guest.connection.send(sent)
+        found = receipt.ask(guest, sent)
+        assert found.outcome == receipt.DONE, found

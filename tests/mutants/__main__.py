@@ -63,6 +63,7 @@ MODULES = (
     "tasks.py",
     "assemble.py",
     "view.py",
+    "proof.py",
 )
 # Whose tests show what a module does, beside the file of its own name.
 ALSO: dict[str, tuple[str, ...]] = {

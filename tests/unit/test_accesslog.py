@@ -471,6 +471,20 @@ def test_it_knows_whether_something_that_was_done_has_no_entry():
     assert log.lost
 
 
+def test_what_finds_no_memory_for_its_entry_is_counted_and_known_to_be_missing():
+    class Full:
+        def split(self, separator):
+            raise MemoryError
+
+    fresh()
+    log = opened()
+    log.append(LogKind.COMMAND, Full(), b"keyA", 16, 0)
+    assert (log.lost, log.dropped, log.last) == (True, 1, 0)
+    did(log, 1)
+    flush(log)
+    assert kinds(log) == ["command", "dropped"]
+
+
 def entry(seq, boot=1, version=3):
     """A sound entry with any numbers."""
     raw = bytearray(64)
