@@ -154,15 +154,16 @@ TABLES: dict[str, tuple[str, dict[str, str]]] = {
         },
     ),
 }
+_UINT, _BYTES, _FIXED32, _MESSAGE = 0, 2, 5, 7  # wire/pb.py
 _KINDS = {
-    FieldDescriptor.TYPE_UINT32: "_UINT",
-    FieldDescriptor.TYPE_INT32: "_UINT",
-    FieldDescriptor.TYPE_ENUM: "_UINT",
-    FieldDescriptor.TYPE_BOOL: "_UINT",
-    FieldDescriptor.TYPE_BYTES: "_BYTES",
-    FieldDescriptor.TYPE_STRING: "_BYTES",
-    FieldDescriptor.TYPE_MESSAGE: "_BYTES",
-    FieldDescriptor.TYPE_FIXED32: "_FIXED32",
+    FieldDescriptor.TYPE_UINT32: _UINT,
+    FieldDescriptor.TYPE_INT32: _UINT,
+    FieldDescriptor.TYPE_ENUM: _UINT,
+    FieldDescriptor.TYPE_BOOL: _UINT,
+    FieldDescriptor.TYPE_BYTES: _BYTES,
+    FieldDescriptor.TYPE_STRING: _BYTES,
+    FieldDescriptor.TYPE_MESSAGE: _BYTES,
+    FieldDescriptor.TYPE_FIXED32: _FIXED32,
 }
 _WIRE = """class Wire:  # protobuf.dev, "Encoding": wire types
     VARINT = 0
@@ -256,32 +257,38 @@ def tables(schema: Schema, module: str) -> str:
     parts = [
         _HEAD.format(
             f"Tables of messages: {what}.\n\n"
-            "A table is flat (wire/pb.py): number and kind of its first field, then of the next. The number of a member"
-            "\nof the message's oneof is negative."
+            "Two bytes a field: its number and its kind (wire/pb.py), then the tables of the messages among them."
         ),
-        "\nfrom micropython import const\n\n_UINT = const(0)\n_BYTES = const(2)\n_FIXED32 = const(5)\n",
+        "\nfrom micropython import const\n\n",
     ]
     known = {message: public or _constant(message) for message, _, public in (name.partition("=") for name in messages)}
     for name, wanted in messages.items():
         message, _, public = name.partition("=")
-        rows = "".join(_rows(schema, message, wanted.split(), known))
-        parts.append(f"{public} = (\n{rows})\n" if public else f"{_constant(message)} = const((\n{rows}))\n")
+        inner: list[str] = []
+        rows = list(_rows(schema, message, wanted.split(), known, inner))
+        if inner:  # a tuple
+            rows[-1] = rows[-1].replace('"  #', '",  #')
+        table = "(\n" + "".join(rows + [f"    {name},\n" for name in inner]) + ")"
+        parts.append(f"{public} = {table}\n" if public else f"{_constant(message)} = const({table})\n")
     return "".join(parts)
 
 
-def _rows(schema: Schema, message: str, wanted: list[str], known: dict[str, str]) -> Iterator[str]:
+def _rows(schema: Schema, message: str, wanted: list[str], known: dict[str, str], inner: list[str]) -> Iterator[str]:
+    """A line for each field; the tables of those that are messages come into `inner`."""
     fields = sorted(wanted, key=lambda name: schema.fields[message][name.partition("=")[0]].number)
     for entry in fields:
         name, _, later = entry.partition("=")
         field = schema.fields[message][name]
-        kind = _KINDS[field.type]
+        kind, more = _KINDS[field.type], field.number >> 7
         if field.message_type is not None and not later:
-            if field.message_type.name not in known:
-                raise SystemExit(f"{message}.{name} needs a table of {field.message_type.name}")
-            kind = known[field.message_type.name]
+            if field.message_type.name not in known or more:
+                raise SystemExit(f"{message}.{name} needs a table of {field.message_type.name}, and a number below 128")
+            if known[field.message_type.name] not in inner:
+                inner.append(known[field.message_type.name])
+            kind, more = _MESSAGE, inner.index(known[field.message_type.name]) + 1
         oneof = field.containing_oneof
         member = oneof is not None and len(oneof.fields) > 1
-        yield f"    {-field.number if member else field.number}, {kind},  # {name}\n"
+        yield f'    b"\\x{field.number & 0x7F | member << 7:02x}\\x{kind | more << 3:02x}"  # {name}\n'
 
 
 def _constant(message: str) -> str:

@@ -21,6 +21,7 @@ from tesla_protocol.command import vcsec_pb2 as vcsec
 
 from host_tools.build.staging import staged
 from host_tools.sim.interpreter import find_micropython
+from tests.host.flat_tables import FLAT
 
 LIMITS = {"number", "wire type", "groups"}  # where the firmware may refuse what others take
 COUNT = 6000
@@ -47,7 +48,7 @@ for line in open(CORPUS):
     except pb.DecodeError as error:
         told = error.why
     print(json.dumps(told))
-print(json.dumps({name: getattr(globals()[name.split(".")[0]], name.split(".")[1]) for name in NAMES}))
+print(json.dumps({name: flat(getattr(globals()[name.split(".")[0]], name.split(".")[1])) for name in NAMES}))
 """
 SEEDS: dict[str, list[Callable[[], Message]]] = {
     "messages.ROUTABLE_MESSAGE": [
@@ -130,7 +131,7 @@ def decoded(
     cases = corpus(random.Random(5))
     file: Path = tmp_path_factory.mktemp("codec") / "corpus"
     file.write_text("".join(f"{name} {data.hex()}\n" for name, data in cases))
-    code = DRIVER.replace("FOLDER", repr(str(staged()))).replace("CORPUS", repr(str(file)))
+    code = FLAT + DRIVER.replace("FOLDER", repr(str(staged()))).replace("CORPUS", repr(str(file)))
     interpreter = find_micropython(request.config.getoption("--micropython"))
     run = subprocess.run(
         [interpreter, "-c", code.replace("NAMES", repr(list(TABLES)))],

@@ -24,6 +24,7 @@ from tesla_protocol.command import (
 
 from host_tools.build import schema
 from host_tools.phone import latchkey_pb2
+from tests.host.flat_tables import FLAT
 
 ROOT = Path(__file__).parents[2]
 FIRMWARE = ROOT / "firmware"
@@ -84,7 +85,8 @@ from latchkey.wire import messages, keymessages, carmessages, viewmessages, auth
 import named
 def public(module):
     found = {name: getattr(module, name) for name in dir(module) if name[0] != "_"}
-    return {name: value for name, value in found.items() if isinstance(value, tuple)}
+    found = {name: value for name, value in found.items() if isinstance(value, (tuple, bytes))}
+    return found if module is named else {name: flat(value) for name, value in found.items()}
 modules = messages, keymessages, carmessages, viewmessages, authoritymessages, grantmessages, named
 print(json.dumps([public(module) for module in modules]))
 """
@@ -94,7 +96,7 @@ BLOCK = re.compile(r"^# (\w+)(?:, [^\n]*)?\n((?:_?[A-Z]\w* = const\(\d+\)[^\n]*\
 @pytest.fixture(scope="module")
 def tables() -> Any:
     interpreter = os.environ.get("MICROPYTHON") or str(Path(sys.executable).parent / "micropython")
-    code = DUMP.replace("FOLDERS", repr([str(FIRMWARE), str(ROOT / "tests" / "unit")]))
+    code = FLAT + DUMP.replace("FOLDERS", repr([str(FIRMWARE), str(ROOT / "tests" / "unit")]))
     run = subprocess.run([interpreter, "-c", code], capture_output=True, text=True, check=True, timeout=60)
     return dict(zip((*MODULES, "named"), json.loads(run.stdout), strict=True))
 

@@ -173,13 +173,19 @@ FROM_VCSEC = (
 
 
 def plain(table):
-    """The table as the firmware has it: number, negative for a member of the oneof, and kind."""
-    out = ()
+    """The table as the firmware has it (wire/pb.py)."""
+    out = b""
+    inner = ()
     for at in range(0, len(table), 4):
         number, _, kind, group = table[at : at + 4]
+        more = number >> 7
+        if isinstance(kind, tuple):
+            inner += (plain(kind),)
+            more = len(inner)
+            kind = 7
         member = group and group != "sub_sigData"
-        out += (-number if member else number, plain(kind) if isinstance(kind, tuple) else kind)
-    return out
+        out += bytes((number & 0x7F | (0x80 if member else 0), kind | more << 3))
+    return (out,) + inner if inner else out
 
 
 def numbered(table, values):

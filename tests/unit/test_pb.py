@@ -163,3 +163,15 @@ def test_decoding_a_command_allocates_under_1500_bytes():
     used = gc.mem_alloc() - before
     gc.enable()
     assert used < 1500, used
+
+
+def test_a_field_is_known_by_all_of_its_number():
+    table = (b"\x01\x0f\x69\x3a\x82\x00", b"\x81\x00")  # 1: a message, 1001: bytes, 2: a number, of the oneof
+    fields = {1: {1: 7}, 1001: b"label", 2: 3}
+    data = pb.encode(table, fields)
+    found = pb.decode(table, data)
+    assert found == {1: {1: 7, 0: 1}, 1001: b"label", 2: 3, 0: 2}
+    for number in (105, 233, 129, 130, 1025, 1002):
+        other = pb.encode(bytes((number & 127, number >> 7 << 3)), {number: 5})
+        assert pb.decode(table, other) == {}, number
+        assert pb.decode(table, other + data) == found, number

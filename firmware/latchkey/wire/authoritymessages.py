@@ -1,88 +1,89 @@
 # SPDX-License-Identifier: Apache-2.0
 """Tables of messages: what an authority and its couriers say: loaded when one does.
 
-A table is flat (wire/pb.py): number and kind of its first field, then of the next. The number of a member
-of the message's oneof is negative.
+Two bytes a field: its number and its kind (wire/pb.py), then the tables of the messages among them.
 
 Generated: `make schema` writes it from the published descriptors and latchkey.proto.
 """
 
 from micropython import const
 
-_UINT = const(0)
-_BYTES = const(2)
-_FIXED32 = const(5)
 _AUTHORITY = const((
-    1, _BYTES,  # root
-    2, _BYTES,  # seal
-    3, _UINT,  # role
-    4, _BYTES,  # url
+    b"\x01\x02"  # root
+    b"\x02\x02"  # seal
+    b"\x03\x00"  # role
+    b"\x04\x02"  # url
 ))
 PARCEL = (
-    1, _BYTES,  # address
-    2, _UINT,  # generation
-    3, _UINT,  # version
-    4, _UINT,  # part
-    5, _BYTES,  # sealed
+    b"\x01\x02"  # address
+    b"\x02\x00"  # generation
+    b"\x03\x00"  # version
+    b"\x04\x00"  # part
+    b"\x05\x02"  # sealed
 )
 TO_LATCHKEY = (
-    -4, _BYTES,  # roster
-    -5, PARCEL,  # parcel
-    -6, _AUTHORITY,  # install
-    -7, _BYTES,  # remove
+    b"\x84\x02"  # roster
+    b"\x85\x0f"  # parcel
+    b"\x86\x17"  # install
+    b"\x87\x02",  # remove
+    PARCEL,
+    _AUTHORITY,
 )
 SIGNED = (
-    1, _BYTES,  # body
-    2, _BYTES,  # signature
-    3, _BYTES,  # successor
-    4, _UINT,  # signer
+    b"\x01\x02"  # body
+    b"\x02\x02"  # signature
+    b"\x03\x02"  # successor
+    b"\x04\x00"  # signer
 )
 DELEGATION = (
-    1, _BYTES,  # root
-    2, _UINT,  # generation
-    3, _BYTES,  # signers
+    b"\x01\x02"  # root
+    b"\x02\x00"  # generation
+    b"\x03\x02"  # signers
 )
 HEAD = (
-    1, _BYTES,  # vin
-    2, _UINT,  # generation
-    3, _UINT,  # version
-    4, _UINT,  # issued
-    5, _UINT,  # expires
-    6, _UINT,  # interval
-    7, _UINT,  # keys
-    8, _BYTES,  # first
+    b"\x01\x02"  # vin
+    b"\x02\x00"  # generation
+    b"\x03\x00"  # version
+    b"\x04\x00"  # issued
+    b"\x05\x00"  # expires
+    b"\x06\x00"  # interval
+    b"\x07\x00"  # keys
+    b"\x08\x02"  # first
 )
 PART = (
-    1, _BYTES,  # next
-    2, _BYTES,  # entries
+    b"\x01\x02"  # next
+    b"\x02\x02"  # entries
 )
 _ROSTER_STATUS = const((
-    1, _BYTES,  # address
-    2, _BYTES,  # url
-    3, _UINT,  # role
-    4, _UINT,  # generation
-    5, _UINT,  # version
-    6, _UINT,  # keys
-    7, _UINT,  # issued
-    8, _UINT,  # expires
-    9, _UINT,  # time
-    10, _UINT,  # wishes
-    11, _UINT,  # declined
-    12, _BYTES,  # sync
+    b"\x01\x02"  # address
+    b"\x02\x02"  # url
+    b"\x03\x00"  # role
+    b"\x04\x00"  # generation
+    b"\x05\x00"  # version
+    b"\x06\x00"  # keys
+    b"\x07\x00"  # issued
+    b"\x08\x00"  # expires
+    b"\x09\x00"  # time
+    b"\x0a\x00"  # wishes
+    b"\x0b\x00"  # declined
+    b"\x0c\x02"  # sync
 ))
 _DELIVERED = const((
-    1, _UINT,  # declined
-    2, _UINT,  # generation
-    3, _UINT,  # version
-    4, _UINT,  # wanted
+    b"\x01\x00"  # declined
+    b"\x02\x00"  # generation
+    b"\x03\x00"  # version
+    b"\x04\x00"  # wanted
 ))
 _AUTHORITY_ANSWER = const((
-    1, _UINT,  # waiting
-    2, _UINT,  # information
+    b"\x01\x00"  # waiting
+    b"\x02\x00"  # information
 ))
 FROM_LATCHKEY = (
-    -4, _ROSTER_STATUS,  # roster
-    -5, _DELIVERED,  # parcel
-    -6, _AUTHORITY_ANSWER,  # install
-    -7, _AUTHORITY_ANSWER,  # remove
+    b"\x84\x0f"  # roster
+    b"\x85\x17"  # parcel
+    b"\x86\x1f"  # install
+    b"\x87\x1f",  # remove
+    _ROSTER_STATUS,
+    _DELIVERED,
+    _AUTHORITY_ANSWER,
 )

@@ -1,62 +1,63 @@
 # SPDX-License-Identifier: Apache-2.0
 """Tables of messages: grants, revocations and what their makers ask: loaded when somebody brings one.
 
-A table is flat (wire/pb.py): number and kind of its first field, then of the next. The number of a member
-of the message's oneof is negative.
+Two bytes a field: its number and its kind (wire/pb.py), then the tables of the messages among them.
 
 Generated: `make schema` writes it from the published descriptors and latchkey.proto.
 """
 
 from micropython import const
 
-_UINT = const(0)
-_BYTES = const(2)
-_FIXED32 = const(5)
 _GRANT = const((
-    1, _UINT,  # handle
-    2, _UINT,  # number
-    3, _BYTES,  # limits
-    4, _BYTES,  # tag
+    b"\x01\x00"  # handle
+    b"\x02\x00"  # number
+    b"\x03\x02"  # limits
+    b"\x04\x02"  # tag
 ))
 LIMITS = (
-    1, _UINT,  # role
-    2, _UINT,  # commands
-    3, _UINT,  # not_before
-    4, _UINT,  # not_after
-    5, _UINT,  # uses
-    6, _UINT,  # seconds
-    7, _BYTES,  # key
-    8, _BYTES,  # label
+    b"\x01\x00"  # role
+    b"\x02\x00"  # commands
+    b"\x03\x00"  # not_before
+    b"\x04\x00"  # not_after
+    b"\x05\x00"  # uses
+    b"\x06\x00"  # seconds
+    b"\x07\x02"  # key
+    b"\x08\x02"  # label
 )
 REVOCATION = (
-    1, _UINT,  # handle
-    2, _UINT,  # maker
-    3, _BYTES,  # numbers
-    4, _UINT,  # below
-    5, _BYTES,  # tag
+    b"\x01\x00"  # handle
+    b"\x02\x00"  # maker
+    b"\x03\x02"  # numbers
+    b"\x04\x00"  # below
+    b"\x05\x02"  # tag
 )
 _MAKER_REQUEST = const((
-    1, _UINT,  # handle
+    b"\x01\x00"  # handle
 ))
 TO_LATCHKEY = (
-    -8, _GRANT,  # grant
-    -9, REVOCATION,  # revoke
-    -10, _MAKER_REQUEST,  # maker
+    b"\x88\x0f"  # grant
+    b"\x89\x17"  # revoke
+    b"\x8a\x1f",  # maker
+    _GRANT,
+    REVOCATION,
+    _MAKER_REQUEST,
 )
 _GRANT_ANSWER = const((
-    1, _UINT,  # fault
+    b"\x01\x00"  # fault
 ))
 _MAKER = const((
-    1, _UINT,  # handle
-    2, _UINT,  # salt
-    3, _UINT,  # next
-    4, _UINT,  # time
-    5, _UINT,  # time_known
-    6, _UINT,  # below
-    7, _BYTES,  # spent
+    b"\x01\x00"  # handle
+    b"\x02\x00"  # salt
+    b"\x03\x00"  # next
+    b"\x04\x00"  # time
+    b"\x05\x00"  # time_known
+    b"\x06\x00"  # below
+    b"\x07\x02"  # spent
 ))
 FROM_LATCHKEY = (
-    -8, _GRANT_ANSWER,  # grant
-    -9, _GRANT_ANSWER,  # revoke
-    -10, _MAKER,  # maker
+    b"\x88\x0f"  # grant
+    b"\x89\x0f"  # revoke
+    b"\x8a\x17",  # maker
+    _GRANT_ANSWER,
+    _MAKER,
 )

@@ -1,75 +1,86 @@
 # SPDX-License-Identifier: Apache-2.0
 """Tables of messages: what is said about keys: loaded when somebody does.
 
-A table is flat (wire/pb.py): number and kind of its first field, then of the next. The number of a member
-of the message's oneof is negative.
+Two bytes a field: its number and its kind (wire/pb.py), then the tables of the messages among them.
 
 Generated: `make schema` writes it from the published descriptors and latchkey.proto.
 """
 
 from micropython import const
 
-_UINT = const(0)
-_BYTES = const(2)
-_FIXED32 = const(5)
 _KEY_IDENTIFIER = const((
-    1, _BYTES,  # publicKeySHA1
+    b"\x01\x02"  # publicKeySHA1
 ))
 _KEY_METADATA = const((
-    1, _UINT,  # keyFormFactor
+    b"\x01\x00"  # keyFormFactor
 ))
 _PUBLIC_KEY = const((
-    1, _BYTES,  # PublicKeyRaw
+    b"\x01\x02"  # PublicKeyRaw
 ))
 _PERMISSION_CHANGE = const((
-    1, _PUBLIC_KEY,  # key
-    3, _UINT,  # secondsToBeActive
-    4, _UINT,  # keyRole
-    1001, _BYTES,  # label
+    b"\x01\x0f"  # key
+    b"\x03\x00"  # secondsToBeActive
+    b"\x04\x00"  # keyRole
+    b"\x69\x3a",  # label
+    _PUBLIC_KEY,
 ))
 _REPLACE_KEY = const((
-    -1, _PUBLIC_KEY,  # publicKeyToReplace
-    -2, _UINT,  # slotToReplace
-    3, _PUBLIC_KEY,  # keyToAdd
-    4, _UINT,  # keyRole
-    5, _UINT,  # impermanent
+    b"\x81\x0f"  # publicKeyToReplace
+    b"\x82\x00"  # slotToReplace
+    b"\x03\x0f"  # keyToAdd
+    b"\x04\x00"  # keyRole
+    b"\x05\x00",  # impermanent
+    _PUBLIC_KEY,
 ))
 WHITELIST_OPERATION = (
-    -1, _PUBLIC_KEY,  # addPublicKeyToWhitelist
-    -2, _PUBLIC_KEY,  # removePublicKeyFromWhitelist
-    -3, _PERMISSION_CHANGE,  # addPermissionsToPublicKey
-    -4, _PERMISSION_CHANGE,  # removePermissionsFromPublicKey
-    -5, _PERMISSION_CHANGE,  # addKeyToWhitelistAndAddPermissions
-    6, _KEY_METADATA,  # metadataForKey
-    -7, _PERMISSION_CHANGE,  # updateKeyAndPermissions
-    -8, _PERMISSION_CHANGE,  # addImpermanentKey
-    -9, _PERMISSION_CHANGE,  # addImpermanentKeyAndRemoveExisting
-    -16, _UINT,  # removeAllImpermanentKeys
-    -17, _REPLACE_KEY,  # replaceKey
+    b"\x81\x0f"  # addPublicKeyToWhitelist
+    b"\x82\x0f"  # removePublicKeyFromWhitelist
+    b"\x83\x17"  # addPermissionsToPublicKey
+    b"\x84\x17"  # removePermissionsFromPublicKey
+    b"\x85\x17"  # addKeyToWhitelistAndAddPermissions
+    b"\x06\x1f"  # metadataForKey
+    b"\x87\x17"  # updateKeyAndPermissions
+    b"\x88\x17"  # addImpermanentKey
+    b"\x89\x17"  # addImpermanentKeyAndRemoveExisting
+    b"\x90\x00"  # removeAllImpermanentKeys
+    b"\x91\x27",  # replaceKey
+    _PUBLIC_KEY,
+    _PERMISSION_CHANGE,
+    _KEY_METADATA,
+    _REPLACE_KEY,
 )
 _WHITELIST_OPERATION_STATUS = const((
-    1, _UINT,  # whitelistOperationInformation
-    2, _KEY_IDENTIFIER,  # signerOfOperation
-    3, _UINT,  # operationStatus
+    b"\x01\x00"  # whitelistOperationInformation
+    b"\x02\x0f"  # signerOfOperation
+    b"\x03\x00",  # operationStatus
+    _KEY_IDENTIFIER,
 ))
 _COMMAND_STATUS = const((
-    1, _UINT,  # operationStatus
-    -3, _WHITELIST_OPERATION_STATUS,  # whitelistOperationStatus
+    b"\x01\x00"  # operationStatus
+    b"\x83\x0f",  # whitelistOperationStatus
+    _WHITELIST_OPERATION_STATUS,
 ))
 _WHITELIST_INFO = const((
-    1, _UINT,  # numberOfEntries
-    2, _KEY_IDENTIFIER,  # whitelistEntries
-    3, _UINT,  # slotMask
+    b"\x01\x00"  # numberOfEntries
+    b"\x02\x0f"  # whitelistEntries
+    b"\x03\x00",  # slotMask
+    _KEY_IDENTIFIER,
 ))
 _WHITELIST_ENTRY_INFO = const((
-    1, _KEY_IDENTIFIER,  # keyId
-    2, _PUBLIC_KEY,  # publicKey
-    4, _KEY_METADATA,  # metadataForKey
-    6, _UINT,  # slot
-    7, _UINT,  # keyRole
+    b"\x01\x0f"  # keyId
+    b"\x02\x17"  # publicKey
+    b"\x04\x1f"  # metadataForKey
+    b"\x06\x00"  # slot
+    b"\x07\x00",  # keyRole
+    _KEY_IDENTIFIER,
+    _PUBLIC_KEY,
+    _KEY_METADATA,
 ))
 FROM_VCSEC = (
-    -4, _COMMAND_STATUS,  # commandStatus
-    -16, _WHITELIST_INFO,  # whitelistInfo
-    -17, _WHITELIST_ENTRY_INFO,  # whitelistEntryInfo
+    b"\x84\x0f"  # commandStatus
+    b"\x90\x17"  # whitelistInfo
+    b"\x91\x1f",  # whitelistEntryInfo
+    _COMMAND_STATUS,
+    _WHITELIST_INFO,
+    _WHITELIST_ENTRY_INFO,
 )

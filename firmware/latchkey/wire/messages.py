@@ -1,133 +1,145 @@
 # SPDX-License-Identifier: Apache-2.0
 """Tables of messages: what every message may need.
 
-A table is flat (wire/pb.py): number and kind of its first field, then of the next. The number of a member
-of the message's oneof is negative.
+Two bytes a field: its number and its kind (wire/pb.py), then the tables of the messages among them.
 
 Generated: `make schema` writes it from the published descriptors and latchkey.proto.
 """
 
 from micropython import const
 
-_UINT = const(0)
-_BYTES = const(2)
-_FIXED32 = const(5)
 _DESTINATION = const((
-    -1, _UINT,  # domain
-    -2, _BYTES,  # routing_address
+    b"\x81\x00"  # domain
+    b"\x82\x02"  # routing_address
 ))
 _SESSION_INFO_REQUEST = const((
-    1, _BYTES,  # public_key
-    2, _BYTES,  # challenge
+    b"\x01\x02"  # public_key
+    b"\x02\x02"  # challenge
 ))
 SESSION_INFO = (
-    1, _UINT,  # counter
-    2, _BYTES,  # publicKey
-    3, _BYTES,  # epoch
-    4, _FIXED32,  # clock_time
-    5, _UINT,  # status
-    6, _UINT,  # handle
+    b"\x01\x00"  # counter
+    b"\x02\x02"  # publicKey
+    b"\x03\x02"  # epoch
+    b"\x04\x05"  # clock_time
+    b"\x05\x00"  # status
+    b"\x06\x00"  # handle
 )
 _KEY_IDENTITY = const((
-    -1, _BYTES,  # public_key
-    -3, _UINT,  # handle
+    b"\x81\x02"  # public_key
+    b"\x83\x00"  # handle
 ))
 _AES_GCM_PERSONALIZED_SIGNATURE_DATA = const((
-    1, _BYTES,  # epoch
-    2, _BYTES,  # nonce
-    3, _UINT,  # counter
-    4, _FIXED32,  # expires_at
-    5, _BYTES,  # tag
+    b"\x01\x02"  # epoch
+    b"\x02\x02"  # nonce
+    b"\x03\x00"  # counter
+    b"\x04\x05"  # expires_at
+    b"\x05\x02"  # tag
 ))
 _HMAC_SIGNATURE_DATA = const((
-    1, _BYTES,  # tag
+    b"\x01\x02"  # tag
 ))
 _HMAC_PERSONALIZED_SIGNATURE_DATA = const((
-    1, _BYTES,  # epoch
-    2, _UINT,  # counter
-    3, _FIXED32,  # expires_at
-    4, _BYTES,  # tag
+    b"\x01\x02"  # epoch
+    b"\x02\x00"  # counter
+    b"\x03\x05"  # expires_at
+    b"\x04\x02"  # tag
 ))
 _AES_GCM_RESPONSE_SIGNATURE_DATA = const((
-    1, _BYTES,  # nonce
-    2, _UINT,  # counter
-    3, _BYTES,  # tag
+    b"\x01\x02"  # nonce
+    b"\x02\x00"  # counter
+    b"\x03\x02"  # tag
 ))
 _SIGNATURE_DATA = const((
-    1, _KEY_IDENTITY,  # signer_identity
-    -5, _AES_GCM_PERSONALIZED_SIGNATURE_DATA,  # AES_GCM_Personalized_data
-    -6, _HMAC_SIGNATURE_DATA,  # session_info_tag
-    -8, _HMAC_PERSONALIZED_SIGNATURE_DATA,  # HMAC_Personalized_data
-    -9, _AES_GCM_RESPONSE_SIGNATURE_DATA,  # AES_GCM_Response_data
+    b"\x01\x0f"  # signer_identity
+    b"\x85\x17"  # AES_GCM_Personalized_data
+    b"\x86\x1f"  # session_info_tag
+    b"\x88\x27"  # HMAC_Personalized_data
+    b"\x89\x2f",  # AES_GCM_Response_data
+    _KEY_IDENTITY,
+    _AES_GCM_PERSONALIZED_SIGNATURE_DATA,
+    _HMAC_SIGNATURE_DATA,
+    _HMAC_PERSONALIZED_SIGNATURE_DATA,
+    _AES_GCM_RESPONSE_SIGNATURE_DATA,
 ))
 _MESSAGE_STATUS = const((
-    1, _UINT,  # operation_status
-    2, _UINT,  # signed_message_fault
+    b"\x01\x00"  # operation_status
+    b"\x02\x00"  # signed_message_fault
 ))
 ROUTABLE_MESSAGE = (
-    6, _DESTINATION,  # to_destination
-    7, _DESTINATION,  # from_destination
-    -10, _BYTES,  # protobuf_message_as_bytes
-    12, _MESSAGE_STATUS,  # signedMessageStatus
-    13, _SIGNATURE_DATA,  # signature_data
-    -14, _SESSION_INFO_REQUEST,  # session_info_request
-    -15, _BYTES,  # session_info
-    50, _BYTES,  # request_uuid
-    51, _BYTES,  # uuid
-    52, _UINT,  # flags
+    b"\x06\x0f"  # to_destination
+    b"\x07\x0f"  # from_destination
+    b"\x8a\x02"  # protobuf_message_as_bytes
+    b"\x0c\x17"  # signedMessageStatus
+    b"\x0d\x1f"  # signature_data
+    b"\x8e\x27"  # session_info_request
+    b"\x8f\x02"  # session_info
+    b"\x32\x02"  # request_uuid
+    b"\x33\x02"  # uuid
+    b"\x34\x00",  # flags
+    _DESTINATION,
+    _MESSAGE_STATUS,
+    _SIGNATURE_DATA,
+    _SESSION_INFO_REQUEST,
 )
 _SIGNED_MESSAGE = const((
-    2, _BYTES,  # protobufMessageAsBytes
-    3, _UINT,  # signatureType
+    b"\x02\x02"  # protobufMessageAsBytes
+    b"\x03\x00"  # signatureType
 ))
 TO_VCSEC = (
-    1, _SIGNED_MESSAGE,  # signedMessage
+    b"\x01\x0f",  # signedMessage
+    _SIGNED_MESSAGE,
 )
 _KEY_IDENTIFIER = const((
-    1, _BYTES,  # publicKeySHA1
+    b"\x01\x02"  # publicKeySHA1
 ))
 _INFORMATION_REQUEST = const((
-    1, _UINT,  # informationRequestType
-    -2, _KEY_IDENTIFIER,  # keyId
-    -3, _BYTES,  # publicKey
-    -4, _UINT,  # slot
+    b"\x01\x00"  # informationRequestType
+    b"\x82\x0f"  # keyId
+    b"\x83\x02"  # publicKey
+    b"\x84\x00",  # slot
+    _KEY_IDENTIFIER,
 ))
 _CLOSURE_MOVE_REQUEST = const((
-    1, _UINT,  # frontDriverDoor
-    2, _UINT,  # frontPassengerDoor
-    3, _UINT,  # rearDriverDoor
-    4, _UINT,  # rearPassengerDoor
-    5, _UINT,  # rearTrunk
-    6, _UINT,  # frontTrunk
-    7, _UINT,  # chargePort
-    8, _UINT,  # tonneau
+    b"\x01\x00"  # frontDriverDoor
+    b"\x02\x00"  # frontPassengerDoor
+    b"\x03\x00"  # rearDriverDoor
+    b"\x04\x00"  # rearPassengerDoor
+    b"\x05\x00"  # rearTrunk
+    b"\x06\x00"  # frontTrunk
+    b"\x07\x00"  # chargePort
+    b"\x08\x00"  # tonneau
 ))
 UNSIGNED_MESSAGE = (
-    -1, _INFORMATION_REQUEST,  # InformationRequest
-    -2, _UINT,  # RKEAction
-    -4, _CLOSURE_MOVE_REQUEST,  # closureMoveRequest
-    -16, _BYTES,  # WhitelistOperation
+    b"\x81\x0f"  # InformationRequest
+    b"\x82\x00"  # RKEAction
+    b"\x84\x17"  # closureMoveRequest
+    b"\x90\x02",  # WhitelistOperation
+    _INFORMATION_REQUEST,
+    _CLOSURE_MOVE_REQUEST,
 )
 _CLOSURE_STATUSES = const((
-    1, _UINT,  # frontDriverDoor
-    2, _UINT,  # frontPassengerDoor
-    3, _UINT,  # rearDriverDoor
-    4, _UINT,  # rearPassengerDoor
-    5, _UINT,  # rearTrunk
-    6, _UINT,  # frontTrunk
-    7, _UINT,  # chargePort
-    8, _UINT,  # tonneau
+    b"\x01\x00"  # frontDriverDoor
+    b"\x02\x00"  # frontPassengerDoor
+    b"\x03\x00"  # rearDriverDoor
+    b"\x04\x00"  # rearPassengerDoor
+    b"\x05\x00"  # rearTrunk
+    b"\x06\x00"  # frontTrunk
+    b"\x07\x00"  # chargePort
+    b"\x08\x00"  # tonneau
 ))
 _VEHICLE_STATUS = const((
-    1, _CLOSURE_STATUSES,  # closureStatuses
-    2, _UINT,  # vehicleLockState
-    3, _UINT,  # vehicleSleepStatus
-    4, _UINT,  # userPresence
+    b"\x01\x0f"  # closureStatuses
+    b"\x02\x00"  # vehicleLockState
+    b"\x03\x00"  # vehicleSleepStatus
+    b"\x04\x00",  # userPresence
+    _CLOSURE_STATUSES,
 ))
 _NOMINAL_ERROR = const((
-    1, _UINT,  # genericError
+    b"\x01\x00"  # genericError
 ))
 FROM_VCSEC = (
-    -1, _VEHICLE_STATUS,  # vehicleStatus
-    -46, _NOMINAL_ERROR,  # nominalError
+    b"\x81\x0f"  # vehicleStatus
+    b"\xae\x17",  # nominalError
+    _VEHICLE_STATUS,
+    _NOMINAL_ERROR,
 )

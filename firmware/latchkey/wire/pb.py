@@ -1,12 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """Protobuf wire format (protobuf.dev, "Encoding") over memoryviews, driven by tables.
 
-A table is one flat tuple with two items a field, in ascending order: number and kind. A member of the message's oneof
-(no message has two that matter here) has its number negated. kind is UINT (a varint: 32 bits, or ten bytes of a
-negative number, whose lower 32 bits are taken), FIXED32, BYTES, or the table of a message. Decoding follows only what
-its table knows, so nesting is bounded by the tables; unknown fields are skipped, groups too; the last of several wins,
-and messages merge. It gives what other decoders give, or refuses: larger numbers, groups too deep, and a known field
-of another wire type.
+A table is bytes, two a field, in ascending order: number and kind. A member of the message's oneof (no message has two
+that matter here) has its number's highest bit set. kind is UINT (a varint: 32 bits, or ten bytes of a negative number,
+whose lower 32 bits are taken), FIXED32 or BYTES, and above those three bits what the number has above seven; or it is
+MESSAGE, and above that its place in the table: such a table is a tuple of those bytes and the tables of its messages.
+
+Decoding follows only what its table knows, so nesting is bounded by the tables; unknown fields are skipped, groups too;
+the last of several wins, and messages merge. It gives what other decoders give, or refuses: larger numbers, groups too
+deep, and a known field of another wire type.
 """
 
 from micropython import const
@@ -15,6 +17,7 @@ from latchkey.faults import Fault
 from latchkey.scratch import BUFFER as _out
 from latchkey.wire.schema import MessageFault, Wire
 
+_MESSAGE = const(7)
 _DEEPEST = const(32)  # groups within groups
 _FIVE_BYTES = const(28)  # the shift of the last byte of a tag or a length
 _TEN_BYTES = const(63)
@@ -26,7 +29,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    Table = tuple[Any, ...]
+    Table = bytes | tuple[Any, ...]
     Fields = dict[int, Any]
 
 
@@ -104,23 +107,26 @@ class _Reader:
                 return
             tag = self.tag(end)
 
-    def message(self, table: Table, end: int, out: Fields) -> Fields:
+    def message(self, table: Any, end: int, out: Fields) -> Fields:
+        fields: bytes = table if isinstance(table, bytes) else table[0]
         while self.pos < end:
             tag = self.tag(end)
             number = tag >> 3
             wire = tag & 7
-            for at in range(0, len(table), 2):
-                if table[at] == number or table[at] == -number:
-                    break
+            low = number & 0x7F
+            for at in range(0, len(fields), 2):
+                if fields[at] & 0x7F == low:
+                    kind = fields[at + 1]
+                    nested = kind & 7 == _MESSAGE
+                    if number >> 7 == (0 if nested else kind >> 3):
+                        break
             else:
                 self.skip(tag, end)
                 continue
-            kind = table[at + 1]
-            nested = isinstance(kind, tuple)
-            if wire != (Wire.LEN if nested else kind):
+            if wire != (Wire.LEN if nested else kind & 7):
                 raise DecodeError("wire type")
             value: Any
-            if kind == Wire.VARINT:
+            if wire == Wire.VARINT:
                 value = self.varint(end, _TEN_BYTES)
                 if value >> 32 and value >> 31 != 0x1FFFFFFFF:
                     raise DecodeError("number")
@@ -129,14 +135,14 @@ class _Reader:
                 length = self.length(wire, end)
                 start = self.pos
                 if nested:
-                    value = self.message(kind, start + length, out.get(number) or {})
+                    value = self.message(table[kind >> 3], start + length, out.get(number) or {})
                 elif wire == Wire.LEN:
                     value = self.data[start : start + length]
                 else:
                     data = self.data
                     value = data[start] | data[start + 1] << 8 | data[start + 2] << 16 | data[start + 3] << 24
                 self.pos = start + length
-            if table[at] < 0:
+            if fields[at] & 0x80:
                 out.pop(out.get(Wire.ONE_OF, 0), None)
                 out[Wire.ONE_OF] = number
             out[number] = value
@@ -169,24 +175,32 @@ def encode(table: Table, values: Fields) -> bytes:
     return bytes(memoryview(_out)[start:_OUT])
 
 
-def _message(table: Table, values: Fields, end: int) -> int:
-    for at in range(len(table) - 2, -1, -2):
-        number = abs(table[at])
+def _message(table: Any, values: Fields, end: int) -> int:
+    fields: bytes = table if isinstance(table, bytes) else table[0]
+    for at in range(len(fields) - 2, -1, -2):
+        number = fields[at] & 0x7F
+        kind: Any = fields[at + 1]
+        if kind > Wire.I32:
+            if kind & 7 == _MESSAGE:
+                kind = table[kind >> 3]
+            else:
+                number |= kind >> 3 << 7
+                kind &= 7
         value = values.get(number)
         if value is None:
             continue
         if isinstance(value, list):
             for i in range(len(value) - 1, -1, -1):
-                end = _field(number, table[at + 1], value[i], end)
+                end = _field(number, kind, value[i], end)
         else:
-            end = _field(number, table[at + 1], value, end)
+            end = _field(number, kind, value, end)
     return end
 
 
 def _field(number: int, kind: int | Table, value: Any, end: int) -> int:
     wire = Wire.LEN
     pos = end
-    if isinstance(kind, tuple):
+    if not isinstance(kind, int):
         pos = _message(kind, value, end)
         pos = _varint(end - pos, pos)
     elif kind == Wire.LEN:

@@ -1,111 +1,119 @@
 # SPDX-License-Identifier: Apache-2.0
 """Tables of messages: what a key asks to see: loaded when one does.
 
-A table is flat (wire/pb.py): number and kind of its first field, then of the next. The number of a member
-of the message's oneof is negative.
+Two bytes a field: its number and its kind (wire/pb.py), then the tables of the messages among them.
 
 Generated: `make schema` writes it from the published descriptors and latchkey.proto.
 """
 
 from micropython import const
 
-_UINT = const(0)
-_BYTES = const(2)
-_FIXED32 = const(5)
 _KEYS_REQUEST = const((
-    1, _UINT,  # start
+    b"\x01\x00"  # start
 ))
 _LOG_REQUEST = const((
-    1, _UINT,  # since
-    2, _UINT,  # raw
+    b"\x01\x00"  # since
+    b"\x02\x00"  # raw
 ))
 _RECEIPT_REQUEST = const((
-    1, _BYTES,  # hash
+    b"\x01\x02"  # hash
 ))
 TO_LATCHKEY = (
-    -1, _BYTES,  # status
-    -2, _KEYS_REQUEST,  # keys
-    -3, _LOG_REQUEST,  # log
-    -13, _RECEIPT_REQUEST,  # receipt
-    -14, _BYTES,  # head
+    b"\x81\x02"  # status
+    b"\x82\x0f"  # keys
+    b"\x83\x17"  # log
+    b"\x8d\x1f"  # receipt
+    b"\x8e\x02",  # head
+    _KEYS_REQUEST,
+    _LOG_REQUEST,
+    _RECEIPT_REQUEST,
 )
 _PENDING_KEY = const((
-    1, _BYTES,  # id
-    2, _UINT,  # role
-    3, _UINT,  # left
+    b"\x01\x02"  # id
+    b"\x02\x00"  # role
+    b"\x03\x00"  # left
 ))
 _CAR_STATUS = const((
-    1, _UINT,  # uptime
-    2, _BYTES,  # boot
-    3, _BYTES,  # version
-    4, _BYTES,  # board
-    5, _BYTES,  # micropython
-    6, _UINT,  # development
-    7, _BYTES,  # radio
-    8, _UINT,  # locked
-    9, _UINT,  # asleep
-    10, _UINT,  # user_present
-    11, _UINT,  # brake
-    12, _UINT,  # start_enabled
-    13, _UINT,  # start_left
-    14, _UINT,  # open
-    15, _PENDING_KEY,  # pending
-    16, _UINT,  # collision
+    b"\x01\x00"  # uptime
+    b"\x02\x02"  # boot
+    b"\x03\x02"  # version
+    b"\x04\x02"  # board
+    b"\x05\x02"  # micropython
+    b"\x06\x00"  # development
+    b"\x07\x02"  # radio
+    b"\x08\x00"  # locked
+    b"\x09\x00"  # asleep
+    b"\x0a\x00"  # user_present
+    b"\x0b\x00"  # brake
+    b"\x0c\x00"  # start_enabled
+    b"\x0d\x00"  # start_left
+    b"\x0e\x00"  # open
+    b"\x0f\x0f"  # pending
+    b"\x10\x00",  # collision
+    _PENDING_KEY,
 ))
 _KEY_ENTRY = const((
-    1, _UINT,  # slot
-    2, _BYTES,  # public
-    3, _UINT,  # role
-    4, _UINT,  # form
-    5, _UINT,  # origin
-    6, _BYTES,  # label
-    7, _UINT,  # impermanent
-    8, _UINT,  # seconds
-    9, _UINT,  # commands
-    10, _UINT,  # not_before
-    11, _UINT,  # not_after
-    12, _UINT,  # uses
-    13, _UINT,  # used
-    14, _UINT,  # powered_left
-    15, _UINT,  # number
-    16, _BYTES,  # signer
+    b"\x01\x00"  # slot
+    b"\x02\x02"  # public
+    b"\x03\x00"  # role
+    b"\x04\x00"  # form
+    b"\x05\x00"  # origin
+    b"\x06\x02"  # label
+    b"\x07\x00"  # impermanent
+    b"\x08\x00"  # seconds
+    b"\x09\x00"  # commands
+    b"\x0a\x00"  # not_before
+    b"\x0b\x00"  # not_after
+    b"\x0c\x00"  # uses
+    b"\x0d\x00"  # used
+    b"\x0e\x00"  # powered_left
+    b"\x0f\x00"  # number
+    b"\x10\x02"  # signer
 ))
 _KEYS_PAGE = const((
-    1, _KEY_ENTRY,  # keys
-    2, _UINT,  # next
+    b"\x01\x0f"  # keys
+    b"\x02\x00",  # next
+    _KEY_ENTRY,
 ))
 _LOG_ENTRY = const((
-    1, _UINT,  # number
-    2, _UINT,  # boot
-    3, _UINT,  # at
-    4, _UINT,  # kind
-    5, _UINT,  # link
-    6, _BYTES,  # key
-    7, _UINT,  # command
-    8, _UINT,  # outcome
-    9, _UINT,  # detail
-    10, _UINT,  # count
-    11, _BYTES,  # raw
+    b"\x01\x00"  # number
+    b"\x02\x00"  # boot
+    b"\x03\x00"  # at
+    b"\x04\x00"  # kind
+    b"\x05\x00"  # link
+    b"\x06\x02"  # key
+    b"\x07\x00"  # command
+    b"\x08\x00"  # outcome
+    b"\x09\x00"  # detail
+    b"\x0a\x00"  # count
+    b"\x0b\x02"  # raw
 ))
 _LOG_HEAD = const((
-    1, _UINT,  # number
-    2, _BYTES,  # chain
-    3, _BYTES,  # signature
+    b"\x01\x00"  # number
+    b"\x02\x02"  # chain
+    b"\x03\x02"  # signature
 ))
 _LOG_PAGE = const((
-    1, _LOG_ENTRY,  # entries
-    2, _UINT,  # next
-    3, _LOG_HEAD,  # head
+    b"\x01\x0f"  # entries
+    b"\x02\x00"  # next
+    b"\x03\x17",  # head
+    _LOG_ENTRY,
+    _LOG_HEAD,
 ))
 _RECEIPT = const((
-    1, _UINT,  # outcome
-    2, _UINT,  # number
-    3, _UINT,  # oldest
+    b"\x01\x00"  # outcome
+    b"\x02\x00"  # number
+    b"\x03\x00"  # oldest
 ))
 FROM_LATCHKEY = (
-    -1, _CAR_STATUS,  # status
-    -2, _KEYS_PAGE,  # keys
-    -3, _LOG_PAGE,  # log
-    -13, _RECEIPT,  # receipt
-    -14, _LOG_HEAD,  # head
+    b"\x81\x0f"  # status
+    b"\x82\x17"  # keys
+    b"\x83\x1f"  # log
+    b"\x8d\x27"  # receipt
+    b"\x8e\x2f",  # head
+    _CAR_STATUS,
+    _KEYS_PAGE,
+    _LOG_PAGE,
+    _RECEIPT,
+    _LOG_HEAD,
 )
