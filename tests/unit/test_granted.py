@@ -342,7 +342,7 @@ def full(*others):
     return small
 
 
-async def test_where_it_is_full_a_dead_key_gives_up_its_place_and_no_other():
+async def test_g11_where_it_is_full_a_dead_key_gives_up_its_place_and_no_other():
     good = grant(vectors.PRESENTED)
     dead = granted_key(other_key(2), 5, not_after=1_700_000_000)
     asked = presented(good)
@@ -356,7 +356,7 @@ async def test_where_it_is_full_a_dead_key_gives_up_its_place_and_no_other():
     assert await refused_late(presented(good), keys) == NONE, "it has one"
 
 
-async def test_with_sixteen_makers_there_is_no_room_for_another():
+async def test_g13_with_sixteen_makers_there_is_no_room_for_another():
     keys = car()
     for n in range(16):
         spend(keys, owner(other_key(n), SHARED), 1)

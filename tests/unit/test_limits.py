@@ -294,7 +294,12 @@ def test_l12_uses_are_those_of_a_key_that_came_by_one_grant():
     car = Limited(uses=2, number=7)
     assert car.says(START) == car.says(START) == 0
     mine = car.record
-    for other in (owner(role=GUEST, uses=2, number=8), owner(other_key(1), role=GUEST, uses=2, number=7)):
+    others = (
+        owner(role=GUEST, uses=2, number=8),
+        owner(other_key(1), role=GUEST, uses=2, number=7),
+        owner(role=GUEST, uses=2, number=7, signer=b"else"),  # another maker's grant of that number
+    )
+    for other in others:
         other.slot = mine.slot
         assert limits.used(other, ROOT) == 0, "it is in that slot now"
     assert limits.used(mine, ROOT) == 2

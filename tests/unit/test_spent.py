@@ -119,7 +119,15 @@ def test_it_is_kept_in_two_places_and_read_from_whichever_is_sound():
     assert spent.read(ROOT, maker).bits() == b"\x40\1", "7 and 9, of those from 1 on"
 
 
-def test_one_that_is_damaged_has_them_all_and_stays_so():
+def test_it_is_kept_where_the_second_place_was_lost_with_all_in_it():
+    """Or no key could be changed any more until a restart."""
+    keys = opened()
+    os.rmdir(ROOT + "/twin")
+    spend(keys, key(1), 7)
+    assert not keys.buckets.pending and spent.read(ROOT, key(1)).has(7)
+
+
+def test_g13_one_that_is_damaged_has_them_all_and_stays_so():
     keys, maker = opened(), key(1)
     spend(keys, maker, 7)
     for twin in (False, True):

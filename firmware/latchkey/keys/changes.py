@@ -296,6 +296,7 @@ def _rewrite(keys: Buckets, root: str, bucket: int, change: Pending) -> Generato
 
 
 def _spend(root: str, spent: bytes) -> Generator[None]:
+    files.make_folder(root + "/twin")  # whoever lost it: what is decided has to be carried out
     yield from files.keep(root, "grants/" + spent[:_WHOSE].hex(), _VERSION, memoryview(spent)[_WHOSE:])
 
 

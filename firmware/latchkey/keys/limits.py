@@ -128,4 +128,4 @@ def place(slot: int) -> int:
 
 def _tag(record: Record) -> bytes:
     """Whose uses: those of a key that came by one grant, and not of who has its slot later."""
-    return formats.digest(record.public, struct.pack("<I", record.number))
+    return formats.digest(record.public, record.signer, struct.pack("<I", record.number))
