@@ -18,6 +18,7 @@ _BEFORE = {  # what a module needs that is loaded with it
     "latchkey.keys.charging": (),
     "latchkey.infotainment": ("latchkey.wire.carmessages",),
     "latchkey.proof": (),
+    "latchkey.timetoken": ("latchkey.keys.asked", "latchkey.store.calendarfile", "latchkey.wire.timemessages"),
     "latchkey.view": ("latchkey.keys.limits", "latchkey.wire.viewmessages", "latchkey.store.logreader"),
 }
 

@@ -167,7 +167,8 @@ class Router:
             return
         from latchkey import rare
 
-        rare.answer("latchkey.view", self.parts, reply, self.failed)
+        name = "latchkey.timetoken" if _field(verified.plaintext) == ToLatchkey.time else "latchkey.view"
+        rare.answer(name, self.parts, reply, self.failed)
 
     def _brought(self, data: memoryview | bytes, reply: Reply) -> None:
         """What has to do with an authority, or with grants. What is not for this car is declined before anything is

@@ -140,6 +140,15 @@ TABLES: dict[str, tuple[str, dict[str, str]]] = {
             "FromLatchkey=FROM_LATCHKEY": "roster parcel install remove",
         },
     ),
+    "timemessages": (
+        "what an owner says of the time: loaded when one does",
+        {
+            "TimeToken": "seconds anyway",
+            "ToLatchkey=TO_LATCHKEY": "time",
+            "TimeAnswer": "time known waiting information",
+            "FromLatchkey=FROM_LATCHKEY": "time",
+        },
+    ),
     "grantmessages": (
         "grants, revocations and what their makers ask: loaded when somebody brings one",
         {

@@ -14,7 +14,7 @@ from host_tools import words
 from host_tools.build.compiling import BOARD_MARCHES, build, compiled
 from host_tools.build.staging import BENCH_ONLY
 
-BUDGET = 106 * 1024
+BUDGET = 110 * 1024
 """For all that a car on the road has."""
 BENCH_BUDGET = 8 * 1024
 """For what a bench build has beside it."""

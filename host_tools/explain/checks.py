@@ -16,8 +16,9 @@ MESSAGE_CHECKS: dict[str, tuple[str, str]] = {
         "a key that was never enrolled or was removed, or no signer at all",
     ),
     "INACTIVE_KEY": (
-        "a key whose time is not over",
-        "a key that was enrolled for some seconds: they are over, or a restart has ended them",
+        "a key whose limits leave it that: dates, uses, powered seconds",
+        "a key whose uses or powered seconds are spent, or whose date is not now; or a guest's date, and nobody has"
+        " told the car the time since it started",
     ),
     "INVALID_SIGNATURE": (
         "a tag over this very message, made with the secret that car and key share, for this car's VIN",

@@ -44,6 +44,8 @@ def described(entry: dict[str, Any]) -> dict[str, Any]:
         words["did"] = f"grants of this key's were taken back, up to number {entry['detail']}"
     elif entry["kind"] == "enrolled" and entry.get("detail"):
         words["did"] = f"enrolled by grant {entry['detail']}"
+    elif entry["kind"] == "time":
+        words["did"] = "the time was set back" if entry["detail"] else "the time was set"
     elif entry["kind"] == "authority":
         words["did"] = "authority " + _name(ours.AuthorityChange, entry["detail"], "AUTHORITY_CHANGE_").lower()
     return words

@@ -12,6 +12,7 @@ from host_tools.phone.client import Phone
 from host_tools.phone.pairing import pair
 from host_tools.serial.bench import Bench
 from tests.bench.support import new_phone, nothing_changes, reboot, stranger, tap
+from tests.bench.timing import pass_by
 
 pytestmark = pytest.mark.usefixtures("resting")
 
@@ -140,14 +141,14 @@ def test_a_key_takes_the_place_of_another(car: Bench, owner: Phone) -> None:
         old.unlock()
 
 
-def test_a_key_for_a_time_works_for_that_time_and_not_after_a_restart(car: Bench, owner: Phone) -> None:
+def test_a_key_for_a_time_works_for_that_time(car: Bench, owner: Phone) -> None:
     key = keyfile.generate()
     change = messages.permission_change(key.public, "guest")
     change.secondsToBeActive = 600
     owner.change_keys(operation(addKeyToWhitelistAndAddPermissions=change))
     guest = stranger(car, key)
     guest.unlock()
-    car.clock(540)  # and a minute for the test itself: to the second, test_sessions.py has it
+    pass_by(car, 540)  # and a minute for the test itself: to the second, tests/unit/test_limits.py has it
     guest.lock()
     car.clock(60)
     owner.wake()

@@ -25,6 +25,7 @@ from host_tools.serial.bench import Bench
 from host_tools.sim.board import SimulatedBoard
 from tests.bench.authority import PAUSE, Told, bring, deliver, install, listed, remove, status
 from tests.bench.support import ADDRESS, UUID, VIN, new_phone, reboot, stranger, tap
+from tests.bench.timing import set_time
 from tests.host import rosters
 from tests.host.rosters import NEXT_ROOT, NEXT_SIGNER, ROOT, SIGNER, entries, private, public
 
@@ -55,7 +56,8 @@ class Desk:
 
 @pytest.fixture
 def desk(car: Bench, owner: Phone) -> Iterator[Desk]:
-    """A car whose owner has installed an authority that it never had before."""
+    """A car whose owner has installed an authority that it never had before, and that goes by no later time."""
+    set_time(car, owner, rosters.ISSUED)
     seal = Seal(os.urandom(16))
     assert install(car, owner, seal=seal.secret) == 0
     yield Desk(car, owner, stranger(car), seal)

@@ -105,6 +105,7 @@ class Listing:
     def __init__(self, *publics):
         self.publics = publics
         self.expired = self.lapsed = False
+        self.time = 0
         self.intake = None
 
     def tick(self):

@@ -98,18 +98,6 @@ def test_t2_one_of_two_places_is_enough_and_the_other_is_made_anew():
             assert not again.told, "it was made anew"
 
 
-def test_t8_a_roster_raises_the_time_by_400_days_at_most_and_is_no_clock():
-    clock = car(fresh()).clock
-    calendarfile.hear(clock, BUILT + 30 * DAY)
-    assert BUILT + 30 * DAY <= clock.time() <= BUILT + 30 * DAY + 1 and not clock.known
-    assert clock.due <= clock.now(), "it is kept soon"
-    calendarfile.hear(clock, BUILT)
-    assert clock.time() >= BUILT + 30 * DAY
-    before = clock.time()
-    calendarfile.hear(clock, BUILT + 80 * 365 * DAY)
-    assert before + 400 * DAY <= clock.time() <= before + 400 * DAY + 1
-
-
 def test_t9_powered_seconds_are_ahead_in_flash_by_no_more_than_the_car_was_on_and_an_hour_at_most():
     for on in (0, 30, 59, 60, 61, 100, 500, 3000, 3700, 10_000, 30_000):
         flash = fresh()

@@ -12,10 +12,10 @@ from latchkey.keys.record import unpack
 from latchkey.wire.schema import Permission, Role
 from named import decode
 from ramflash import ROOT, flip, fresh
-from support import CLIENT_PUBLIC, DRIVER, GUEST, OWNER, TOTAL, Keys, other_key, owner
+from support import CLIENT_PUBLIC, DRIVER, GUEST, OWNER, TOTAL, Keys, Listing, other_key, owner
 from test_router import LOCK, SECURE, START, STATUS, UNLOCK, WAKE, Car, fault, vcsec
 
-NOW = 2_000_000_000
+NOW, DAY = 2_000_000_000, 86400
 ROLES = (Role.OWNER, Role.DRIVER, Role.GUEST, Role.SERVICE, Role.CHARGING_MANAGER, Role.VEHICLE_MONITOR, Role.FM)
 
 
@@ -117,6 +117,20 @@ def test_l4_where_nobody_told_the_time_dates_hold_a_guest_without_a_budget_and_n
         assert Limited(GUEST, False, uses=5, **dates).may() == ALL
         manager = Limited(Role.CHARGING_MANAGER, False, uses=5, **dates)
         assert manager.says(WAKE) == faults.INACTIVE_KEY, "uses of which none is ever spent are no budget"
+
+
+def test_t8_a_roster_may_be_ahead_by_400_days_and_tells_nobody_the_time():
+    for ahead, day in ((30, 30), (400, 400), (9000, 400)):
+        for days, over in ((day, True), (day + 1, False)):
+            car = Limited(DRIVER, False, not_after=NOW + days * DAY)
+            car.keys.roster = Listing()
+            car.keys.roster.time = NOW + ahead * DAY + 5
+            assert car.may() == (LOOK if over else ALL), (ahead, days)
+            assert not limits.dead(car.record, car.keys), "as long as that roster says so"
+    car = Limited(GUEST, False, not_after=NOW + 9 * DAY)
+    car.keys.roster = Listing()
+    car.keys.roster.time = NOW
+    assert car.says(WAKE) == faults.INACTIVE_KEY, "the time is not known"
 
 
 def test_l5_uses_that_are_spent_leave_lock_and_a_look():

@@ -241,7 +241,7 @@ def limits_of(record):
     return record.commands, record.not_before, record.not_after, record.uses
 
 
-def test_a_key_that_came_by_a_grant_keeps_its_limits_whatever_it_is_called_and_may_be_but_an_owner():
+def test_l13_a_key_that_came_by_a_grant_keeps_its_limits_whatever_it_is_called_and_may_be_but_an_owner():
     actor = owner(other_key(1))
     keys = Keys(actor, granted())
     update = "updateKeyAndPermissions"

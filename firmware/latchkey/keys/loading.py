@@ -70,6 +70,8 @@ _KINDS = (
     "latchkey.roster.install",
     "latchkey.roster.kept",
     "latchkey.store.calendarfile",
+    "latchkey.timetoken",
+    "latchkey.wire.timemessages",
 )
 
 

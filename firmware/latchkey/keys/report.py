@@ -23,6 +23,7 @@ _WORDS = {
     LogKind.REPLACED: "replaced",
     LogKind.AUTHORITY: "authority",
     LogKind.REVOKED: "revoked",
+    LogKind.TIME: "time",
 }
 
 

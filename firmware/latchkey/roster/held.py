@@ -47,7 +47,7 @@ class Roster:
         self.floor = max(floor, kept.order(state))
         self.behind = self.floor > kept.order(state)
         self._since = self._clock.now()
-        self._left = state.expires - state.time  # seconds, from then on
+        self._expires = state.expires
         self._current = not self.expired
 
     @property
@@ -75,7 +75,7 @@ class Roster:
     @property
     def expired(self) -> bool:
         """It is known to be."""
-        return self._clock.now() - self._since >= self._left
+        return max(self.time, self._clock.time()) >= self._expires
 
     def tick(self) -> bool:
         """Whether it has expired since this was asked last."""

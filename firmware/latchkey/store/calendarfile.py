@@ -31,7 +31,6 @@ _ROW = const(0xFF)  # free slots that are passed over in one stretch
 _HOUR = const(3600)
 _MINUTE = const(60)
 _EARLY = const(10)  # seconds before the powered ones in flash are used up
-_LEAP = const(400 * 86400)  # seconds by which a roster raises the time at most
 
 
 def opened(clock: Clock, root: str, report: Callable[[str], None]) -> None:
@@ -128,16 +127,6 @@ def write(clock: Clock, root: str, until: int) -> None:
         _put(f"{root}/twin/{_NAME}", data)
     except OSError as error:
         print("calendar: one of two:", error)  # until the next time
-
-
-def hear(clock: Clock, seconds: int) -> None:
-    """It was that late once, as a roster says, which need not be true."""
-    now = clock.time()
-    more = min(seconds - now, _LEAP)
-    if more > 0:
-        tell(clock, now + more)
-    if more > _HOUR:
-        clock.due = 0
 
 
 def tell(clock: Clock, seconds: int) -> None:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 KINDS = (  # the names of LogKind, by number: new ones go to the end
     "other", "boot", "command", "refused", "enrolled", "removed", "updated", "replaced", "dropped", "collision",
-    "identity", "prevented", "roster", "declined", "wish", "authority", "gap", "revoked",
+    "identity", "prevented", "roster", "declined", "wish", "authority", "gap", "revoked", "time",
 )  # fmt: skip
 # As in accesslog.py.
 _SEGMENTS = const(8)

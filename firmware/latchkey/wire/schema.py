@@ -440,6 +440,18 @@ class SignedMessage:  # vcsec.proto
     signatureType = 3
 
 
+class TimeAnswer:  # latchkey.proto
+    time = 1
+    known = 2
+    waiting = 3
+    information = 4
+
+
+class TimeToken:  # latchkey.proto
+    seconds = 1
+    anyway = 2
+
+
 class ToLatchkey:  # latchkey.proto
     status = 1
     keys = 2
@@ -845,6 +857,7 @@ class LogKind:  # latchkey.proto
     AUTHORITY = 15
     GAP = 16
     REVOKED = 17
+    TIME = 18
 
 
 class LogLink:  # latchkey.proto
