@@ -14,8 +14,8 @@ from host_tools import words
 from host_tools.build.compiling import BOARD_MARCHES, build, compiled
 from host_tools.build.staging import BENCH_ONLY
 
-BUDGET = 110 * 1024
-"""For all that a car on the road has."""
+BUDGET = 105 * 1024
+"""For all that a car on the road has. 96 KB was wanted: docs/performance.md, "Heap of a board"."""
 BENCH_BUDGET = 8 * 1024
 """For what a bench build has beside it."""
 

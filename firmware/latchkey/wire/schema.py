@@ -119,7 +119,6 @@ class FromLatchkey:  # latchkey.proto
     revoke = 9
     maker = 10
     time = 11
-    pin = 12
     receipt = 13
     head = 14
 
@@ -464,7 +463,6 @@ class ToLatchkey:  # latchkey.proto
     revoke = 9
     maker = 10
     time = 11
-    pin = 12
     receipt = 13
     head = 14
 
@@ -480,7 +478,6 @@ class UnsignedMessage:  # vcsec.proto
     closureMoveRequest = 4
     WhitelistOperation = 16
     autonomyCommand = 66
-    pin = 1001
 
 
 class VehicleAction:  # car_server.proto
