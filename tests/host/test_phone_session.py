@@ -176,7 +176,7 @@ def test_a_failed_write_leaves_the_old_cache(cache: SessionCache, monkeypatch: p
         raise OSError(28, "No space left on device")
 
     with monkeypatch.context() as patched:
-        patched.setattr("host_tools.phone.cache.os.replace", fail)
+        patched.setattr("host_tools.phone.beside.os.replace", fail)
         cache.save(a_session(counter=6))
     saved, here = SessionCache(cache._key_path).load(VIN), cache.load(VIN)
     assert saved is not None and saved.counter == 5

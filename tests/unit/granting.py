@@ -10,14 +10,18 @@ from latchkey.keys import spent
 from latchkey.keys.makers import Refused
 from latchkey.wire import grantmessages
 from latchkey.wire.pb import decode, encode
-from latchkey.wire.schema import Grant, GrantAnswer, GrantFault, Limits, Revocation, Role, ToLatchkey
+from latchkey.wire.schema import Grant, GrantAnswer, Limits, Revocation, Role, ToLatchkey
 from ramflash import ROOT, fresh
 from support import Conn, Keys, owner
 
 SHARED, SALT = bytes.fromhex(vectors.SHARED), 0x01020304
 OWNER, GUEST, OTHER = (bytes.fromhex(public) for public in (vectors.OWNER, vectors.GUEST, vectors.OTHER))
 UNTIL = 1_801_526_400
-FAULTS = {number: name for name, number in GrantFault.__dict__.items() if name[0] != "_"}
+FAULTS = ("NONE", "ENCODING", "MAKER", "TAG", "SPENT", "LIMITS", "KEY", "FULL", "FLASH", "BUSY")
+_NUMBERS = {
+    "role": Limits.role, "commands": Limits.commands, "not_before": Limits.not_before, "not_after": Limits.not_after,
+    "uses": Limits.uses, "seconds": Limits.seconds, "key": Limits.key, "label": Limits.label,
+}  # fmt: skip
 NONE, ENCODING, MAKER, TAG, SPENT, LIMITS, KEY, FULL, FLASH = range(9)
 
 
@@ -61,7 +65,7 @@ def _inside(field, message):
 
 def limits(**fields):
     """One encoding of these."""
-    return encode(grantmessages.LIMITS, {getattr(Limits, name): value for name, value in fields.items()})
+    return encode(grantmessages.LIMITS, {_NUMBERS[name]: value for name, value in fields.items()})
 
 
 def made(*chain, handle=1, number=7, tag=None):

@@ -134,7 +134,7 @@ def test_what_an_owner_signs_of_an_authority_is_the_couriers_that_of_grants_thei
     assert [data for _, _, data in granted.asked] == payloads[7:10]
     for taken in (brought, granted):
         assert taken.reply.verified.session.record.public == CLIENT_PUBLIC
-    assert viewed == ["latchkey.view"] * 6
+    assert viewed == ["latchkey.view"] * 3 + ["latchkey.timetoken"] + ["latchkey.view"] * 2
 
 
 def test_anybody_may_bring_a_grant_or_a_revocation_and_too_many_bad_ones_make_a_connection_wait():

@@ -11,6 +11,11 @@ from latchkey.wire.pb import decode, encode
 from latchkey.wire.schema import Decline, Parcel, Signed
 from ramflash import ROOT
 
+_NUMBERS = {
+    "address": Parcel.address, "generation": Parcel.generation, "version": Parcel.version, "part": Parcel.part,
+    "sealed": Parcel.sealed,
+}  # fmt: skip
+
 SEAL = bytes.fromhex(vectors.SEAL)
 DELEGATION, HEAD, PART = (
     decode(messages.PARCEL, bytes.fromhex(parcel))
@@ -43,7 +48,7 @@ def declined(do, *arguments):
 
 def bent(parcel, **other):
     made = dict(parcel)
-    made.update({getattr(Parcel, name): value for name, value in other.items()})
+    made.update({_NUMBERS[name]: value for name, value in other.items()})
     return made
 
 

@@ -20,6 +20,11 @@ from latchkey.wire.schema import Decline, Parcel
 from ramflash import ROOT, fresh
 from support import VEHICLE_PUBLIC, VIN, Conn, Log
 
+_NUMBERS = {
+    "address": Parcel.address, "generation": Parcel.generation, "version": Parcel.version, "part": Parcel.part,
+    "sealed": Parcel.sealed,
+}  # fmt: skip
+
 TAKING = "latchkey.roster.taking"
 INTAKE, PARCELS = "latchkey.roster.intake", "latchkey.roster.parcels"
 NATIVE = ("latchkey.crypto.field", "latchkey.crypto.points")
@@ -69,7 +74,7 @@ class Parts:
 
     async def taking(self, parcel, **other):
         fields = decode(authoritymessages.PARCEL, bytes.fromhex(parcel))
-        fields.update({getattr(Parcel, name): value for name, value in other.items()})
+        fields.update({_NUMBERS[name]: value for name, value in other.items()})
         return await self.load().take(self, fields, self.conn)
 
     def given(self):

@@ -488,7 +488,7 @@ def test_places_that_are_none_are_the_end_or_no_number():
 
 def test_what_asks_for_nothing_known_is_refused():
     car = Car(owner())
-    for payload in (b"", b"\x5a\x00", b"\xfa\x01\x00"):
+    for payload in (b"", b"\x62\x00", b"\xfa\x01\x00"):
         assert car.refusal(payload) == faults.INVALID_COMMAND, payload
     for payload in (b"\x0a", b"\x0a\x01", b"\x12\x01\x08", b"\x10\x00", b"\x0a\x00\xff"):
         assert car.refusal(payload) == faults.DECODING, payload
